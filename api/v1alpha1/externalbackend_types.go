@@ -1,0 +1,172 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ExternalBackend puts targets that live outside the cluster behind a Service
+// without a selector: the operator health-checks every address and keeps the
+// EndpointSlices of the Service true.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=eb,categories=externalbackend
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Service",type=string,JSONPath=`.status.service.name`
+// +kubebuilder:printcolumn:name="Healthy",type=integer,JSONPath=`.status.targets.healthy`
+// +kubebuilder:printcolumn:name="Total",type=integer,JSONPath=`.status.targets.total`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label: at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"
+type ExternalBackend struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object metadata. The name must be a DNS label
+	// of at most 63 characters.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec says which targets there are, how they are checked and which
+	// Service leads to them.
+	// +required
+	Spec ExternalBackendSpec `json:"spec"`
+
+	// status is what the operator last observed and published.
+	// +optional
+	Status ExternalBackendStatus `json:"status,omitzero"`
+}
+
+// ExternalBackendList is a list of ExternalBackends.
+//
+// +kubebuilder:object:root=true
+type ExternalBackendList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	Items []ExternalBackend `json:"items"`
+}
+
+// ExternalBackendSpec is the wanted state.
+//
+// +kubebuilder:validation:XValidation:rule="self.targets.map(t, has(t.ip) ? t.ip.addresses.size() : 0).sum() <= 5000",message="all targets together may list at most 5000 addresses: split them over several ExternalBackends of the same Service"
+type ExternalBackendSpec struct {
+	// service names the Service whose EndpointSlices are kept. It must be in
+	// the same namespace and have no selector.
+	// +optional
+	Service ServiceReference `json:"service,omitzero"`
+
+	// ports says on which port of the targets each port of the Service is
+	// served. Left out, every Service port leads to its numeric targetPort.
+	// Once given, only the ports listed here are published.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	Ports []BackendPort `json:"ports,omitempty"`
+
+	// targets are the places outside the cluster that serve the Service, in
+	// entries that are each named. Editing one entry never touches the health
+	// of another.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	Targets []Target `json:"targets"`
+
+	// healthCheck says how each address is checked and when it counts as
+	// healthy. Left out, the first TCP port is checked every 10 seconds.
+	// +optional
+	// +default={}
+	HealthCheck HealthCheck `json:"healthCheck,omitzero"`
+}
+
+// ServiceReference names a Service of the same namespace.
+type ServiceReference struct {
+	// name of the Service. Defaults to the name of the ExternalBackend.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a Service: lower-case letters, digits and '-'"
+	Name string `json:"name,omitempty"`
+}
+
+// BackendPort leads one port of the Service to a port of the targets.
+type BackendPort struct {
+	// name of the Service port; "" for the only port of a Service that leaves
+	// it unnamed.
+	// +optional
+	// +default=""
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a Service port (lower-case letters, digits and '-'), or empty for an unnamed one"
+	Name string `json:"name"`
+
+	// port on the targets, 1 to 65535.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port"`
+
+	// protocol of the Service port: TCP, UDP or SCTP.
+	// +optional
+	// +default="TCP"
+	// +kubebuilder:validation:Enum=TCP;UDP;SCTP
+	Protocol corev1.Protocol `json:"protocol,omitempty"`
+
+	// appProtocol is published as the application protocol of the port, for
+	// example kubernetes.io/h2c. Defaults to that of the Service port.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$') && self.split('/').all(part, part.size() <= 253) && self.split('/')[self.split('/').size() - 1].size() <= 63",message="must be a qualified name such as kubernetes.io/h2c or https"
+	AppProtocol *string `json:"appProtocol,omitempty"`
+}
+
+// Target is one entry of targets. Exactly one kind of target is set.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.ip)",message="set exactly one kind of target: ip"
+type Target struct {
+	// name of the entry, unique in this object. Status, events and
+	// EndpointSlices refer to it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit"
+	Name string `json:"name"`
+
+	// ip lists literal addresses.
+	// +optional
+	IP *IPTarget `json:"ip,omitempty"`
+}
+
+// IPTarget is a set of literal addresses.
+type IPTarget struct {
+	// addresses are IPv4 and IPv6 addresses, in any order. The addresses of a
+	// family that the Service does not have are not published. An address
+	// that is listed twice is served once. At most 1000 an entry and 5000 an
+	// ExternalBackend.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1000
+	Addresses []IPAddress `json:"addresses"`
+}
+
+// IPAddress is an IPv4 or IPv6 address in text form.
+//
+// +kubebuilder:validation:MinLength=2
+// +kubebuilder:validation:MaxLength=45
+// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an IPv4 or IPv6 address such as 192.0.2.10 or 2001:db8::10: no port, no prefix length, no zone, no leading zeros, no IPv4-mapped IPv6 (write ::ffff:192.0.2.10 as 192.0.2.10)"
+type IPAddress string
+
+// Duration is a length of time such as 500ms, 10s or 1m30s.
+//
+// +kubebuilder:validation:MaxLength=16
+// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
+type Duration string

@@ -1,0 +1,222 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import "k8s.io/apimachinery/pkg/util/intstr"
+
+// HealthCheck says how the addresses of an ExternalBackend are checked.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.timeout) || duration(self.timeout) <= duration(self.interval)",message="timeout must not be longer than interval"
+type HealthCheck struct {
+	// interval from the start of one check of an address to the start of the
+	// next, 1s to 1h.
+	// +optional
+	// +default="10s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be between 1s and 1h"
+	Interval Duration `json:"interval,omitempty"`
+
+	// timeout of one check from dialling to the last byte, 100ms to interval.
+	// Defaults to 3s, or to interval where that is shorter.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('1h')",message="must be between 100ms and 1h"
+	Timeout *Duration `json:"timeout,omitempty"`
+
+	// healthyThreshold is the number of passed checks in a row after which an
+	// unhealthy address is healthy again. An address that was never judged
+	// needs one.
+	// +optional
+	// +default=2
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	HealthyThreshold int32 `json:"healthyThreshold,omitempty"`
+
+	// unhealthyThreshold is the number of failed checks in a row after which a
+	// healthy address is unhealthy.
+	// +optional
+	// +default=3
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	UnhealthyThreshold int32 `json:"unhealthyThreshold,omitempty"`
+
+	// edgeInterval replaces interval while a verdict is pending, so that it
+	// falls sooner: at most interval, and never shorter than timeout.
+	// +optional
+	// +default="2s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be between 1s and 1h"
+	EdgeInterval Duration `json:"edgeInterval,omitempty"`
+
+	// unhealthyInterval replaces interval while an address is unhealthy, 1s to
+	// 1h. Defaults to interval.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be between 1s and 1h"
+	UnhealthyInterval *Duration `json:"unhealthyInterval,omitempty"`
+
+	// initialState of an address that was never checked: Unhealthy keeps it out
+	// until its first passed check, Healthy lets it serve at once.
+	// +optional
+	// +default="Unhealthy"
+	InitialState InitialState `json:"initialState,omitempty"`
+
+	// checks must all pass for an address to be healthy. Left out, the first
+	// TCP port is checked by connecting to it.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.size() == 1 || !self.exists(c, has(c.none))",message="a check of kind none must be the only one"
+	Checks []Check `json:"checks,omitempty"`
+}
+
+// InitialState is what an address counts as before its first check.
+//
+// +kubebuilder:validation:Enum=Unhealthy;Healthy
+type InitialState string
+
+const (
+	// InitialStateUnhealthy keeps an address out until a check passed.
+	InitialStateUnhealthy InitialState = "Unhealthy"
+	// InitialStateHealthy lets an address serve until checks failed.
+	InitialStateHealthy InitialState = "Healthy"
+)
+
+// Check is the definition of one check. Exactly one kind is set.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.tcp), has(self.http), has(self.none)].filter(set, set).size() == 1",message="set exactly one kind of check: tcp, http or none"
+// +kubebuilder:validation:XValidation:rule="!has(self.tls) || has(self.http)",message="tls goes with an http check"
+// +kubebuilder:validation:XValidation:rule="!has(self.none) || !has(self.port)",message="a check of kind none has no port"
+type Check struct {
+	// name of the check, unique in this object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit"
+	Name string `json:"name"`
+
+	// port that is checked: the name of a published TCP port, or a number,
+	// which need not be published. Defaults to the first TCP port.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? (int(self) >= 1 && int(self) <= 65535) : string(self).matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a port, or a number from 1 to 65535"
+	Port *intstr.IntOrString `json:"port,omitempty"`
+
+	// tcp passes when a connection can be opened.
+	// +optional
+	TCP *TCPCheck `json:"tcp,omitempty"`
+
+	// http passes when a request gets an expected status.
+	// +optional
+	HTTP *HTTPCheck `json:"http,omitempty"`
+
+	// none checks nothing: the addresses always count as healthy.
+	// +optional
+	None *NoCheck `json:"none,omitempty"`
+
+	// tls makes an http check use HTTPS. Certificates are verified.
+	// +optional
+	TLS *CheckTLS `json:"tls,omitempty"`
+}
+
+// TCPCheck opens a connection and resets it at once; the target's application
+// is not disturbed.
+type TCPCheck struct{}
+
+// NoCheck is the absence of a check.
+type NoCheck struct{}
+
+// HTTPCheck sends one HTTP/1.1 request over a new connection. Redirects are
+// not followed; at most 64 KiB of the body are read, and never reported.
+type HTTPCheck struct {
+	// path of the request, with an optional query.
+	// +optional
+	// +default="/"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.matches('^/[!-\"$-~]*$')",message="must begin with '/' and hold only printable ASCII characters without spaces and '#': percent-encode others"
+	Path string `json:"path,omitempty"`
+
+	// method of the request: GET, HEAD or OPTIONS.
+	// +optional
+	// +default="GET"
+	// +kubebuilder:validation:Enum=GET;HEAD;OPTIONS
+	Method string `json:"method,omitempty"`
+
+	// hostname sent as Host, optionally with a port, and used as TLS server
+	// name unless tls.serverName is set. Defaults to the address.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=259
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$')",message="must be a host name such as app.example.com, optionally followed by ':' and a port"
+	Hostname string `json:"hostname,omitempty"`
+
+	// headers sent with the request, at most 16. Credentials do not belong
+	// here: Authorization, Cookie and Proxy-Authorization are refused, and so
+	// are headers that the connection itself needs.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Headers []HTTPHeader `json:"headers,omitempty"`
+
+	// expectedStatuses are status codes and inclusive ranges of them that pass
+	// the check.
+	// +optional
+	// +default=["200-399"]
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	ExpectedStatuses []StatusRange `json:"expectedStatuses,omitempty"`
+}
+
+// StatusRange is an HTTP status such as 204, or an inclusive range such as
+// 200-299.
+//
+// +kubebuilder:validation:MaxLength=7
+// +kubebuilder:validation:XValidation:rule="self.matches('^[1-5][0-9]{2}(-[1-5][0-9]{2})?$') && (self.size() == 3 || int(self.substring(0, 3)) <= int(self.substring(4, 7)))",message="must be a status such as 204 or an ascending range such as 200-299, within 100 to 599"
+type StatusRange string
+
+// HTTPHeader is one request header.
+//
+// +kubebuilder:validation:XValidation:rule="!(self.name.lowerAscii() in ['authorization', 'proxy-authorization', 'cookie', 'host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'user-agent'])",message="this header cannot be set: credentials do not belong in a spec, use http.hostname for Host, and the connection's own headers are fixed"
+type HTTPHeader struct {
+	// name of the header.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",message="must be a header name (RFC 9110 token)"
+	Name string `json:"name"`
+
+	// value of the header.
+	// +required
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\t -~]*$')",message="must hold only printable ASCII characters"
+	Value string `json:"value"`
+}
+
+// CheckTLS says how the certificate of a target is verified.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.insecureSkipVerify) && self.insecureSkipVerify && has(self.caBundle))",message="caBundle has no effect with insecureSkipVerify: set one of them"
+type CheckTLS struct {
+	// serverName that the certificate must be valid for, also sent as SNI.
+	// Defaults to http.hostname, else to the address.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$')",message="must be a host name such as app.example.com"
+	ServerName string `json:"serverName,omitempty"`
+
+	// caBundle holds the PEM certificates that are trusted, instead of those
+	// of the operator's system.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=65536
+	// +kubebuilder:validation:XValidation:rule="self.contains('-----BEGIN CERTIFICATE-----')",message="must hold at least one PEM block '-----BEGIN CERTIFICATE-----'"
+	CABundle string `json:"caBundle,omitempty"`
+
+	// insecureSkipVerify accepts any certificate. The check then proves that
+	// something answers, not that it is the right one.
+	// +optional
+	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
+}

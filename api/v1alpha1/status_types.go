@@ -1,0 +1,236 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// ExternalBackendStatus is what the operator observed and published.
+type ExternalBackendStatus struct {
+	// observedGeneration is the generation of the spec that this status
+	// belongs to.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions are always Accepted, ServiceResolved, TargetsResolved,
+	// Published, Healthy and Ready; Stalled is there while only an edit can
+	// help.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// service is the Service that the EndpointSlices belong to.
+	// +optional
+	Service *ServiceStatus `json:"service,omitempty"`
+
+	// targets counts the addresses by state.
+	// +optional
+	Targets TargetCounts `json:"targets,omitzero"`
+
+	// sources has a row for each entry of spec.targets.
+	// +optional
+	// +listType=map
+	// +listMapKey=target
+	// +kubebuilder:validation:MaxItems=100
+	Sources []SourceStatus `json:"sources,omitempty"`
+
+	// unhealthy lists addresses that are out because of their checks, sorted,
+	// at most 32.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Unhealthy []UnhealthyTarget `json:"unhealthy,omitempty"`
+}
+
+// ServiceStatus identifies a Service.
+type ServiceStatus struct {
+	// name of the Service.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// uid of the Service; empty while there is none.
+	// +optional
+	UID types.UID `json:"uid,omitempty"`
+}
+
+// TargetCounts counts addresses by state.
+type TargetCounts struct {
+	// total number of addresses that this object serves.
+	// +optional
+	// +default=0
+	// +kubebuilder:validation:Minimum=0
+	Total int32 `json:"total"`
+
+	// healthy addresses take traffic.
+	// +optional
+	// +default=0
+	// +kubebuilder:validation:Minimum=0
+	Healthy int32 `json:"healthy"`
+
+	// unhealthy addresses failed their checks.
+	// +optional
+	// +default=0
+	// +kubebuilder:validation:Minimum=0
+	Unhealthy int32 `json:"unhealthy"`
+
+	// unknown addresses have not been judged yet.
+	// +optional
+	// +default=0
+	// +kubebuilder:validation:Minimum=0
+	Unknown int32 `json:"unknown"`
+}
+
+// SourceStatus is what one entry of spec.targets yielded.
+type SourceStatus struct {
+	// target is the name of the entry.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Target string `json:"target"`
+
+	// addresses is the number of addresses that the entry contributes.
+	// +optional
+	// +default=0
+	// +kubebuilder:validation:Minimum=0
+	Addresses int32 `json:"addresses"`
+
+	// problem says which addresses of the entry are not served from it, and
+	// why.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Problem string `json:"problem,omitempty"`
+}
+
+// UnhealthyTarget is an address that is out because of its checks.
+type UnhealthyTarget struct {
+	// address that was checked.
+	// +required
+	// +kubebuilder:validation:MaxLength=45
+	Address string `json:"address"`
+
+	// target is the name of the entry that the address comes from.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Target string `json:"target"`
+
+	// reason of the last failed check, one of a documented set.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason"`
+
+	// since is when the address became unhealthy.
+	// +required
+	Since metav1.Time `json:"since"`
+}
+
+// Types of conditions that every ExternalBackend has from the first pass.
+const (
+	// ConditionAccepted is True when the whole spec can be acted on.
+	ConditionAccepted = "Accepted"
+	// ConditionServiceResolved is True when the Service exists, can be served
+	// and has all ports that the spec names.
+	ConditionServiceResolved = "ServiceResolved"
+	// ConditionTargetsResolved is True when every entry yields an address.
+	ConditionTargetsResolved = "TargetsResolved"
+	// ConditionPublished is True when the EndpointSlices hold what they should.
+	ConditionPublished = "Published"
+	// ConditionHealthy is True when every address is healthy.
+	ConditionHealthy = "Healthy"
+	// ConditionReady is True when Accepted, ServiceResolved, TargetsResolved
+	// and Published are: an outage of targets does not make it False.
+	ConditionReady = "Ready"
+)
+
+// ConditionStalled is there, and True, while the operator cannot proceed until
+// somebody edits the object or its Service.
+const ConditionStalled = "Stalled"
+
+// Reasons of the condition Accepted.
+const (
+	// ReasonAccepted: the whole spec can be acted on.
+	ReasonAccepted = "Accepted"
+	// ReasonAddressDenied: some addresses must not be targeted; the others are
+	// served.
+	ReasonAddressDenied = "AddressDenied"
+	// ReasonInvalidSpec: a value cannot be acted on; the message names it.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonCheckPortNotFound: a check goes to a port that is not published;
+	// the published readiness stays as it is.
+	ReasonCheckPortNotFound = "CheckPortNotFound"
+)
+
+// Reasons of the condition ServiceResolved.
+const (
+	// ReasonServiceResolved: the Service can be served as specified.
+	ReasonServiceResolved = "Resolved"
+	// ReasonServiceNotFound: no Service has that name in the namespace.
+	ReasonServiceNotFound = "ServiceNotFound"
+	// ReasonServiceHasSelector: the Service selects Pods; Kubernetes itself
+	// writes its EndpointSlices.
+	ReasonServiceHasSelector = "ServiceHasSelector"
+	// ReasonServiceExternalName: the Service is of type ExternalName, which
+	// has no EndpointSlices.
+	ReasonServiceExternalName = "ServiceExternalName"
+	// ReasonPortNotFound: spec.ports names a port that the Service does not
+	// have; the other ports are served.
+	ReasonPortNotFound = "PortNotFound"
+	// ReasonTargetPortNamed: a Service port has a named targetPort, which only
+	// spec.ports can resolve; the other ports are served.
+	ReasonTargetPortNamed = "TargetPortNamed"
+	// ReasonServiceTerminating: the Service is being deleted.
+	ReasonServiceTerminating = "ServiceTerminating"
+)
+
+// Reasons of the condition TargetsResolved.
+const (
+	// ReasonTargetsResolved: every entry yields its addresses.
+	ReasonTargetsResolved = "Resolved"
+	// ReasonDuplicateAddress: an address is listed more than once here; it is
+	// served once.
+	ReasonDuplicateAddress = "DuplicateAddress"
+	// ReasonServedByAnother: an older ExternalBackend of the Service serves an
+	// address of this one.
+	ReasonServedByAnother = "ServedByAnother"
+	// ReasonFamilyNotServed: an address is of a family that the Service does
+	// not have.
+	ReasonFamilyNotServed = "FamilyNotServed"
+	// ReasonNoAddresses: an entry yields no address that can be served.
+	ReasonNoAddresses = "NoAddresses"
+)
+
+// Reasons of the condition Published.
+const (
+	// ReasonPublished: the EndpointSlices hold what they should.
+	ReasonPublished = "Published"
+	// ReasonNotPublishable: nothing is written as long as the Service or its
+	// ports are not resolved.
+	ReasonNotPublishable = "NotPublishable"
+	// ReasonWriteFailed: the API server refused or failed a write; it is tried
+	// again.
+	ReasonWriteFailed = "WriteFailed"
+)
+
+// Reasons of the condition Healthy.
+const (
+	// ReasonAllHealthy: every address is healthy.
+	ReasonAllHealthy = "AllHealthy"
+	// ReasonSomeUnhealthy: some addresses are unhealthy.
+	ReasonSomeUnhealthy = "SomeUnhealthy"
+	// ReasonNoneHealthy: no address is healthy.
+	ReasonNoneHealthy = "NoneHealthy"
+	// ReasonChecksPending: some addresses have not been judged yet and none
+	// is unhealthy.
+	ReasonChecksPending = "ChecksPending"
+)
+
+// Reasons of the condition Ready. When it is False it has the reason of the
+// first condition that is.
+const (
+	// ReasonReady: everything is published as specified.
+	ReasonReady = "Ready"
+)

@@ -1,0 +1,49 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"net/netip"
+	"time"
+
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/probe"
+	"externalbackend.dev/operator/internal/target"
+)
+
+// HealthSource checks targets in the background. It never makes Reconcile
+// wait.
+type HealthSource interface {
+	// Ensure makes the targets of a subscriber exactly these.
+	Ensure(sub probe.Subscriber, thresholds health.Thresholds, targets []probe.Target)
+	// Statuses appends the health of the targets to dst, in the order of the
+	// last Ensure.
+	Statuses(sub probe.Subscriber, dst []health.Status) []health.Status
+	// Forget ends all checks of a subscriber.
+	Forget(sub probe.Subscriber)
+}
+
+// LiteralResolver turns the literals of an entry into targets, and names those
+// that are none.
+type LiteralResolver func(entry string, literals []string) ([]target.Target, []error)
+
+// Guard says whether an address may be targeted.
+type Guard interface {
+	// Check returns an error that names the denied range.
+	Check(addr netip.Addr) error
+}
+
+// Metrics is told what the controller does.
+type Metrics interface {
+	// SliceWritten counts a request that wrote an EndpointSlice: create,
+	// update or delete.
+	SliceWritten(operation string, err error)
+	// FlipPublished records the time from a changed verdict to the end of the
+	// write that published it.
+	FlipPublished(latency time.Duration)
+	// SetTargets sets the number of targets of an ExternalBackend by verdict.
+	SetTargets(namespace, name string, healthy, unhealthy, unknown int)
+	// Forget drops the series of an ExternalBackend.
+	Forget(namespace, name string)
+}

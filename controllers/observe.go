@@ -1,0 +1,195 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// Names of the indexes of the cache.
+const (
+	indexService = "service" // ExternalBackends and slices by Service name
+	indexOwner   = "owner"   // slices by UID of their ExternalBackend
+)
+
+// world is what the API server holds that concerns one Service. Objects are
+// shared with the cache and must not be changed.
+type world struct {
+	key types.NamespacedName
+	// service is nil if it does not exist.
+	service *corev1.Service
+	// backends refer to the Service and are not being deleted; oldest first.
+	backends []*v1alpha1.ExternalBackend
+	// slices are ours: owned by one of backends wherever they are labelled
+	// for, or labelled for this Service and left over.
+	slices []*discoveryv1.EndpointSlice
+}
+
+// observe reads the world from the cache, completed by what this process has
+// just written and by what the cache cannot see.
+func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName) (*world, error) {
+	w := &world{key: key}
+	var err error
+	if w.service, err = getService(ctx, r.Client, key); err != nil {
+		return nil, err
+	}
+	var list v1alpha1.ExternalBackendList
+	if err := r.Client.List(ctx, &list, client.InNamespace(key.Namespace),
+		client.MatchingFields{indexService: key.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing ExternalBackends of Service %s: %w", key, err)
+	}
+	for i := range list.Items {
+		if list.Items[i].DeletionTimestamp == nil {
+			w.backends = append(w.backends, &list.Items[i])
+		}
+	}
+	slices.SortFunc(w.backends, func(a, b *v1alpha1.ExternalBackend) int {
+		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	if w.slices, err = r.ownSlices(ctx, w); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func getService(ctx context.Context, reader client.Reader, key types.NamespacedName) (*corev1.Service, error) {
+	var svc corev1.Service
+	switch err := reader.Get(ctx, key, &svc); {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading Service %s: %w", key, err)
+	}
+	return &svc, nil
+}
+
+func (r *ServiceReconciler) liveService(ctx context.Context, key types.NamespacedName) (*corev1.Service, error) {
+	return getService(ctx, r.Live, key)
+}
+
+// ownSlices finds the slices of the Service: by their label, by their owner,
+// and those whose managed-by label somebody removed, which the cache then
+// takes for deleted.
+func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world) ([]*discoveryv1.EndpointSlice, error) {
+	found := make(map[string]*discoveryv1.EndpointSlice)
+	list := func(index, value string) error {
+		var cached discoveryv1.EndpointSliceList
+		if err := r.Client.List(ctx, &cached, client.InNamespace(w.key.Namespace),
+			client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy); err != nil {
+			return fmt.Errorf("listing EndpointSlices of Service %s: %w", w.key, err)
+		}
+		for i := range cached.Items {
+			found[cached.Items[i].Name] = &cached.Items[i]
+		}
+		return nil
+	}
+	if err := list(indexService, w.key.Name); err != nil {
+		return nil, err
+	}
+	owners := make(map[types.UID]bool, len(w.backends))
+	for _, eb := range w.backends {
+		owners[eb.UID] = true
+		if err := list(indexOwner, string(eb.UID)); err != nil {
+			return nil, err
+		}
+	}
+	r.written.overlay(w.key, found)
+	if err := r.recoverVanished(ctx, w.key, owners, found); err != nil {
+		return nil, err
+	}
+	var own []*discoveryv1.EndpointSlice
+	for _, slice := range found {
+		left, err := r.leftOver(ctx, slice, owners)
+		if err != nil {
+			return nil, err
+		}
+		if left || owners[sliceplan.OwnerUID(slice)] {
+			own = append(own, slice)
+		}
+	}
+	slices.SortFunc(own, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+	return own, nil
+}
+
+// recoverVanished looks for slices that the cache reported as deleted but that
+// this process did not delete: without the managed-by label they are out of
+// its sight, and still ours (rule 5).
+func (r *ServiceReconciler) recoverVanished(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool, found map[string]*discoveryv1.EndpointSlice) error {
+	for _, v := range r.vanished.take(key) {
+		if _, cached := found[v.name]; cached || !owners[v.owner] {
+			continue
+		}
+		var live discoveryv1.EndpointSlice
+		err := r.Live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: v.name}, &live)
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			r.vanished.add(key, v.name, v.owner)
+			return fmt.Errorf("reading EndpointSlice %s/%s: %w", key.Namespace, v.name, err)
+		case owners[sliceplan.OwnerUID(&live)]:
+			found[v.name] = &live
+		}
+	}
+	return nil
+}
+
+// leftOver says whether a slice that no ExternalBackend of this Service owns
+// may go: its owner is gone, or serves another Service. That the owner is gone
+// is confirmed by a live read, since the cache may be behind.
+func (r *ServiceReconciler) leftOver(ctx context.Context, slice *discoveryv1.EndpointSlice, owners map[types.UID]bool) (bool, error) {
+	uid := sliceplan.OwnerUID(slice)
+	if owners[uid] || slice.DeletionTimestamp != nil {
+		return false, nil
+	}
+	name := ownerName(slice)
+	if name == "" {
+		return true, nil
+	}
+	key := types.NamespacedName{Namespace: slice.Namespace, Name: name}
+	var eb v1alpha1.ExternalBackend
+	if err := r.Client.Get(ctx, key, &eb); err == nil && eb.UID == uid {
+		return true, nil
+	}
+	err := r.Live.Get(ctx, key, &eb)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading ExternalBackend %s, the owner of EndpointSlice %s: %w", key, slice.Name, err)
+	}
+	return eb.UID != uid || eb.DeletionTimestamp != nil || translate.ServiceName(&eb) != slice.Labels[discoveryv1.LabelServiceName], nil
+}
+
+// ownerName returns the name of the ExternalBackend that a slice belongs to.
+func ownerName(slice *discoveryv1.EndpointSlice) string {
+	if ref := metav1.GetControllerOfNoCopy(slice); ref != nil {
+		if ref.Kind != translate.Kind || !strings.HasPrefix(ref.APIVersion, v1alpha1.GroupVersion.Group+"/") {
+			return ""
+		}
+		return ref.Name
+	}
+	for i := range slice.Endpoints {
+		if ref := slice.Endpoints[i].TargetRef; ref != nil {
+			return ref.Name
+		}
+	}
+	return ""
+}

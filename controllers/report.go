@@ -1,0 +1,149 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/status"
+)
+
+const (
+	// reportInterval is the least time between two patches of a status in
+	// which no condition changed.
+	reportInterval = 5 * time.Second
+	// staleDelay is the time after which a lost race is planned again, if the
+	// cache has not woken us before.
+	staleDelay = 200 * time.Millisecond
+)
+
+// report measures what was done and brings the status of every ExternalBackend
+// up to date.
+func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass, done applied) (ctrl.Result, error) {
+	var result ctrl.Result
+	var errs []error
+	if done.stale {
+		result.RequeueAfter = staleDelay
+	}
+	for _, p := range passes {
+		flips := r.measure(p, done.flips)
+		facts := p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now())
+		after, err := r.reportOn(ctx, p, status.Compute(p.eb, facts))
+		if after > 0 && (result.RequeueAfter == 0 || after < result.RequeueAfter) {
+			result.RequeueAfter = after
+		}
+		errs = append(errs, err)
+	}
+	for owner := range done.failed {
+		if err := done.errorFor(owner); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return result, errors.Join(errs...)
+}
+
+// measure records how the targets are and how long the flips took, and returns
+// the flips of this ExternalBackend.
+func (r *ServiceReconciler) measure(p *pass, flips []sliceplan.Flip) []sliceplan.Flip {
+	var own []sliceplan.Flip
+	for _, f := range flips {
+		if f.Owner == p.eb.UID {
+			own = append(own, f)
+		}
+	}
+	var counts [3]int
+	since := make(map[string]time.Time, len(own))
+	for i := range p.health {
+		counts[p.health[i].Verdict]++
+		if len(own) > 0 {
+			since[p.grant.Targets[i].Addr.String()] = p.health[i].Since
+		}
+	}
+	r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name, counts[health.Healthy], counts[health.Unhealthy], counts[health.Unknown])
+	for _, f := range own {
+		if at := since[f.Address]; !at.IsZero() {
+			r.Metrics.FlipPublished(r.Clock.Since(at))
+		}
+	}
+	return own
+}
+
+func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now time.Time) status.Facts {
+	facts := status.Facts{
+		Backend: &p.backend, ServiceName: w.key.Name,
+		Targets: p.grant.Targets, Health: p.health,
+		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded,
+		Flips: flips, WriteError: writeError, Now: now,
+	}
+	if w.service != nil {
+		facts.ServiceUID = w.service.UID
+	}
+	return facts
+}
+
+// reportOn patches one status if it changed, and tells when to come back if it
+// is too early for that.
+func (r *ServiceReconciler) reportOn(ctx context.Context, p *pass, outcome status.Outcome) (time.Duration, error) {
+	changed := !equality.Semantic.DeepEqual(p.eb.Status, outcome.Status)
+	now := r.Clock.Now()
+	if wait := reportInterval - now.Sub(r.known.lastReport(p.subscriber())); changed && !outcome.Urgent && wait > 0 && len(outcome.Events) == 0 {
+		return wait, nil
+	}
+	if changed {
+		next := p.eb.DeepCopy()
+		next.Status = outcome.Status
+		err := r.Client.Status().Patch(ctx, next, client.MergeFromWithOptions(p.eb, client.MergeFromWithOptimisticLock{}))
+		switch {
+		case apierrors.IsConflict(err):
+			// The cache is behind; what it still has to tell wakes us, too.
+			return staleDelay, nil
+		case apierrors.IsNotFound(err):
+			return 0, nil
+		case err != nil:
+			return 0, fmt.Errorf("patching the status of ExternalBackend %s/%s: %w", p.eb.Namespace, p.eb.Name, err)
+		}
+		r.known.setReport(p.subscriber(), now)
+	}
+	for _, e := range outcome.Events {
+		r.Events.Eventf(p.eb, nil, e.Type, e.Reason, e.Action, "%s", e.Message)
+	}
+	return 0, nil
+}
+
+// forgetGone drops everything that is kept for ExternalBackends that were seen
+// with this Service and do not exist any more. One that has moved to another
+// Service keeps its health.
+func (r *ServiceReconciler) forgetGone(ctx context.Context, w *world, passes []*pass) {
+	present := make(map[types.UID]bool, len(passes))
+	for _, p := range passes {
+		present[p.eb.UID] = true
+	}
+	for _, sub := range r.known.of(w.key) {
+		if present[types.UID(sub.UID)] {
+			continue
+		}
+		var eb v1alpha1.ExternalBackend
+		err := r.Client.Get(ctx, types.NamespacedName{Namespace: sub.Namespace, Name: sub.Name}, &eb)
+		if err == nil && string(eb.UID) == sub.UID {
+			continue
+		}
+		r.Health.Forget(sub)
+		if err != nil {
+			r.Metrics.Forget(sub.Namespace, sub.Name)
+		}
+		r.known.remove(sub)
+	}
+}

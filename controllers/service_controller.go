@@ -1,0 +1,93 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackends,verbs=get;list;watch
+// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackends/status,verbs=patch
+// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackends/finalizers,verbs=update
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// ServiceReconciler plans all ExternalBackends of one Service together, since
+// duplicate addresses, families, ports and labels concern them all.
+type ServiceReconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads from the API server, for what a cache cannot know.
+	Live client.Reader
+
+	Health   HealthSource
+	Literals LiteralResolver
+	Guard    Guard
+	Metrics  Metrics
+	Events   events.EventRecorder
+	Clock    clock.PassiveClock
+
+	// MaxEndpoints in a slice, 1 to sliceplan.HardMaxEndpoints.
+	MaxEndpoints int
+
+	known    knownBackends
+	written  writtenSlices
+	vanished vanishedSlices
+	wake     wakeup
+}
+
+// Reconcile brings the slices of one Service and the status of its
+// ExternalBackends up to date. It waits for nothing outside the cluster.
+func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	w, err := r.observe(ctx, req.NamespacedName)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	passes := r.translate(w)
+	r.discover(passes)
+	arbitrate(passes)
+	r.check(w, passes)
+	r.forgetGone(ctx, w, passes)
+
+	plan := sliceplan.Compute(r.planInput(w, passes))
+	if current, err := r.confirmService(ctx, w); err != nil || !current {
+		return ctrl.Result{RequeueAfter: time.Second}, err
+	}
+	done := r.apply(ctx, &plan)
+	return r.report(ctx, w, passes, done)
+}
+
+// confirmService reads the Service itself before slices are bound to another
+// one of the same name, so that a lagging cache cannot bind them to a Service
+// that is already gone (rule 50).
+func (r *ServiceReconciler) confirmService(ctx context.Context, w *world) (bool, error) {
+	rebinds := func(s *discoveryv1.EndpointSlice) bool {
+		recorded := s.Annotations[sliceplan.ServiceUIDAnnotation]
+		return recorded != "" && recorded != string(w.service.UID)
+	}
+	if w.service == nil || !contains(w.slices, rebinds) {
+		return true, nil
+	}
+	live, err := r.liveService(ctx, w.key)
+	return err == nil && live != nil && live.UID == w.service.UID, err
+}
+
+func contains(list []*discoveryv1.EndpointSlice, match func(*discoveryv1.EndpointSlice) bool) bool {
+	for _, s := range list {
+		if match(s) {
+			return true
+		}
+	}
+	return false
+}

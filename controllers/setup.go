@@ -1,0 +1,184 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/probe"
+	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// reconcileTimeout bounds one pass, so that an API server that does not answer
+// never holds a worker for good.
+const reconcileTimeout = 30 * time.Second
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// CacheOptions restricts the cache to what the controller needs: of the
+// EndpointSlices only our own, and no managed fields.
+func CacheOptions() cache.Options {
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&discoveryv1.EndpointSlice{}: {
+				Label: labels.SelectorFromSet(labels.Set{discoveryv1.LabelManagedBy: sliceplan.ManagedBy}),
+			},
+		},
+	}
+}
+
+// SetupWithManager registers the controller, its watches and its indexes.
+func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
+	indexer := mgr.GetFieldIndexer()
+	if err := indexer.IndexField(ctx, &v1alpha1.ExternalBackend{}, indexService, func(o client.Object) []string {
+		return []string{translate.ServiceName(o.(*v1alpha1.ExternalBackend))}
+	}); err != nil {
+		return fmt.Errorf("indexing ExternalBackends by Service: %w", err)
+	}
+	if err := indexer.IndexField(ctx, &discoveryv1.EndpointSlice{}, indexService, func(o client.Object) []string {
+		return []string{o.GetLabels()[discoveryv1.LabelServiceName]}
+	}); err != nil {
+		return fmt.Errorf("indexing EndpointSlices by Service: %w", err)
+	}
+	if err := indexer.IndexField(ctx, &discoveryv1.EndpointSlice{}, indexOwner, func(o client.Object) []string {
+		return []string{string(sliceplan.OwnerUID(o.(*discoveryv1.EndpointSlice)))}
+	}); err != nil {
+		return fmt.Errorf("indexing EndpointSlices by owner: %w", err)
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("externalbackend").
+		Watches(&v1alpha1.ExternalBackend{}, handler.Funcs{
+			CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { q.Add(backendRequest(e.Object)) },
+			UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+				// An edit of spec.service.name concerns both Services.
+				q.Add(backendRequest(e.ObjectOld))
+				q.Add(backendRequest(e.ObjectNew))
+			},
+			DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { q.Add(backendRequest(e.Object)) },
+		}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, deletionBegins()))).
+		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.serviceRequest)).
+		Watches(&discoveryv1.EndpointSlice{}, r.sliceHandler()).
+		WatchesRawSource(source.Func(r.wake.start)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, ReconciliationTimeout: reconcileTimeout}).
+		Complete(r)
+}
+
+func backendRequest(o client.Object) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{
+		Namespace: o.GetNamespace(), Name: translate.ServiceName(o.(*v1alpha1.ExternalBackend)),
+	}}
+}
+
+// deletionBegins passes updates that mark an object for deletion.
+func deletionBegins() predicate.Predicate {
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return e.ObjectOld.GetDeletionTimestamp() == nil && e.ObjectNew.GetDeletionTimestamp() != nil
+		},
+	}
+}
+
+// serviceRequest wakes for the Services that an ExternalBackend refers to.
+func (r *ServiceReconciler) serviceRequest(ctx context.Context, o client.Object) []reconcile.Request {
+	var list v1alpha1.ExternalBackendList
+	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace()),
+		client.MatchingFields{indexService: o.GetName()}, client.UnsafeDisableDeepCopy, client.Limit(1)); err == nil && len(list.Items) == 0 {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(o)}}
+}
+
+// sliceHandler wakes for the Service that a slice is labelled for, and for
+// those that its owner and its former label name.
+func (r *ServiceReconciler) sliceHandler() handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
+			r.written.seen(e.Object.(*discoveryv1.EndpointSlice))
+			r.addSlice(ctx, e.Object, q)
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			r.written.seen(e.ObjectNew.(*discoveryv1.EndpointSlice))
+			r.addSlice(ctx, e.ObjectOld, q)
+			r.addSlice(ctx, e.ObjectNew, q)
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			slice := e.Object.(*discoveryv1.EndpointSlice)
+			if !r.written.seenDeleted(slice) {
+				r.vanished.add(serviceOf(slice), slice.Name, sliceplan.OwnerUID(slice))
+			}
+			r.addSlice(ctx, slice, q)
+		},
+	}
+}
+
+func (r *ServiceReconciler) addSlice(ctx context.Context, o client.Object, q queue) {
+	slice := o.(*discoveryv1.EndpointSlice)
+	key := serviceOf(slice)
+	if key.Name != "" {
+		q.Add(reconcile.Request{NamespacedName: key})
+	}
+	ref := metav1.GetControllerOfNoCopy(slice)
+	if ref == nil {
+		return
+	}
+	var eb v1alpha1.ExternalBackend
+	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: slice.Namespace, Name: ref.Name}, &eb); err != nil || eb.UID != ref.UID {
+		return
+	}
+	if request := backendRequest(&eb); request.NamespacedName != key {
+		q.Add(request)
+	}
+}
+
+// Wake has the Service of a subscriber reconciled, because a verdict changed.
+// It never blocks.
+func (r *ServiceReconciler) Wake(sub probe.Subscriber) {
+	if key, ok := r.known.service(sub); ok {
+		r.wake.add(reconcile.Request{NamespacedName: key})
+	}
+}
+
+// wakeup is a source of requests that are not caused by API objects.
+type wakeup struct {
+	mu    sync.Mutex
+	queue queue
+}
+
+func (w *wakeup) start(_ context.Context, q queue) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = q
+	return nil
+}
+
+func (w *wakeup) add(request reconcile.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.queue.Add(request)
+	}
+}

@@ -1,0 +1,119 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sliceplan compares the endpoints that a Service should have with the
+// EndpointSlices that it has, and says which slices to create, update and
+// delete: the fewest writes, endpoints staying where they are. Rule numbers
+// are those of docs/endpointslice-rules.md.
+package sliceplan
+
+import (
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	// ManagedBy is the value of the managed-by label of every slice that the
+	// operator writes (rules 1, 2).
+	ManagedBy = "controller.externalbackend.dev"
+
+	// ServiceUIDAnnotation records the UID of the Service that a slice was
+	// written for (rule 50).
+	ServiceUIDAnnotation = "externalbackend.dev/service-uid"
+
+	// DefaultMaxEndpoints is the default number of endpoints in a slice.
+	DefaultMaxEndpoints = 100
+
+	// HardMaxEndpoints is the most endpoints that the API server accepts in a
+	// slice.
+	HardMaxEndpoints = 1000
+)
+
+// Service is the Service that the slices belong to.
+type Service struct {
+	Namespace string
+	Name      string
+	UID       types.UID
+	// Labels of the Service, which its slices mirror (rule 10).
+	Labels map[string]string
+	// Headless is true when the Service has no cluster IP (rule 9).
+	Headless bool
+	// Families lists the address types of the Service (rule 26).
+	Families []discoveryv1.AddressType
+}
+
+// Owner is the ExternalBackend that slices belong to.
+type Owner struct {
+	// APIVersion and Kind of the owner reference.
+	APIVersion, Kind string
+	Name             string
+	UID              types.UID
+}
+
+// Conditions are the three conditions of an endpoint, always explicit
+// (rule 32).
+type Conditions struct {
+	Ready, Serving, Terminating bool
+}
+
+// Endpoint is one address as it should be published.
+type Endpoint struct {
+	// Address in canonical text form.
+	Address string
+	// Family of the address.
+	Family discoveryv1.AddressType
+	// Entry is the name of the target entry that the address comes from.
+	Entry      string
+	Conditions Conditions
+}
+
+// Backend is what one ExternalBackend contributes.
+type Backend struct {
+	Owner Owner
+	// Ports of every endpoint, with all defaults filled in (rules 12, 19).
+	Ports []discoveryv1.EndpointPort
+	// Endpoints in the order in which new ones are placed; no address twice.
+	Endpoints []Endpoint
+	// Hold keeps the slices of this backend exactly as they are, because what
+	// should be published cannot be said right now.
+	Hold bool
+}
+
+// Input is everything that a plan depends on.
+type Input struct {
+	Service  Service
+	Backends []Backend
+	// Existing are the live slices of the Service that are owned by one of
+	// Backends, or labelled for this Service and owned by none of them. They
+	// are never modified (rule 47).
+	Existing []*discoveryv1.EndpointSlice
+	// MaxEndpoints in a slice, 1 to HardMaxEndpoints.
+	MaxEndpoints int
+}
+
+// Plan is a list of writes in the order in which they must be done, so that
+// no endpoint that stays is missing at any moment (rule 43).
+type Plan struct {
+	// Misplaced slices carry the service-name label of another Service. They
+	// are deleted first, since consumers index slices by that label and keep
+	// what they learned under the old one until the slice is deleted (rule 8).
+	Misplaced []*discoveryv1.EndpointSlice
+	Create    []*discoveryv1.EndpointSlice
+	Update    []*discoveryv1.EndpointSlice
+	Delete    []*discoveryv1.EndpointSlice
+	// Flips are the published endpoints whose readiness the plan changes.
+	Flips []Flip
+}
+
+// Flip is a change of a published endpoint's readiness.
+type Flip struct {
+	Owner   types.UID
+	Address string
+	Entry   string
+	Ready   bool
+}
+
+// Empty says that nothing is to be written.
+func (p *Plan) Empty() bool {
+	return len(p.Misplaced)+len(p.Create)+len(p.Update)+len(p.Delete) == 0
+}

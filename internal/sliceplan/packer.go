@@ -1,0 +1,244 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sliceplan
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// packer plans the slices of one backend.
+type packer struct {
+	in      *Input
+	backend *Backend
+	plan    *Plan
+	// shrink collects updates that add no endpoint.
+	shrink []*discoveryv1.EndpointSlice
+
+	labels map[string]string
+	refs   map[string]*corev1.ObjectReference // by entry
+	wanted map[string]int                     // address to index in backend.Endpoints
+	placed []bool
+	names  map[string]bool // taken
+}
+
+// draft is what becomes of one live slice.
+type draft struct {
+	live *discoveryv1.EndpointSlice
+	// kept is nil as long as every endpoint of live stays as it is.
+	kept []discoveryv1.Endpoint
+	// count of endpoints that the slice will have.
+	count int
+	// dirty is true when the slice must be written anyway.
+	dirty bool
+	added bool
+}
+
+func (p *packer) pack(live []*discoveryv1.EndpointSlice) {
+	p.labels = p.wantedLabels()
+	p.index(live)
+	for _, family := range p.in.Service.Families {
+		var drafts []*draft
+		for _, slice := range live {
+			if p.usable(slice) && slice.AddressType == family {
+				drafts = append(drafts, p.keep(slice))
+			}
+		}
+		p.place(family, drafts)
+		for _, d := range drafts {
+			p.emit(d)
+		}
+	}
+	for _, slice := range live {
+		switch {
+		case slice.DeletionTimestamp != nil:
+		case p.misplaced(slice):
+			p.plan.Misplaced = append(p.plan.Misplaced, slice)
+		case p.usable(slice) && !slices.Contains(p.in.Service.Families, slice.AddressType):
+			p.plan.Delete = append(p.plan.Delete, slice)
+		}
+	}
+}
+
+// index prepares look-ups, and reserves the names that cannot be used: those
+// of slices that stay, are terminating, or belong to another Service still.
+func (p *packer) index(live []*discoveryv1.EndpointSlice) {
+	p.wanted = make(map[string]int, len(p.backend.Endpoints))
+	p.placed = make([]bool, len(p.backend.Endpoints))
+	p.refs = make(map[string]*corev1.ObjectReference)
+	for i := range p.backend.Endpoints {
+		e := &p.backend.Endpoints[i]
+		p.wanted[e.Address] = i
+		if p.refs[e.Entry] == nil {
+			p.refs[e.Entry] = p.reference(e.Entry)
+		}
+	}
+	p.names = make(map[string]bool, len(live))
+	for _, slice := range live {
+		if slice.DeletionTimestamp != nil || !p.misplaced(slice) {
+			p.names[slice.Name] = true
+		}
+	}
+}
+
+// usable says whether a live slice can go on serving this Service. One that
+// has lost its service-name label altogether can: consumers ignore that edit.
+func (p *packer) usable(slice *discoveryv1.EndpointSlice) bool {
+	label := slice.Labels[discoveryv1.LabelServiceName]
+	return slice.DeletionTimestamp == nil && (label == p.in.Service.Name || label == "")
+}
+
+// misplaced says whether somebody relabelled a slice that was written for this
+// Service.
+func (p *packer) misplaced(slice *discoveryv1.EndpointSlice) bool {
+	label := slice.Labels[discoveryv1.LabelServiceName]
+	return label != "" && label != p.in.Service.Name &&
+		slice.Annotations[ServiceUIDAnnotation] == string(p.in.Service.UID)
+}
+
+// keep goes over the endpoints of a live slice: those that are wanted stay
+// where they are, with their conditions brought up to date in place (rule 35).
+func (p *packer) keep(slice *discoveryv1.EndpointSlice) *draft {
+	d := &draft{live: slice, dirty: !p.sameMeta(slice) || !samePorts(slice.Ports, p.backend.Ports)}
+	for i := range slice.Endpoints {
+		endpoint := &slice.Endpoints[i]
+		want := p.claim(endpoint, slice.AddressType, d.count)
+		if want == nil {
+			d.copyBefore(i)
+			continue
+		}
+		d.count++
+		if p.sameEndpoint(endpoint, want) {
+			if d.kept != nil {
+				d.kept = append(d.kept, *endpoint.DeepCopy())
+			}
+			continue
+		}
+		if was := readyOf(endpoint); was != want.Conditions.Ready {
+			p.plan.Flips = append(p.plan.Flips, Flip{
+				Owner: p.backend.Owner.UID, Address: want.Address, Entry: want.Entry, Ready: want.Conditions.Ready,
+			})
+		}
+		d.copyBefore(i)
+		d.kept = append(d.kept, p.endpoint(want))
+	}
+	return d
+}
+
+// claim takes the wanted endpoint for a live one, or returns nil if the live
+// one has to go from its slice.
+func (p *packer) claim(endpoint *discoveryv1.Endpoint, family discoveryv1.AddressType, count int) *Endpoint {
+	if len(endpoint.Addresses) != 1 || count >= p.in.MaxEndpoints {
+		return nil
+	}
+	i, ok := p.wanted[endpoint.Addresses[0]]
+	if !ok || p.placed[i] || p.backend.Endpoints[i].Family != family {
+		return nil
+	}
+	p.placed[i] = true
+	return &p.backend.Endpoints[i]
+}
+
+// copyBefore begins the copy of the endpoints with the first n live ones, at
+// the first difference.
+func (d *draft) copyBefore(n int) {
+	d.dirty = true
+	if d.kept != nil {
+		return
+	}
+	d.kept = make([]discoveryv1.Endpoint, n, len(d.live.Endpoints)+1)
+	for i := range n {
+		d.live.Endpoints[i].DeepCopyInto(&d.kept[i])
+	}
+}
+
+func (d *draft) add(endpoints ...discoveryv1.Endpoint) {
+	if d.kept == nil {
+		d.copyBefore(len(d.live.Endpoints))
+	}
+	d.kept = append(d.kept, endpoints...)
+	d.count += len(endpoints)
+	d.dirty, d.added = true, true
+}
+
+// place finds room for the endpoints of a family that no slice has yet: in
+// slices that are written anyway, fullest first; then in whole new slices; and
+// for the rest in the one other slice that it fills best, or a new one.
+func (p *packer) place(family discoveryv1.AddressType, drafts []*draft) {
+	rest := p.unplaced(family)
+	byRoom := slices.SortedStableFunc(slices.Values(drafts), func(a, b *draft) int { return cmp.Compare(b.count, a.count) })
+	for _, d := range byRoom {
+		if room := min(p.in.MaxEndpoints-d.count, len(rest)); d.dirty && room > 0 {
+			d.add(rest[:room]...)
+			rest = rest[room:]
+		}
+	}
+	for len(rest) >= p.in.MaxEndpoints {
+		p.create(family, rest[:p.in.MaxEndpoints])
+		rest = rest[p.in.MaxEndpoints:]
+	}
+	if len(rest) == 0 {
+		return
+	}
+	for _, d := range byRoom {
+		if !d.dirty && p.in.MaxEndpoints-d.count >= len(rest) {
+			d.add(rest...)
+			return
+		}
+	}
+	p.create(family, rest)
+}
+
+func (p *packer) unplaced(family discoveryv1.AddressType) []discoveryv1.Endpoint {
+	var rest []discoveryv1.Endpoint
+	for i := range p.backend.Endpoints {
+		if e := &p.backend.Endpoints[i]; !p.placed[i] && e.Family == family {
+			p.placed[i] = true
+			rest = append(rest, p.endpoint(e))
+		}
+	}
+	return rest
+}
+
+// emit turns a draft into a write, if there is one to do.
+func (p *packer) emit(d *draft) {
+	switch {
+	case d.count == 0:
+		p.plan.Delete = append(p.plan.Delete, d.live)
+	case d.dirty:
+		slice := d.live.DeepCopy()
+		if d.kept != nil {
+			slice.Endpoints = d.kept
+		}
+		p.stamp(slice)
+		if d.added {
+			p.plan.Update = append(p.plan.Update, slice)
+		} else {
+			p.shrink = append(p.shrink, slice)
+		}
+	}
+}
+
+func (p *packer) create(family discoveryv1.AddressType, endpoints []discoveryv1.Endpoint) {
+	slice := &discoveryv1.EndpointSlice{AddressType: family, Endpoints: slices.Clone(endpoints)}
+	slice.Namespace = p.in.Service.Namespace
+	slice.Name = p.freeName(family)
+	p.stamp(slice)
+	p.plan.Create = append(p.plan.Create, slice)
+}
+
+// stamp sets everything of a slice but its endpoints.
+func (p *packer) stamp(slice *discoveryv1.EndpointSlice) {
+	slice.Labels = maps.Clone(p.labels)
+	if slice.Annotations == nil {
+		slice.Annotations = make(map[string]string, 1)
+	}
+	slice.Annotations[ServiceUIDAnnotation] = string(p.in.Service.UID)
+	slice.OwnerReferences = p.ownerReferences()
+	slice.Ports = clonePorts(p.backend.Ports)
+}

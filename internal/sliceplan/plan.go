@@ -1,0 +1,79 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sliceplan
+
+import (
+	"cmp"
+	"slices"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Compute returns the writes that make the slices of the Service what they
+// should be. It depends on nothing but its input, and a plan computed from the
+// result of an executed one is empty.
+func Compute(in Input) Plan {
+	var plan Plan
+	owned, strays := byOwner(in)
+	for _, slice := range strays {
+		if slice.DeletionTimestamp == nil {
+			plan.Delete = append(plan.Delete, slice)
+		}
+	}
+	var shrink []*discoveryv1.EndpointSlice
+	for i := range in.Backends {
+		if backend := &in.Backends[i]; !backend.Hold {
+			p := packer{in: &in, backend: backend, plan: &plan}
+			p.pack(owned[backend.Owner.UID])
+			shrink = append(shrink, p.shrink...)
+		}
+	}
+	// Updates that only take endpoints away go behind all that add some.
+	plan.Update = append(plan.Update, shrink...)
+	return plan
+}
+
+// byOwner sorts the slices out: those of each backend in the order of their
+// names, and those that belong to no backend of this Service.
+func byOwner(in Input) (owned map[types.UID][]*discoveryv1.EndpointSlice, strays []*discoveryv1.EndpointSlice) {
+	owned = make(map[types.UID][]*discoveryv1.EndpointSlice, len(in.Backends))
+	for i := range in.Backends {
+		owned[in.Backends[i].Owner.UID] = nil
+	}
+	for _, slice := range in.Existing {
+		if uid := OwnerUID(slice); has(owned, uid) {
+			owned[uid] = append(owned[uid], slice)
+		} else {
+			strays = append(strays, slice)
+		}
+	}
+	for _, of := range owned {
+		// Names end in a number: shorter ones count lower.
+		slices.SortFunc(of, func(a, b *discoveryv1.EndpointSlice) int {
+			return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name))
+		})
+	}
+	return owned, strays
+}
+
+func has[K comparable, V any](m map[K]V, key K) bool {
+	_, ok := m[key]
+	return ok
+}
+
+// OwnerUID tells which ExternalBackend a slice belongs to: its controller, or
+// where somebody stripped the owner reference, the one that its endpoints name.
+func OwnerUID(slice *discoveryv1.EndpointSlice) types.UID {
+	if controller := metav1.GetControllerOfNoCopy(slice); controller != nil {
+		return controller.UID
+	}
+	for i := range slice.Endpoints {
+		if ref := slice.Endpoints[i].TargetRef; ref != nil {
+			return ref.UID
+		}
+	}
+	return ""
+}

@@ -1,0 +1,117 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sliceplan
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// shortUID is enough of a UID to tell apart objects that had the same name.
+func shortUID(uid types.UID) string { return string(uid)[:min(8, len(uid))] }
+
+// freeName returns the first name of the family that is not taken: at most
+// 63+1+8+1+4+1+5 characters (rule 6).
+func (p *packer) freeName(family discoveryv1.AddressType) string {
+	for n := 0; ; n++ {
+		name := fmt.Sprintf("%s-%s-%s-%d", p.backend.Owner.Name, shortUID(p.backend.Owner.UID), strings.ToLower(string(family)), n)
+		if !p.names[name] {
+			p.names[name] = true
+			return name
+		}
+	}
+}
+
+// wantedLabels mirrors the labels of the Service except those that have a
+// meaning on slices (rules 1, 9, 10).
+func (p *packer) wantedLabels() map[string]string {
+	labels := make(map[string]string, len(p.in.Service.Labels)+3)
+	maps.Copy(labels, p.in.Service.Labels)
+	labels[discoveryv1.LabelServiceName] = p.in.Service.Name
+	labels[discoveryv1.LabelManagedBy] = ManagedBy
+	delete(labels, corev1.IsHeadlessService)
+	if p.in.Service.Headless {
+		labels[corev1.IsHeadlessService] = ""
+	}
+	return labels
+}
+
+// ownerReferences has no blockOwnerDeletion, which would demand a permission
+// on finalizers and let a slice hold up the deletion of its owner.
+func (p *packer) ownerReferences() []metav1.OwnerReference {
+	o := p.backend.Owner
+	return []metav1.OwnerReference{{
+		APIVersion: o.APIVersion, Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true),
+	}}
+}
+
+// reference records which entry an endpoint comes from, in the notation of
+// ObjectReference.fieldPath.
+func (p *packer) reference(entry string) *corev1.ObjectReference {
+	o := p.backend.Owner
+	return &corev1.ObjectReference{
+		APIVersion: o.APIVersion, Kind: o.Kind, Namespace: p.in.Service.Namespace, Name: o.Name, UID: o.UID,
+		FieldPath: "spec.targets{" + entry + "}",
+	}
+}
+
+func (p *packer) endpoint(e *Endpoint) discoveryv1.Endpoint {
+	ref := *p.refs[e.Entry]
+	return discoveryv1.Endpoint{
+		Addresses: []string{e.Address},
+		Conditions: discoveryv1.EndpointConditions{
+			Ready: new(e.Conditions.Ready), Serving: new(e.Conditions.Serving), Terminating: new(e.Conditions.Terminating),
+		},
+		TargetRef: &ref,
+	}
+}
+
+func (p *packer) sameMeta(slice *discoveryv1.EndpointSlice) bool {
+	o := p.backend.Owner
+	if len(slice.OwnerReferences) != 1 {
+		return false
+	}
+	ref := &slice.OwnerReferences[0]
+	return maps.Equal(slice.Labels, p.labels) &&
+		slice.Annotations[ServiceUIDAnnotation] == string(p.in.Service.UID) &&
+		ref.APIVersion == o.APIVersion && ref.Kind == o.Kind && ref.Name == o.Name && ref.UID == o.UID &&
+		isTrue(ref.Controller) && ref.BlockOwnerDeletion == nil
+}
+
+func (p *packer) sameEndpoint(live *discoveryv1.Endpoint, want *Endpoint) bool {
+	c := live.Conditions
+	return is(c.Ready, want.Conditions.Ready) && is(c.Serving, want.Conditions.Serving) &&
+		is(c.Terminating, want.Conditions.Terminating) &&
+		live.TargetRef != nil && *live.TargetRef == *p.refs[want.Entry] &&
+		live.Hostname == nil && live.NodeName == nil && live.Zone == nil && live.Hints == nil &&
+		len(live.DeprecatedTopology) == 0
+}
+
+func is(live *bool, want bool) bool { return live != nil && *live == want }
+
+func isTrue(b *bool) bool { return is(b, true) }
+
+// readyOf reads the condition as its consumers do: nil counts as ready.
+func readyOf(e *discoveryv1.Endpoint) bool {
+	return e.Conditions.Ready == nil || *e.Conditions.Ready
+}
+
+func samePorts(live, want []discoveryv1.EndpointPort) bool {
+	return len(live) == len(want) && equality.Semantic.DeepEqual(live, want)
+}
+
+func clonePorts(ports []discoveryv1.EndpointPort) []discoveryv1.EndpointPort {
+	clone := make([]discoveryv1.EndpointPort, len(ports))
+	for i := range ports {
+		ports[i].DeepCopyInto(&clone[i])
+	}
+	return clone
+}

@@ -1,0 +1,229 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+)
+
+// maxMessage bounds the message of a condition, in bytes.
+const maxMessage = 2048
+
+type transition struct {
+	previous *metav1.Condition
+	next     metav1.Condition
+}
+
+// conditionsOf returns all conditions, and those whose status or reason is
+// another than before.
+func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
+	wanted := []metav1.Condition{
+		accepted(facts), serviceResolved(facts), targetsResolved(facts), published(facts), healthy(counts),
+	}
+	wanted = append(wanted, ready(wanted[:4]))
+	if stalled, ok := stalledBy(wanted); ok {
+		wanted = append(wanted, stalled)
+	}
+	var transitions []transition
+	for i := range wanted {
+		c := &wanted[i]
+		c.ObservedGeneration = eb.Generation
+		c.Message = bounded(c.Message, maxMessage)
+		c.LastTransitionTime = metav1.NewTime(facts.Now.Truncate(1e9))
+		previous := meta.FindStatusCondition(eb.Status.Conditions, c.Type)
+		if previous != nil && previous.Status == c.Status {
+			c.LastTransitionTime = previous.LastTransitionTime
+		}
+		if previous == nil || previous.Status != c.Status || previous.Reason != c.Reason {
+			transitions = append(transitions, transition{previous, *c})
+		}
+	}
+	for i := range eb.Status.Conditions {
+		if p := &eb.Status.Conditions[i]; meta.FindStatusCondition(wanted, p.Type) == nil {
+			transitions = append(transitions, transition{previous: p})
+		}
+	}
+	return wanted, transitions
+}
+
+func condition(kind string, ok bool, reason, message string) metav1.Condition {
+	c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}
+	if ok {
+		c.Status = metav1.ConditionTrue
+	}
+	return c
+}
+
+func accepted(facts Facts) metav1.Condition {
+	if p := facts.Backend.SpecProblem; p != nil {
+		return condition(v1alpha1.ConditionAccepted, false, p.Reason, p.Message)
+	}
+	if len(facts.Rejected) == 0 {
+		return condition(v1alpha1.ConditionAccepted, true, v1alpha1.ReasonAccepted, "the whole spec can be acted on")
+	}
+	reason := v1alpha1.ReasonInvalidSpec
+	var culprits []string
+	for _, r := range facts.Rejected {
+		if r.Denied {
+			reason = v1alpha1.ReasonAddressDenied
+		}
+		culprits = append(culprits, fmt.Sprintf("target %q: %s", r.Entry, r.Err))
+	}
+	return condition(v1alpha1.ConditionAccepted, false, reason,
+		plural(len(culprits), "address is left out, all others are served: ", "addresses are left out, all others are served: ")+naming(culprits))
+}
+
+func serviceResolved(facts Facts) metav1.Condition {
+	if p := facts.Backend.ServiceProblem; p != nil {
+		return condition(v1alpha1.ConditionServiceResolved, false, p.Reason, p.Message)
+	}
+	return condition(v1alpha1.ConditionServiceResolved, true, v1alpha1.ReasonServiceResolved,
+		fmt.Sprintf("Service %q has every port that is named", facts.ServiceName))
+}
+
+// targetsResolved is False only if an entry yields nothing: an address that is
+// served from elsewhere, or not wanted by the Service, is told but no fault.
+func targetsResolved(facts Facts) metav1.Condition {
+	served := make(map[string]bool, len(facts.Backend.Entries))
+	for _, t := range facts.Targets {
+		served[t.Entry] = true
+	}
+	for _, l := range facts.Losses {
+		served[l.Entry] = true
+	}
+	var empty []string
+	for _, e := range facts.Backend.Entries {
+		if !served[e.Name] {
+			empty = append(empty, fmt.Sprintf("%q", e.Name))
+		}
+	}
+	if len(empty) > 0 {
+		return condition(v1alpha1.ConditionTargetsResolved, false, v1alpha1.ReasonNoAddresses,
+			plural(len(empty), "target has no address that can be served (see status.sources): ", "targets have no address that can be served (see status.sources): ")+naming(empty))
+	}
+	reason, message := v1alpha1.ReasonTargetsResolved, "every target has its addresses"
+	switch culprits, another := lossTexts(facts); {
+	case another:
+		reason, message = v1alpha1.ReasonServedByAnother, naming(culprits)
+	case len(culprits) > 0:
+		reason, message = v1alpha1.ReasonDuplicateAddress, naming(culprits)
+	case len(facts.Excluded) > 0:
+		var texts []string
+		for _, t := range facts.Excluded {
+			texts = append(texts, excludedText(t))
+		}
+		reason, message = v1alpha1.ReasonFamilyNotServed, naming(texts)
+	}
+	return condition(v1alpha1.ConditionTargetsResolved, true, reason, message)
+}
+
+// lossTexts names the losses, those to other objects first.
+func lossTexts(facts Facts) (texts []string, another bool) {
+	var own []string
+	for _, l := range facts.Losses {
+		if l.Winner == facts.Backend.Owner {
+			own = append(own, lossText(facts, l))
+			continue
+		}
+		another = true
+		texts = append(texts, lossText(facts, l))
+	}
+	return append(texts, own...), another
+}
+
+func published(facts Facts) metav1.Condition {
+	switch {
+	case !facts.Backend.Publishable:
+		return condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonNotPublishable,
+			"nothing is written until the Service can be served: see the condition ServiceResolved")
+	case facts.WriteError != nil:
+		return condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonWriteFailed,
+			"the EndpointSlices could not be written and will be tried again: "+facts.WriteError.Error())
+	}
+	return condition(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, "the EndpointSlices are up to date")
+}
+
+func healthy(c v1alpha1.TargetCounts) metav1.Condition {
+	message := fmt.Sprintf("%d of %d addresses are healthy", c.Healthy, c.Total)
+	switch {
+	case c.Total > 0 && c.Healthy == c.Total:
+		return condition(v1alpha1.ConditionHealthy, true, v1alpha1.ReasonAllHealthy, message)
+	case c.Unhealthy == 0 && c.Unknown > 0:
+		pending := condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonChecksPending, message+", the others wait for their first verdict")
+		pending.Status = metav1.ConditionUnknown
+		return pending
+	case c.Healthy == 0:
+		return condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonNoneHealthy, message)
+	}
+	return condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonSomeUnhealthy, message)
+}
+
+// ready sums up: an outage of targets is no reason to hold up a roll-out, so
+// the condition Healthy has no part in it.
+func ready(parts []metav1.Condition) metav1.Condition {
+	for _, c := range parts {
+		if c.Status != metav1.ConditionTrue {
+			return condition(v1alpha1.ConditionReady, false, c.Reason, c.Message)
+		}
+	}
+	return condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "everything is published as specified")
+}
+
+// stalledBy says whether only an edit can help. A Service that is missing may
+// still come, and writes are tried again.
+func stalledBy(parts []metav1.Condition) (metav1.Condition, bool) {
+	for _, c := range parts {
+		waits := c.Reason == v1alpha1.ReasonServiceNotFound || c.Reason == v1alpha1.ReasonServiceTerminating
+		edit := c.Type == v1alpha1.ConditionAccepted || c.Type == v1alpha1.ConditionServiceResolved ||
+			c.Type == v1alpha1.ConditionTargetsResolved
+		if c.Status == metav1.ConditionFalse && edit && !waits {
+			return condition(v1alpha1.ConditionStalled, true, c.Reason, c.Message), true
+		}
+	}
+	return metav1.Condition{}, false
+}
+
+// conditionEvents tells each transition once. Ready and Stalled repeat what
+// others say, and a first status that is as it should be is no news.
+func conditionEvents(transitions []transition) []Event {
+	var events []Event
+	for _, t := range transitions {
+		c := t.next
+		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) {
+			continue
+		}
+		bad := c.Status == metav1.ConditionFalse || told[c.Reason]
+		if t.previous == nil && !bad {
+			continue
+		}
+		event := Event{Type: corev1.EventTypeNormal, Reason: c.Reason, Action: actions[c.Type], Message: bounded(c.Message, 1024)}
+		if bad {
+			event.Type = corev1.EventTypeWarning
+		}
+		events = append(events, event)
+	}
+	return events
+}
+
+// told are reasons of True conditions that a user should hear about.
+var told = map[string]bool{
+	v1alpha1.ReasonDuplicateAddress: true,
+	v1alpha1.ReasonServedByAnother:  true,
+	v1alpha1.ReasonFamilyNotServed:  true,
+}
+
+var actions = map[string]string{
+	v1alpha1.ConditionAccepted:        "ValidateSpec",
+	v1alpha1.ConditionServiceResolved: "ResolveService",
+	v1alpha1.ConditionTargetsResolved: "ResolveTargets",
+	v1alpha1.ConditionPublished:       "Publish",
+	v1alpha1.ConditionHealthy:         "CheckHealth",
+}

@@ -1,0 +1,149 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package status turns what one pass found out about an ExternalBackend into
+// its status, and the difference to the previous status into events.
+package status
+
+import (
+	"net/netip"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/target"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// Facts is what one pass found out about one ExternalBackend.
+type Facts struct {
+	Backend *translate.Backend
+	// Service that it serves; UID is empty if there is none.
+	ServiceName string
+	ServiceUID  types.UID
+
+	// Targets are served, with their health in the same order.
+	Targets []target.Target
+	Health  []health.Status
+
+	// Rejected names what was not an address or is denied.
+	Rejected []Rejection
+	// Losses are addresses that are served from elsewhere.
+	Losses []target.Loss
+	// Excluded are addresses of families that the Service does not have.
+	Excluded []target.Target
+
+	// Flips are the changes of published readiness that were written.
+	Flips []sliceplan.Flip
+	// WriteError is why slices could not be brought up to date.
+	WriteError error
+
+	Now time.Time
+}
+
+// Rejection is an address that is never served.
+type Rejection struct {
+	Entry string
+	Err   error
+	// Denied is true when the guard rejected it, false when it is no address.
+	Denied bool
+}
+
+// Event is worth telling once.
+type Event struct {
+	// Type is corev1.EventTypeNormal or corev1.EventTypeWarning.
+	Type    string
+	Reason  string
+	Action  string
+	Message string
+}
+
+// Outcome is what is to be reported.
+type Outcome struct {
+	Status v1alpha1.ExternalBackendStatus
+	Events []Event
+	// Urgent is true when a condition changed, so that the report must not
+	// wait.
+	Urgent bool
+}
+
+// maxUnhealthy bounds status.unhealthy.
+const maxUnhealthy = 32
+
+// maxNamed bounds how many culprits a message names.
+const maxNamed = 5
+
+// Compute returns the report for the facts, given the one before.
+func Compute(eb *v1alpha1.ExternalBackend, facts Facts) Outcome {
+	counts := count(facts)
+	next := v1alpha1.ExternalBackendStatus{
+		ObservedGeneration: eb.Generation,
+		Service:            &v1alpha1.ServiceStatus{Name: facts.ServiceName, UID: facts.ServiceUID},
+		Targets:            counts,
+		Sources:            sources(facts),
+		Unhealthy:          unhealthy(eb.Status.Unhealthy, facts),
+	}
+	conditions, transitions := conditionsOf(eb, facts, counts)
+	next.Conditions = conditions
+	return Outcome{
+		Status: next,
+		Events: append(conditionEvents(transitions), flipEvents(facts)...),
+		Urgent: len(transitions) > 0,
+	}
+}
+
+func count(facts Facts) v1alpha1.TargetCounts {
+	c := v1alpha1.TargetCounts{Total: int32(len(facts.Targets))}
+	for i := range facts.Health {
+		switch facts.Health[i].Verdict {
+		case health.Healthy:
+			c.Healthy++
+		case health.Unhealthy:
+			c.Unhealthy++
+		default:
+			c.Unknown++
+		}
+	}
+	return c
+}
+
+// flipEvents tells which addresses went in or out, one event for each
+// direction however many they are.
+func flipEvents(facts Facts) []Event {
+	reasons := make(map[netip.Addr]health.Reason, len(facts.Flips))
+	if len(facts.Flips) > 0 {
+		for i, t := range facts.Targets {
+			reasons[t.Addr] = facts.Health[i].Reason
+		}
+	}
+	var in, out []string
+	for _, f := range facts.Flips {
+		if f.Ready {
+			in = append(in, f.Address)
+			continue
+		}
+		text := f.Address
+		if addr, err := netip.ParseAddr(f.Address); err == nil && reasons[addr] != "" {
+			text += " (" + string(reasons[addr]) + ")"
+		}
+		out = append(out, text)
+	}
+	var events []Event
+	if len(out) > 0 {
+		events = append(events, Event{
+			Type: corev1.EventTypeWarning, Reason: "TargetsUnhealthy", Action: "Withdraw",
+			Message: plural(len(out), "address no longer takes traffic: ", "addresses no longer take traffic: ") + naming(out),
+		})
+	}
+	if len(in) > 0 {
+		events = append(events, Event{
+			Type: corev1.EventTypeNormal, Reason: "TargetsHealthy", Action: "Admit",
+			Message: plural(len(in), "address takes traffic: ", "addresses take traffic: ") + naming(in),
+		})
+	}
+	return events
+}

@@ -1,0 +1,170 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
+)
+
+// Defaults that the CRD fills in, for objects that were stored without them.
+const (
+	defaultInterval           = 10 * time.Second
+	defaultTimeout            = 3 * time.Second
+	defaultEdgeInterval       = 2 * time.Second
+	defaultHealthyThreshold   = 2
+	defaultUnhealthyThreshold = 3
+)
+
+var defaultChecks = []v1alpha1.Check{{Name: "tcp", TCP: &v1alpha1.TCPCheck{}}}
+
+// checks fills in what is to be checked, or the reason why that is impossible.
+func (b *Backend) checks(eb *v1alpha1.ExternalBackend) {
+	hc := &eb.Spec.HealthCheck
+	b.Thresholds = health.Thresholds{Healthy: defaultHealthyThreshold, Unhealthy: defaultUnhealthyThreshold}
+	if hc.HealthyThreshold > 0 {
+		b.Thresholds.Healthy = int(hc.HealthyThreshold)
+	}
+	if hc.UnhealthyThreshold > 0 {
+		b.Thresholds.Unhealthy = int(hc.UnhealthyThreshold)
+	}
+	timing, err := timingOf(hc)
+	if err != nil {
+		b.SpecProblem = invalid("spec.healthCheck.%s", err)
+		return
+	}
+	specified := hc.Checks
+	if len(specified) == 0 {
+		specified = defaultChecks
+	}
+	list := make([]*health.Check, 0, len(specified))
+	for i := range specified {
+		if specified[i].None != nil {
+			continue
+		}
+		port, problem := b.checkPort(eb, &specified[i])
+		if problem != nil {
+			// Without a Service its ports are not known yet: no fault of the spec.
+			if b.ServiceProblem == nil || b.ServiceProblem.Reason != v1alpha1.ReasonServiceNotFound {
+				b.SpecProblem = problem
+			}
+			return
+		}
+		check, err := checkOf(&specified[i], port, timing)
+		if err != nil {
+			b.SpecProblem = invalid("spec.healthCheck.checks["+specified[i].Name+"]: %s", err)
+			return
+		}
+		list = append(list, check)
+	}
+	b.Checks = list
+}
+
+func invalid(format string, err error) *Problem {
+	return &Problem{v1alpha1.ReasonInvalidSpec, fmt.Sprintf(format, err)}
+}
+
+func timingOf(hc *v1alpha1.HealthCheck) (t health.Timing, err error) {
+	parse := func(field string, value v1alpha1.Duration, absent time.Duration) time.Duration {
+		if value == "" || err != nil {
+			return absent
+		}
+		d, parseErr := time.ParseDuration(string(value))
+		if parseErr != nil || d <= 0 {
+			err = fmt.Errorf("%s: %q is not a positive duration such as 10s", field, value)
+		}
+		return d
+	}
+	optional := func(d *v1alpha1.Duration) v1alpha1.Duration {
+		if d == nil {
+			return ""
+		}
+		return *d
+	}
+	t.Interval = parse("interval", hc.Interval, defaultInterval)
+	t.Timeout = parse("timeout", optional(hc.Timeout), min(defaultTimeout, t.Interval))
+	t.EdgeInterval = max(min(parse("edgeInterval", hc.EdgeInterval, defaultEdgeInterval), t.Interval), t.Timeout)
+	t.UnhealthyInterval = max(parse("unhealthyInterval", optional(hc.UnhealthyInterval), t.Interval), t.Timeout)
+	return t, err
+}
+
+// checkPort finds the number of the port that a check goes to.
+func (b *Backend) checkPort(eb *v1alpha1.ExternalBackend, check *v1alpha1.Check) (uint16, *Problem) {
+	if check.Port != nil && check.Port.Type == intstr.Int {
+		if !validPort(check.Port.IntVal) {
+			return 0, &Problem{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("check %q: port %d is not between 1 and 65535", check.Name, check.Port.IntVal)}
+		}
+		return uint16(check.Port.IntVal), nil
+	}
+	for _, p := range b.candidatePorts(eb) {
+		if *p.Protocol == corev1.ProtocolTCP && (check.Port == nil || *p.Name == check.Port.StrVal) {
+			return uint16(*p.Port), nil
+		}
+	}
+	if check.Port == nil {
+		return 0, &Problem{v1alpha1.ReasonCheckPortNotFound, fmt.Sprintf(
+			"check %q has no port and no TCP port is published that it could go to: set its port to a number, or use a check of kind none", check.Name)}
+	}
+	return 0, &Problem{v1alpha1.ReasonCheckPortNotFound, fmt.Sprintf(
+		"check %q goes to port %q, which is not the name of a published TCP port: use the name of one, or a number", check.Name, check.Port.StrVal)}
+}
+
+// candidatePorts are the published ports or, without a Service, those of the
+// spec.
+func (b *Backend) candidatePorts(eb *v1alpha1.ExternalBackend) []discoveryv1.EndpointPort {
+	if len(b.Ports) > 0 {
+		return b.Ports
+	}
+	list := make([]discoveryv1.EndpointPort, len(eb.Spec.Ports))
+	for i, p := range eb.Spec.Ports {
+		list[i] = discoveryv1.EndpointPort{Name: new(p.Name), Protocol: new(protocol(p.Protocol)), Port: new(p.Port)}
+	}
+	return list
+}
+
+func checkOf(check *v1alpha1.Check, port uint16, timing health.Timing) (*health.Check, error) {
+	definition := health.Check{Kind: health.TCP, Port: port, Timing: timing}
+	if h := check.HTTP; h != nil {
+		definition.Kind = health.HTTP
+		definition.HTTP = &health.HTTPCheck{Method: h.Method, Path: h.Path, Host: h.Hostname}
+		for _, header := range h.Headers {
+			definition.HTTP.Headers = append(definition.HTTP.Headers, health.Header{Name: header.Name, Value: header.Value})
+		}
+		for _, text := range h.ExpectedStatuses {
+			r, err := statusRange(string(text))
+			if err != nil {
+				return nil, err
+			}
+			definition.HTTP.ExpectedStatuses = append(definition.HTTP.ExpectedStatuses, r)
+		}
+	}
+	if t := check.TLS; t != nil {
+		definition.TLS = &health.TLSConfig{
+			ServerName: t.ServerName, CABundle: t.CABundle, InsecureSkipVerify: t.InsecureSkipVerify,
+		}
+	}
+	return health.NewCheck(definition)
+}
+
+func statusRange(text string) (health.StatusRange, error) {
+	low, high, isRange := strings.Cut(text, "-")
+	if !isRange {
+		high = low
+	}
+	from, err1 := strconv.Atoi(low)
+	to, err2 := strconv.Atoi(high)
+	if err1 != nil || err2 != nil {
+		return health.StatusRange{}, fmt.Errorf("http.expectedStatuses: %q is neither a status nor a range such as 200-299", text)
+	}
+	return health.StatusRange{From: from, To: to}, nil
+}
