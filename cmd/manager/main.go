@@ -1,0 +1,103 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command manager is the operator: it reads its flags, wires the packages
+// together and runs until it is told to stop.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/discovery/static"
+	"externalbackend.dev/operator/internal/guard"
+	"externalbackend.dev/operator/internal/metrics"
+	"externalbackend.dev/operator/internal/probe"
+)
+
+func main() {
+	options, err := parseFlags(os.Args[1:], os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(2)
+	}
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&options.log)))
+	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+		ctrl.Log.Error(err, "Failed to run the operator")
+		os.Exit(1)
+	}
+}
+
+// run blocks until the context is done, the leader lease is lost or something
+// fails. It never touches a published slice on its way out.
+func run(ctx context.Context, options options) error {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return fmt.Errorf("registering API types: %w", err)
+		}
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the API server (set --kubeconfig outside a cluster): %w", err)
+	}
+	config.QPS, config.Burst = options.apiQPS, options.apiBurst
+	mgr, err := ctrl.NewManager(config, options.manager(scheme))
+	if err != nil {
+		return fmt.Errorf("creating the manager: %w", err)
+	}
+	if err := wire(ctx, mgr, options); err != nil {
+		return err
+	}
+	ctrl.Log.Info("Starting the operator", "version", version())
+	return mgr.Start(ctx)
+}
+
+// wire connects the packages with each other and with the manager.
+func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
+	var scheduler *probe.Scheduler
+	recorder := metrics.New(ctrlmetrics.Registry, func() metrics.CheckerStats { return checkerStats(scheduler) })
+	vetted := guard.New(guard.Options{AllowClassE: options.allowClassE})
+	reconciler := &controllers.ServiceReconciler{
+		Client:       mgr.GetClient(),
+		Live:         mgr.GetAPIReader(),
+		Literals:     static.Resolve,
+		Guard:        vetted,
+		Metrics:      recorder,
+		Events:       mgr.GetEventRecorder("externalbackend-operator"),
+		Clock:        clock.RealClock{},
+		MaxEndpoints: options.maxEndpoints,
+	}
+	scheduler = probe.New(probe.Options{
+		Guard:       vetted.Check,
+		Notify:      reconciler.Wake,
+		Observer:    observer{recorder},
+		MaxInFlight: options.maxChecksInFlight,
+		Version:     version(),
+	})
+	reconciler.Health = scheduler
+	if err := mgr.Add(scheduler); err != nil {
+		return fmt.Errorf("adding the checker: %w", err)
+	}
+	if err := reconciler.SetupWithManager(ctx, mgr, options.workers); err != nil {
+		return fmt.Errorf("setting up the controller: %w", err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the health endpoint: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("caches", cachesSynced(mgr)); err != nil {
+		return fmt.Errorf("adding the ready endpoint: %w", err)
+	}
+	return nil
+}

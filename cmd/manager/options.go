@@ -1,0 +1,167 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/metrics"
+	"externalbackend.dev/operator/internal/probe"
+	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// leaderElectionID names the Lease, in the operator's own namespace.
+const leaderElectionID = "controller.externalbackend.dev"
+
+// gracePeriod bounds how long running passes may take to end.
+const gracePeriod = 10 * time.Second
+
+type options struct {
+	metricsAddress          string
+	metricsCertDir          string
+	probeAddress            string
+	leaderElect             bool
+	leaderElectionNamespace string
+	workers                 int
+	maxEndpoints            int
+	maxChecksInFlight       int
+	allowClassE             bool
+	apiQPS                  float32
+	apiBurst                int
+	log                     zap.Options
+}
+
+func parseFlags(args []string, output io.Writer) (options, error) {
+	var o options
+	var qps float64
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	flags.SetOutput(output)
+	config.RegisterFlags(flags)
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "address of the HTTPS metrics endpoint, which authenticates and authorizes every request; 0 switches it off")
+	flags.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "folder with tls.crt and tls.key for the metrics endpoint; without it a self-signed certificate is made at every start")
+	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 switches it off")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false, "run as one of several replicas of which one is active")
+	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the Lease; needed outside a cluster only")
+	flags.IntVar(&o.workers, "concurrent-services", 8, "number of Services that are worked on at the same time")
+	flags.IntVar(&o.maxEndpoints, "max-endpoints-per-slice", sliceplan.DefaultMaxEndpoints, "endpoints in one EndpointSlice, 1 to 1000")
+	flags.IntVar(&o.maxChecksInFlight, "max-checks-in-flight", 0, "health checks that run at the same time; 0 means the lesser of 4096 and half of the file descriptor limit")
+	flags.BoolVar(&o.allowClassE, "allow-class-e", false, "allow targets in 240.0.0.0/4, which some networks use")
+	flags.Float64Var(&qps, "kube-api-qps", 100, "requests per second to the API server")
+	flags.IntVar(&o.apiBurst, "kube-api-burst", 200, "burst of requests to the API server")
+	o.log.BindFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.apiQPS = float32(qps)
+	return o, errors.Join(
+		rejectArguments(flags.Args()),
+		inRange("max-endpoints-per-slice", o.maxEndpoints, 1, sliceplan.HardMaxEndpoints),
+		inRange("concurrent-services", o.workers, 1, 1000),
+		inRange("max-checks-in-flight", o.maxChecksInFlight, 0, 1_000_000),
+		inRange("kube-api-burst", o.apiBurst, 1, 100_000),
+		inRange("kube-api-qps", int(qps), 1, 100_000),
+	)
+}
+
+func rejectArguments(args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q: all settings are flags, see --help", args[0])
+	}
+	return nil
+}
+
+func inRange(name string, value, low, high int) error {
+	if value < low || value > high {
+		return fmt.Errorf("--%s is %d: it must be between %d and %d", name, value, low, high)
+	}
+	return nil
+}
+
+func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
+	return ctrl.Options{
+		Scheme: scheme,
+		Cache:  controllers.CacheOptions(),
+		Metrics: metricsserver.Options{
+			BindAddress:    o.metricsAddress,
+			SecureServing:  true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
+			CertDir:        o.metricsCertDir,
+			TLSOpts:        []func(*tls.Config){withoutHTTP2},
+		},
+		HealthProbeBindAddress:  o.probeAddress,
+		LeaderElection:          o.leaderElect,
+		LeaderElectionID:        leaderElectionID,
+		LeaderElectionNamespace: o.leaderElectionNamespace,
+		// main returns at once when Start does, so nothing runs after the
+		// release, and a successor need not wait for the Lease to run out.
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(gracePeriod),
+	}
+}
+
+// withoutHTTP2 keeps the server clear of stream-reset floods (CVE-2023-44487).
+func withoutHTTP2(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }
+
+// cachesSynced is ready once the caches hold everything, on the leader and on
+// a replica that stands by.
+func cachesSynced(mgr ctrl.Manager) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
+		defer cancel()
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			return errors.New("the caches are not synced yet")
+		}
+		return nil
+	}
+}
+
+// version returns what the binary was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+// observer hands what the checker does to the metrics.
+type observer struct{ metrics *metrics.Metrics }
+
+// CheckDone implements probe.Observer.
+func (o observer) CheckDone(kind health.Kind, result health.Result, lag time.Duration) {
+	o.metrics.CheckDone(kind.String(), result.Outcome.String(), string(result.Reason),
+		result.Outcome != health.Indeterminate, result.Latency, lag)
+}
+
+// VerdictChanged implements probe.Observer.
+func (o observer) VerdictChanged(_ probe.Subscriber, _ netip.Addr, _, to health.Verdict) {
+	o.metrics.VerdictChanged(to.String())
+}
+
+func checkerStats(scheduler *probe.Scheduler) metrics.CheckerStats {
+	s := scheduler.Stats()
+	return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
+}

@@ -1,0 +1,112 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package metrics holds the collectors of the operator. No series is labelled
+// by address, and the series of an ExternalBackend die with it.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// CheckerStats are figures of the checker that are read when scraped.
+type CheckerStats struct {
+	// InFlight is the number of running checks.
+	InFlight int
+	// Checks is the number of distinct checks that are scheduled.
+	Checks int
+	// Waiting is the number of checks that are due and not started.
+	Waiting int
+	// OldestResult is the age of the oldest last result of any check.
+	OldestResult time.Duration
+}
+
+// Metrics records what the operator does. It is safe for concurrent use.
+type Metrics struct {
+	checks         *prometheus.CounterVec
+	checkDuration  *prometheus.HistogramVec
+	schedulingLag  prometheus.Histogram
+	verdictChanges *prometheus.CounterVec
+	targets        *prometheus.GaugeVec
+	sliceWrites    *prometheus.CounterVec
+	flipToWrite    prometheus.Histogram
+}
+
+// New registers all collectors. stats is called at every scrape.
+func New(registry prometheus.Registerer, stats func() CheckerStats) *Metrics {
+	m := &Metrics{
+		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "externalbackend_checks_total",
+			Help: "Finished health checks by kind (TCP, HTTP), outcome (Pass, Fail, Indeterminate) and reason.",
+		}, []string{"kind", "outcome", "reason"}),
+		checkDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "externalbackend_check_duration_seconds",
+			Help:    "Duration of health checks that passed or failed, from dialling to the decision.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12),
+		}, []string{"kind"}),
+		schedulingLag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "externalbackend_check_scheduling_lag_seconds",
+			Help:    "Time by which health checks started later than they were due.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12),
+		}),
+		verdictChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "externalbackend_verdict_changes_total",
+			Help: "Changes of the verdict about a target, by the new verdict.",
+		}, []string{"to"}),
+		targets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "externalbackend_targets",
+			Help: "Targets of an ExternalBackend by state (Healthy, Unhealthy, Unknown).",
+		}, []string{"namespace", "name", "state"}),
+		sliceWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "externalbackend_endpointslice_writes_total",
+			Help: "Requests that wrote an EndpointSlice, by operation (create, update, delete) and result (success, error).",
+		}, []string{"operation", "result"}),
+		flipToWrite: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "externalbackend_flip_to_write_seconds",
+			Help:    "Time from a changed verdict to the end of the write that published it.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 1.6, 20),
+		}),
+	}
+	registry.MustRegister(m.checks, m.checkDuration, m.schedulingLag, m.verdictChanges, m.targets, m.sliceWrites, m.flipToWrite,
+		&checkerCollector{stats: stats})
+	return m
+}
+
+// CheckDone records one finished check. lag is how much later than due it
+// started; the duration counts only if it says something about the target.
+func (m *Metrics) CheckDone(kind, outcome, reason string, conclusive bool, duration, lag time.Duration) {
+	m.checks.WithLabelValues(kind, outcome, reason).Inc()
+	m.schedulingLag.Observe(lag.Seconds())
+	if conclusive {
+		m.checkDuration.WithLabelValues(kind).Observe(duration.Seconds())
+	}
+}
+
+// VerdictChanged counts a changed verdict about a target.
+func (m *Metrics) VerdictChanged(to string) { m.verdictChanges.WithLabelValues(to).Inc() }
+
+// SliceWritten counts a request that wrote an EndpointSlice.
+func (m *Metrics) SliceWritten(operation string, err error) {
+	result := "success"
+	if err != nil {
+		result = "error"
+	}
+	m.sliceWrites.WithLabelValues(operation, result).Inc()
+}
+
+// FlipPublished records the time from a changed verdict to its publication.
+func (m *Metrics) FlipPublished(latency time.Duration) { m.flipToWrite.Observe(latency.Seconds()) }
+
+// SetTargets sets the number of targets of an ExternalBackend by state.
+func (m *Metrics) SetTargets(namespace, name string, healthy, unhealthy, unknown int) {
+	m.targets.WithLabelValues(namespace, name, "Healthy").Set(float64(healthy))
+	m.targets.WithLabelValues(namespace, name, "Unhealthy").Set(float64(unhealthy))
+	m.targets.WithLabelValues(namespace, name, "Unknown").Set(float64(unknown))
+}
+
+// Forget drops the series of an ExternalBackend.
+func (m *Metrics) Forget(namespace, name string) {
+	m.targets.DeletePartialMatch(prometheus.Labels{"namespace": namespace, "name": name})
+}
