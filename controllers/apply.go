@@ -102,7 +102,7 @@ func (r *ServiceReconciler) create(ctx context.Context, slice *discoveryv1.Endpo
 		return r.adopt(ctx, wanted)
 	}
 	if err == nil {
-		r.written.wrote(slice)
+		r.written.wrote(slice, r.Clock.Now())
 	}
 	return err
 }
@@ -134,7 +134,7 @@ func (r *ServiceReconciler) update(ctx context.Context, slice *discoveryv1.Endpo
 		return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), slice.Name, err)
 	}
 	if err == nil {
-		r.written.wrote(slice)
+		r.written.wrote(slice, r.Clock.Now())
 	}
 	return err
 }
@@ -143,7 +143,7 @@ func (r *ServiceReconciler) update(ctx context.Context, slice *discoveryv1.Endpo
 func (r *ServiceReconciler) delete(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
 	err := r.Client.Delete(ctx, slice, client.Preconditions{UID: &slice.UID, ResourceVersion: &slice.ResourceVersion})
 	if err == nil || apierrors.IsNotFound(err) {
-		r.written.deleted(slice)
+		r.written.deleted(slice, r.Clock.Now())
 		return nil
 	}
 	return err

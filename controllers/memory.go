@@ -4,22 +4,35 @@
 package controllers
 
 import (
+	"maps"
 	"sync"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
+	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/probe"
 )
+
+// memoryLimit bounds how long own writes are believed rather than the cache. A
+// cache that is this far behind has other troubles, or the API server was
+// restored from an older backup and will never catch up.
+const memoryLimit = 30 * time.Second
 
 // writtenSlices remembers what this process wrote until the cache has caught
 // up, so that a plan never starts from what is already history.
 type writtenSlices struct {
 	mu   sync.Mutex
-	live map[types.NamespacedName]map[string]*discoveryv1.EndpointSlice // Service, slice name
-	gone map[types.UID]bool
+	live map[types.NamespacedName]map[string]writtenSlice // by Service and slice name
+	gone map[types.UID]time.Time
+}
+
+type writtenSlice struct {
+	slice *discoveryv1.EndpointSlice
+	at    time.Time
 }
 
 func serviceOf(slice *discoveryv1.EndpointSlice) types.NamespacedName {
@@ -27,35 +40,36 @@ func serviceOf(slice *discoveryv1.EndpointSlice) types.NamespacedName {
 }
 
 // wrote records the answer to a create or update.
-func (m *writtenSlices) wrote(slice *discoveryv1.EndpointSlice) {
+func (m *writtenSlices) wrote(slice *discoveryv1.EndpointSlice, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := serviceOf(slice)
 	if m.live[key] == nil {
 		if m.live == nil {
-			m.live = make(map[types.NamespacedName]map[string]*discoveryv1.EndpointSlice)
+			m.live = make(map[types.NamespacedName]map[string]writtenSlice)
 		}
-		m.live[key] = make(map[string]*discoveryv1.EndpointSlice)
+		m.live[key] = make(map[string]writtenSlice)
 	}
-	m.live[key][slice.Name] = slice
+	m.live[key][slice.Name] = writtenSlice{slice, now}
 }
 
 // deleted records a delete.
-func (m *writtenSlices) deleted(slice *discoveryv1.EndpointSlice) {
+func (m *writtenSlices) deleted(slice *discoveryv1.EndpointSlice, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drop(slice)
 	if m.gone == nil {
-		m.gone = make(map[types.UID]bool)
+		m.gone = make(map[types.UID]time.Time)
 	}
-	m.gone[slice.UID] = true
+	maps.DeleteFunc(m.gone, func(_ types.UID, at time.Time) bool { return now.Sub(at) >= memoryLimit })
+	m.gone[slice.UID] = now
 }
 
 // seen takes note that the cache holds a slice.
 func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if mine := m.live[serviceOf(slice)][slice.Name]; mine != nil && !newer(mine, slice) {
+	if mine := m.live[serviceOf(slice)][slice.Name].slice; mine != nil && !newer(mine, slice) {
 		m.drop(slice)
 	}
 }
@@ -65,10 +79,10 @@ func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) {
 func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if mine := m.live[serviceOf(slice)][slice.Name]; mine != nil && mine.UID == slice.UID {
+	if mine := m.live[serviceOf(slice)][slice.Name].slice; mine != nil && mine.UID == slice.UID {
 		m.drop(slice)
 	}
-	mine := m.gone[slice.UID]
+	_, mine := m.gone[slice.UID]
 	delete(m.gone, slice.UID)
 	return mine
 }
@@ -82,25 +96,29 @@ func (m *writtenSlices) drop(slice *discoveryv1.EndpointSlice) {
 }
 
 // overlay completes the slices of a Service, by name, that the cache has.
-func (m *writtenSlices) overlay(key types.NamespacedName, cached map[string]*discoveryv1.EndpointSlice) {
+func (m *writtenSlices) overlay(key types.NamespacedName, cached map[string]*discoveryv1.EndpointSlice, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, slice := range cached {
-		if m.gone[slice.UID] {
+		if at, ok := m.gone[slice.UID]; ok && now.Sub(at) < memoryLimit {
 			delete(cached, name)
 		}
 	}
 	for name, mine := range m.live[key] {
-		if old, ok := cached[name]; !ok || newer(mine, old) {
-			cached[name] = mine
+		if now.Sub(mine.at) >= memoryLimit {
+			m.drop(mine.slice)
+			continue
+		}
+		if old, ok := cached[name]; !ok || newer(mine.slice, old) {
+			cached[name] = mine.slice
 		}
 	}
 }
 
-// newer compares two versions of one slice, or tells apart two slices of one
-// name by their age.
-func newer(a, b *discoveryv1.EndpointSlice) bool {
-	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+// newer compares two versions of one object, or two objects of one name and
+// kind. The order of resource versions is part of the API (KEP-5504).
+func newer(a, b metav1.Object) bool {
+	order, err := resourceversion.CompareResourceVersion(a.GetResourceVersion(), b.GetResourceVersion())
 	return err == nil && order > 0
 }
 
@@ -133,37 +151,47 @@ func (v *vanishedSlices) take(service types.NamespacedName) []vanishedSlice {
 	return list
 }
 
-// knownBackends remembers which ExternalBackends were seen, and for which
-// Service, so that what is kept for them can be dropped with them.
+// knownBackends remembers which ExternalBackends were seen, so that what is
+// kept for them can be dropped with them.
 type knownBackends struct {
-	mu       sync.Mutex
-	services map[probe.Subscriber]types.NamespacedName
-	reports  map[probe.Subscriber]time.Time // last patch of the status
+	mu    sync.Mutex
+	bySub map[probe.Subscriber]*knownBackend
+}
+
+type knownBackend struct {
+	service    types.NamespacedName // that it was last seen with
+	lastReport time.Time
+	// stored is what the last patch answered, until the cache has it.
+	stored *v1alpha1.ExternalBackend
 }
 
 func (k *knownBackends) add(service types.NamespacedName, sub probe.Subscriber) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.services == nil {
-		k.services = make(map[probe.Subscriber]types.NamespacedName)
-		k.reports = make(map[probe.Subscriber]time.Time)
+	if k.bySub == nil {
+		k.bySub = make(map[probe.Subscriber]*knownBackend)
 	}
-	k.services[sub] = service
+	if known := k.bySub[sub]; known != nil {
+		known.service = service
+		return
+	}
+	k.bySub[sub] = &knownBackend{service: service}
 }
 
 func (k *knownBackends) remove(sub probe.Subscriber) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.services, sub)
-	delete(k.reports, sub)
+	delete(k.bySub, sub)
 }
 
 // service returns the Service that a subscriber was last seen with.
 func (k *knownBackends) service(sub probe.Subscriber) (types.NamespacedName, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	key, ok := k.services[sub]
-	return key, ok
+	if known := k.bySub[sub]; known != nil {
+		return known.service, true
+	}
+	return types.NamespacedName{}, false
 }
 
 // of returns the subscribers that were last seen with a Service.
@@ -171,22 +199,48 @@ func (k *knownBackends) of(service types.NamespacedName) []probe.Subscriber {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var list []probe.Subscriber
-	for sub, key := range k.services {
-		if key == service {
+	for sub, known := range k.bySub {
+		if known.service == service {
 			list = append(list, sub)
 		}
 	}
 	return list
 }
 
+// reported records a patch of the status and its answer.
+func (k *knownBackends) reported(sub probe.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		known.stored, known.lastReport = stored, now
+	}
+}
+
 func (k *knownBackends) lastReport(sub probe.Subscriber) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.reports[sub]
+	if known := k.bySub[sub]; known != nil {
+		return known.lastReport
+	}
+	return time.Time{}
 }
 
-func (k *knownBackends) setReport(sub probe.Subscriber, now time.Time) {
+// latest returns the newer of what the cache has and what the last patch of
+// the status answered.
+func (k *knownBackends) latest(cached *v1alpha1.ExternalBackend, now time.Time) *v1alpha1.ExternalBackend {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.reports[sub] = now
+	known := k.bySub[subscriberOf(cached)]
+	if known == nil || known.stored == nil {
+		return cached
+	}
+	if newer(known.stored, cached) && now.Sub(known.lastReport) < memoryLimit {
+		return known.stored
+	}
+	known.stored = nil
+	return cached
+}
+
+func subscriberOf(eb *v1alpha1.ExternalBackend) probe.Subscriber {
+	return probe.Subscriber{Namespace: eb.Namespace, Name: eb.Name, UID: string(eb.UID)}
 }

@@ -55,7 +55,7 @@ func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedNam
 	}
 	for i := range list.Items {
 		if list.Items[i].DeletionTimestamp == nil {
-			w.backends = append(w.backends, &list.Items[i])
+			w.backends = append(w.backends, r.known.latest(&list.Items[i], r.Clock.Now()))
 		}
 	}
 	slices.SortFunc(w.backends, func(a, b *v1alpha1.ExternalBackend) int {
@@ -111,7 +111,7 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world) ([]*discove
 			return nil, err
 		}
 	}
-	r.written.overlay(w.key, found)
+	r.written.overlay(w.key, found, r.Clock.Now())
 	if err := r.recoverVanished(ctx, w.key, owners, found); err != nil {
 		return nil, err
 	}

@@ -32,9 +32,7 @@ type pass struct {
 	health []health.Status
 }
 
-func (p *pass) subscriber() probe.Subscriber {
-	return probe.Subscriber{Namespace: p.eb.Namespace, Name: p.eb.Name, UID: string(p.eb.UID)}
-}
+func (p *pass) subscriber() probe.Subscriber { return subscriberOf(p.eb) }
 
 func (r *ServiceReconciler) translate(w *world) []*pass {
 	passes := make([]*pass, len(w.backends))

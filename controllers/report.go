@@ -97,30 +97,35 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 // reportOn patches one status if it changed, and tells when to come back if it
 // is too early for that.
 func (r *ServiceReconciler) reportOn(ctx context.Context, p *pass, outcome status.Outcome) (time.Duration, error) {
-	changed := !equality.Semantic.DeepEqual(p.eb.Status, outcome.Status)
+	r.emit(p.eb, outcome.Flips)
+	if equality.Semantic.DeepEqual(p.eb.Status, outcome.Status) {
+		return 0, nil
+	}
 	now := r.Clock.Now()
-	if wait := reportInterval - now.Sub(r.known.lastReport(p.subscriber())); changed && !outcome.Urgent && wait > 0 && len(outcome.Events) == 0 {
+	if wait := reportInterval - now.Sub(r.known.lastReport(p.subscriber())); wait > 0 && !outcome.Urgent {
 		return wait, nil
 	}
-	if changed {
-		next := p.eb.DeepCopy()
-		next.Status = outcome.Status
-		err := r.Client.Status().Patch(ctx, next, client.MergeFromWithOptions(p.eb, client.MergeFromWithOptimisticLock{}))
-		switch {
-		case apierrors.IsConflict(err):
-			// The cache is behind; what it still has to tell wakes us, too.
-			return staleDelay, nil
-		case apierrors.IsNotFound(err):
-			return 0, nil
-		case err != nil:
-			return 0, fmt.Errorf("patching the status of ExternalBackend %s/%s: %w", p.eb.Namespace, p.eb.Name, err)
-		}
-		r.known.setReport(p.subscriber(), now)
+	next := p.eb.DeepCopy()
+	next.Status = outcome.Status
+	err := r.Client.Status().Patch(ctx, next, client.MergeFromWithOptions(p.eb, client.MergeFromWithOptimisticLock{}))
+	switch {
+	case apierrors.IsConflict(err):
+		// The cache is behind; what it still has to tell wakes us, too.
+		return staleDelay, nil
+	case apierrors.IsNotFound(err):
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("patching the status of ExternalBackend %s/%s: %w", p.eb.Namespace, p.eb.Name, err)
 	}
-	for _, e := range outcome.Events {
-		r.Events.Eventf(p.eb, nil, e.Type, e.Reason, e.Action, "%s", e.Message)
-	}
+	r.known.reported(p.subscriber(), next, now)
+	r.emit(p.eb, outcome.Transitions)
 	return 0, nil
+}
+
+func (r *ServiceReconciler) emit(eb *v1alpha1.ExternalBackend, list []status.Event) {
+	for _, e := range list {
+		r.Events.Eventf(eb, nil, e.Type, e.Reason, e.Action, "%s", e.Message)
+	}
 }
 
 // forgetGone drops everything that is kept for ExternalBackends that were seen

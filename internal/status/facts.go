@@ -65,7 +65,12 @@ type Event struct {
 // Outcome is what is to be reported.
 type Outcome struct {
 	Status v1alpha1.ExternalBackendStatus
-	Events []Event
+	// Flips are events about what was written. They hold whether or not the
+	// status can be patched.
+	Flips []Event
+	// Transitions are events about conditions, to be sent once the status that
+	// has them is stored.
+	Transitions []Event
 	// Urgent is true when a condition changed, so that the report must not
 	// wait.
 	Urgent bool
@@ -90,9 +95,10 @@ func Compute(eb *v1alpha1.ExternalBackend, facts Facts) Outcome {
 	conditions, transitions := conditionsOf(eb, facts, counts)
 	next.Conditions = conditions
 	return Outcome{
-		Status: next,
-		Events: append(conditionEvents(transitions), flipEvents(facts)...),
-		Urgent: len(transitions) > 0,
+		Status:      next,
+		Flips:       flipEvents(facts),
+		Transitions: conditionEvents(transitions),
+		Urgent:      len(transitions) > 0,
 	}
 }
 
