@@ -82,12 +82,13 @@ func (a *applied) record(ctx context.Context, owner types.UID, slice *discoveryv
 }
 
 // errorFor returns what a user should know about failed writes. A conflict is
-// none of it: the next pass settles it.
+// none of it, since the next pass settles it, nor is the end of a namespace.
 func (a *applied) errorFor(owner types.UID) error {
-	if err := a.failed[owner]; !apierrors.IsConflict(err) {
-		return err
+	err := a.failed[owner]
+	if apierrors.IsConflict(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // create writes a new slice. If its name is taken, the live slice decides:

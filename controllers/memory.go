@@ -65,13 +65,17 @@ func (m *writtenSlices) deleted(slice *discoveryv1.EndpointSlice, now time.Time)
 	m.gone[slice.UID] = now
 }
 
-// seen takes note that the cache holds a slice.
-func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) {
+// seen takes note that the cache holds a slice, and says whether it holds it
+// just as this process wrote it last.
+func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if mine := m.live[serviceOf(slice)][slice.Name].slice; mine != nil && !newer(mine, slice) {
-		m.drop(slice)
+	mine := m.live[serviceOf(slice)][slice.Name].slice
+	if mine == nil || newer(mine, slice) {
+		return false
 	}
+	m.drop(slice)
+	return mine.ResourceVersion == slice.ResourceVersion
 }
 
 // seenDeleted takes note that the cache has dropped a slice, and says whether

@@ -36,6 +36,13 @@ import (
 // never holds a worker for good.
 const reconcileTimeout = 30 * time.Second
 
+// A pass that failed is tried again after firstRetry, and ever later up to
+// lastRetry.
+const (
+	firstRetry = 10 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // CacheOptions restricts the cache to what the controller needs: of the
@@ -83,7 +90,11 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.serviceRequest)).
 		Watches(&discoveryv1.EndpointSlice{}, r.sliceHandler()).
 		WatchesRawSource(source.Func(r.wake.start)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers, ReconciliationTimeout: reconcileTimeout}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: workers,
+			ReconciliationTimeout:   reconcileTimeout,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
 		Complete(r)
 }
 
@@ -113,17 +124,19 @@ func (r *ServiceReconciler) serviceRequest(ctx context.Context, o client.Object)
 }
 
 // sliceHandler wakes for the Service that a slice is labelled for, and for
-// those that its owner and its former label name.
+// those that its owner and its former label name. Our own writes are no news.
 func (r *ServiceReconciler) sliceHandler() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
-			r.written.seen(e.Object.(*discoveryv1.EndpointSlice))
-			r.addSlice(ctx, e.Object, q)
+			if !r.written.seen(e.Object.(*discoveryv1.EndpointSlice)) {
+				r.addSlice(ctx, e.Object, q)
+			}
 		},
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
-			r.written.seen(e.ObjectNew.(*discoveryv1.EndpointSlice))
-			r.addSlice(ctx, e.ObjectOld, q)
-			r.addSlice(ctx, e.ObjectNew, q)
+			if !r.written.seen(e.ObjectNew.(*discoveryv1.EndpointSlice)) {
+				r.addSlice(ctx, e.ObjectOld, q)
+				r.addSlice(ctx, e.ObjectNew, q)
+			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			slice := e.Object.(*discoveryv1.EndpointSlice)

@@ -226,6 +226,9 @@ const (
 	// ReasonChecksPending: some addresses have not been judged yet and none
 	// is unhealthy.
 	ReasonChecksPending = "ChecksPending"
+	// ReasonNoTargets: this object serves no address; the conditions Accepted
+	// and TargetsResolved say why.
+	ReasonNoTargets = "NoTargets"
 )
 
 // Reasons of the condition Ready. When it is False it has the reason of the

@@ -154,7 +154,11 @@ func published(facts Facts) metav1.Condition {
 func healthy(c v1alpha1.TargetCounts) metav1.Condition {
 	message := fmt.Sprintf("%d of %d addresses are healthy", c.Healthy, c.Total)
 	switch {
-	case c.Total > 0 && c.Healthy == c.Total:
+	case c.Total == 0:
+		none := condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonNoTargets, "there is no address to check")
+		none.Status = metav1.ConditionUnknown
+		return none
+	case c.Healthy == c.Total:
 		return condition(v1alpha1.ConditionHealthy, true, v1alpha1.ReasonAllHealthy, message)
 	case c.Unhealthy == 0 && c.Unknown > 0:
 		pending := condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonChecksPending, message+", the others wait for their first verdict")
@@ -191,13 +195,14 @@ func stalledBy(parts []metav1.Condition) (metav1.Condition, bool) {
 	return metav1.Condition{}, false
 }
 
-// conditionEvents tells each transition once. Ready and Stalled repeat what
-// others say, and a first status that is as it should be is no news.
+// conditionEvents tells each transition once. Ready, Stalled and a Published
+// that waits for the Service repeat what others say, and a first status that is
+// as it should be is no news.
 func conditionEvents(transitions []transition) []Event {
 	var events []Event
 	for _, t := range transitions {
 		c := t.next
-		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) {
+		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) || c.Reason == v1alpha1.ReasonNotPublishable {
 			continue
 		}
 		bad := c.Status == metav1.ConditionFalse || told[c.Reason]

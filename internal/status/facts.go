@@ -71,8 +71,8 @@ type Outcome struct {
 	// Transitions are events about conditions, to be sent once the status that
 	// has them is stored.
 	Transitions []Event
-	// Urgent is true when a condition changed, so that the report must not
-	// wait.
+	// Urgent is true when a condition changed or belongs to another generation
+	// of the spec, so that the report must not wait.
 	Urgent bool
 }
 
@@ -98,7 +98,7 @@ func Compute(eb *v1alpha1.ExternalBackend, facts Facts) Outcome {
 		Status:      next,
 		Flips:       flipEvents(facts),
 		Transitions: conditionEvents(transitions),
-		Urgent:      len(transitions) > 0,
+		Urgent:      len(transitions) > 0 || eb.Status.ObservedGeneration != eb.Generation,
 	}
 }
 

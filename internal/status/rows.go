@@ -54,6 +54,9 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 }
 
 func lossText(facts Facts, l target.Loss) string {
+	if l.Winner == facts.Backend.Owner && l.WinnerEntry == l.Entry {
+		return fmt.Sprintf("%s is listed more than once in %q and served once", l.Addr, l.Entry)
+	}
 	if l.Winner == facts.Backend.Owner {
 		return fmt.Sprintf("%s is also listed in %q and served from there", l.Addr, l.WinnerEntry)
 	}
