@@ -109,13 +109,12 @@ func (m *writtenSlices) overlay(key types.NamespacedName, cached map[string]*dis
 		}
 	}
 	for name, mine := range m.live[key] {
-		if now.Sub(mine.at) >= memoryLimit {
+		old, ok := cached[name]
+		if ok && !newer(mine.slice, old) || now.Sub(mine.at) >= memoryLimit {
 			m.drop(mine.slice)
 			continue
 		}
-		if old, ok := cached[name]; !ok || newer(mine.slice, old) {
-			cached[name] = mine.slice
-		}
+		cached[name] = mine.slice
 	}
 }
 

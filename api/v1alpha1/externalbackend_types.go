@@ -9,8 +9,8 @@ import (
 )
 
 // ExternalBackend puts targets that live outside the cluster behind a Service
-// without a selector: the operator health-checks every address and keeps the
-// EndpointSlices of the Service true.
+// without a selector: the operator checks the health of every address and
+// keeps the EndpointSlices of the Service up to date.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -22,7 +22,7 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label: at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be a DNS label: at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit",fieldPath=".metadata"
 type ExternalBackend struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -31,8 +31,8 @@ type ExternalBackend struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec says which targets there are, how they are checked and which
-	// Service leads to them.
+	// spec names the targets, how they are checked and the Service that leads
+	// to them.
 	// +required
 	Spec ExternalBackendSpec `json:"spec"`
 
@@ -53,16 +53,17 @@ type ExternalBackendList struct {
 
 // ExternalBackendSpec is the wanted state.
 //
-// +kubebuilder:validation:XValidation:rule="self.targets.map(t, has(t.ip) ? t.ip.addresses.size() : 0).sum() <= 5000",message="all targets together may list at most 5000 addresses: split them over several ExternalBackends of the same Service"
+// +kubebuilder:validation:XValidation:rule="self.targets.map(t, has(t.ip) ? t.ip.addresses.size() : 0).sum() <= 5000",message="all targets together may list at most 5000 addresses: split them over several ExternalBackends of the same Service",fieldPath=".targets"
 type ExternalBackendSpec struct {
-	// service names the Service whose EndpointSlices are kept. It must be in
-	// the same namespace and have no selector.
+	// service names the Service that clients in the cluster use. It must be in
+	// the same namespace and have no selector. Left out, it is the Service with
+	// the name of this object.
 	// +optional
 	Service ServiceReference `json:"service,omitzero"`
 
-	// ports says on which port of the targets each port of the Service is
-	// served. Left out, every Service port leads to its numeric targetPort.
-	// Once given, only the ports listed here are published.
+	// ports leads ports of the Service to ports of the targets, at most 100.
+	// Left out, every port of the Service leads to its targetPort, which must
+	// be a number. Once given, only the ports listed here are published.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -70,9 +71,8 @@ type ExternalBackendSpec struct {
 	// +kubebuilder:validation:MaxItems=100
 	Ports []BackendPort `json:"ports,omitempty"`
 
-	// targets are the places outside the cluster that serve the Service, in
-	// entries that are each named. Editing one entry never touches the health
-	// of another.
+	// targets are the servers outside the cluster, in 1 to 100 named entries.
+	// Editing one entry never touches the health of another.
 	// +required
 	// +listType=map
 	// +listMapKey=name
@@ -81,7 +81,8 @@ type ExternalBackendSpec struct {
 	Targets []Target `json:"targets"`
 
 	// healthCheck says how each address is checked and when it counts as
-	// healthy. Left out, the first TCP port is checked every 10 seconds.
+	// healthy. Left out, the first TCP port is checked every 10 seconds by
+	// opening a connection.
 	// +optional
 	// +default={}
 	HealthCheck HealthCheck `json:"healthCheck,omitzero"`
@@ -89,7 +90,7 @@ type ExternalBackendSpec struct {
 
 // ServiceReference names a Service of the same namespace.
 type ServiceReference struct {
-	// name of the Service. Defaults to the name of the ExternalBackend.
+	// name of the Service. Default: the name of this object.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
@@ -99,8 +100,8 @@ type ServiceReference struct {
 
 // BackendPort leads one port of the Service to a port of the targets.
 type BackendPort struct {
-	// name of the Service port; "" for the only port of a Service that leaves
-	// it unnamed.
+	// name of the port in the Service. Default "": the only port of a Service
+	// that leaves it unnamed.
 	// +optional
 	// +default=""
 	// +kubebuilder:validation:MaxLength=63
@@ -113,44 +114,44 @@ type BackendPort struct {
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port"`
 
-	// protocol of the Service port: TCP, UDP or SCTP.
+	// protocol of the port in the Service: TCP (default), UDP or SCTP.
 	// +optional
 	// +default="TCP"
 	// +kubebuilder:validation:Enum=TCP;UDP;SCTP
 	Protocol corev1.Protocol `json:"protocol,omitempty"`
 
-	// appProtocol is published as the application protocol of the port, for
-	// example kubernetes.io/h2c. Defaults to that of the Service port.
+	// appProtocol is published as the application protocol of the port, such
+	// as kubernetes.io/h2c. Default: the appProtocol of the port in the Service.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$') && self.split('/').all(part, part.size() <= 253) && self.split('/')[self.split('/').size() - 1].size() <= 63",message="must be a qualified name such as kubernetes.io/h2c or https"
+	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="must be a qualified name such as kubernetes.io/h2c or https"
 	AppProtocol *string `json:"appProtocol,omitempty"`
 }
 
-// Target is one entry of targets. Exactly one kind of target is set.
+// Target is a named entry with exactly one kind of target: ip.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.ip)",message="set exactly one kind of target: ip"
 type Target struct {
-	// name of the entry, unique in this object. Status, events and
-	// EndpointSlices refer to it.
+	// name of the entry, unique in this object: at most 63 lower-case letters,
+	// digits and '-'. Status, events and EndpointSlices refer to it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit"
 	Name string `json:"name"`
 
-	// ip lists literal addresses.
+	// ip lists addresses that never change by themselves.
 	// +optional
 	IP *IPTarget `json:"ip,omitempty"`
 }
 
 // IPTarget is a set of literal addresses.
 type IPTarget struct {
-	// addresses are IPv4 and IPv6 addresses, in any order. The addresses of a
-	// family that the Service does not have are not published. An address
-	// that is listed twice is served once. At most 1000 an entry and 5000 an
-	// ExternalBackend.
+	// addresses are IPv4 and IPv6 addresses such as 192.0.2.10 and
+	// 2001:db8::10, in any order: 1 to 1000 an entry, at most 5000 in all
+	// entries. An address that is listed twice is served once, one of a family
+	// that the Service does not have is not served.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -165,8 +166,8 @@ type IPTarget struct {
 // +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an IPv4 or IPv6 address such as 192.0.2.10 or 2001:db8::10: no port, no prefix length, no zone, no leading zeros, no IPv4-mapped IPv6 (write ::ffff:192.0.2.10 as 192.0.2.10)"
 type IPAddress string
 
-// Duration is a length of time such as 500ms, 10s or 1m30s.
+// Duration is a length of time such as 500ms, 10s or 1m30s. Its bounds and its
+// form are checked in one rule a field, so that a user reads one message.
 //
 // +kubebuilder:validation:MaxLength=16
-// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s|ms)){1,4}$`
 type Duration string

@@ -7,24 +7,24 @@ import "k8s.io/apimachinery/pkg/util/intstr"
 
 // HealthCheck says how the addresses of an ExternalBackend are checked.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.timeout) || duration(self.timeout) <= duration(self.interval)",message="timeout must not be longer than interval"
+// +kubebuilder:validation:XValidation:rule="!has(self.timeout) || [self.interval, self.timeout].exists(d, !d.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')) || duration(self.timeout) <= duration(self.interval)",message="must not be longer than interval, which is 10s unless it is set",fieldPath=".timeout"
 type HealthCheck struct {
 	// interval from the start of one check of an address to the start of the
-	// next, 1s to 1h.
+	// next, such as 10s or 1m30s: 1s to 1h. Default 10s.
 	// +optional
 	// +default="10s"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be between 1s and 1h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be a duration from 1s to 1h in whole numbers, such as 10s or 1m30s"
 	Interval Duration `json:"interval,omitempty"`
 
-	// timeout of one check from dialling to the last byte, 100ms to interval.
-	// Defaults to 3s, or to interval where that is shorter.
+	// timeout of one check from dialling to the last byte, such as 500ms or 3s:
+	// 100ms to interval. Default 3s, or interval where that is shorter.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('100ms') && duration(self) <= duration('1h')",message="must be between 100ms and 1h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('100ms') && duration(self) <= duration('1h')",message="must be a duration from 100ms to 1h in whole numbers, such as 500ms or 3s"
 	Timeout *Duration `json:"timeout,omitempty"`
 
 	// healthyThreshold is the number of passed checks in a row after which an
-	// unhealthy address is healthy again. An address that was never judged
-	// needs one.
+	// unhealthy address is healthy again, 1 to 20. Default 2. An address that
+	// was never judged needs one.
 	// +optional
 	// +default=2
 	// +kubebuilder:validation:Minimum=1
@@ -32,34 +32,36 @@ type HealthCheck struct {
 	HealthyThreshold int32 `json:"healthyThreshold,omitempty"`
 
 	// unhealthyThreshold is the number of failed checks in a row after which a
-	// healthy address is unhealthy.
+	// healthy address is unhealthy, 1 to 20. Default 3.
 	// +optional
 	// +default=3
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=20
 	UnhealthyThreshold int32 `json:"unhealthyThreshold,omitempty"`
 
-	// edgeInterval replaces interval while a verdict is pending, so that it
-	// falls sooner: at most interval, and never shorter than timeout.
+	// edgeInterval replaces interval from the first result that speaks against
+	// the present state of an address until the thresholds decide, so that the
+	// decision falls sooner: 1s to 1h. Default 2s. It never makes checks rarer
+	// than interval does, nor closer together than timeout.
 	// +optional
 	// +default="2s"
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be between 1s and 1h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be a duration from 1s to 1h in whole numbers, such as 10s or 1m30s"
 	EdgeInterval Duration `json:"edgeInterval,omitempty"`
 
-	// unhealthyInterval replaces interval while an address is unhealthy, 1s to
-	// 1h. Defaults to interval.
+	// unhealthyInterval replaces interval while an address is unhealthy: 1s to
+	// 1h, but never shorter than timeout. Default: interval.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be between 1s and 1h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be a duration from 1s to 1h in whole numbers, such as 10s or 1m30s"
 	UnhealthyInterval *Duration `json:"unhealthyInterval,omitempty"`
 
-	// initialState of an address that was never checked: Unhealthy keeps it out
-	// until its first passed check, Healthy lets it serve at once.
+	// initialState of an address that was never checked: Unhealthy (default)
+	// keeps it out until its first passed check, Healthy lets it serve at once.
 	// +optional
 	// +default="Unhealthy"
 	InitialState InitialState `json:"initialState,omitempty"`
 
-	// checks must all pass for an address to be healthy. Left out, the first
-	// TCP port is checked by connecting to it.
+	// checks must all pass for an address to be healthy, at most 8. Left out,
+	// there is one tcp check of the first TCP port.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -81,40 +83,48 @@ const (
 	InitialStateHealthy InitialState = "Healthy"
 )
 
-// Check is the definition of one check. Exactly one kind is set.
+// Check is one check of every address. Exactly one kind of check is set: tcp,
+// http or none.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.tcp), has(self.http), has(self.none)].filter(set, set).size() == 1",message="set exactly one kind of check: tcp, http or none"
-// +kubebuilder:validation:XValidation:rule="!has(self.tls) || has(self.http)",message="tls goes with an http check"
-// +kubebuilder:validation:XValidation:rule="!has(self.none) || !has(self.port)",message="a check of kind none has no port"
+// +kubebuilder:validation:XValidation:rule="!has(self.tls) || has(self.http)",message="tls goes with an http check only",fieldPath=".tls"
+// +kubebuilder:validation:XValidation:rule="!has(self.none) || !has(self.port)",message="a check of kind none has no port",fieldPath=".port"
 type Check struct {
-	// name of the check, unique in this object.
+	// name of the check, unique in this object: at most 63 lower-case letters,
+	// digits and '-'.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit"
 	Name string `json:"name"`
 
-	// port that is checked: the name of a published TCP port, or a number,
-	// which need not be published. Defaults to the first TCP port.
+	// port that is checked: the name of a published TCP port, or a number from
+	// 1 to 65535, which need not be published. Default: the first TCP port.
 	// +optional
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? (int(self) >= 1 && int(self) <= 65535) : string(self).matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a port, or a number from 1 to 65535"
 	Port *intstr.IntOrString `json:"port,omitempty"`
 
-	// tcp passes when a connection can be opened.
+	// tcp passes when a connection can be opened, which is reset at once. It
+	// has no settings: write {}.
 	// +optional
 	TCP *TCPCheck `json:"tcp,omitempty"`
 
-	// http passes when a request gets an expected status.
+	// http sends one HTTP/1.1 request over a new connection and passes when the
+	// response has an expected status. Redirects are not followed; at most
+	// 64 KiB of the body are read, and never reported. {} asks for / and expects
+	// a status from 200 to 399.
 	// +optional
 	HTTP *HTTPCheck `json:"http,omitempty"`
 
-	// none checks nothing: the addresses always count as healthy.
+	// none checks nothing: every address counts as healthy. It has no settings
+	// (write {}), no port, and must be the only check.
 	// +optional
 	None *NoCheck `json:"none,omitempty"`
 
-	// tls makes an http check use HTTPS. Certificates are verified.
+	// tls makes an http check use HTTPS. The certificate is verified; {} does so
+	// with the certificates that the operator's system trusts.
 	// +optional
 	TLS *CheckTLS `json:"tls,omitempty"`
 }
@@ -129,7 +139,8 @@ type NoCheck struct{}
 // HTTPCheck sends one HTTP/1.1 request over a new connection. Redirects are
 // not followed; at most 64 KiB of the body are read, and never reported.
 type HTTPCheck struct {
-	// path of the request, with an optional query.
+	// path of the request, with an optional query, such as /healthz?full=1.
+	// Default /.
 	// +optional
 	// +default="/"
 	// +kubebuilder:validation:MinLength=1
@@ -137,18 +148,19 @@ type HTTPCheck struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^/[!-\"$-~]*$')",message="must begin with '/' and hold only printable ASCII characters without spaces and '#': percent-encode others"
 	Path string `json:"path,omitempty"`
 
-	// method of the request: GET, HEAD or OPTIONS.
+	// method of the request: GET (default), HEAD or OPTIONS.
 	// +optional
 	// +default="GET"
 	// +kubebuilder:validation:Enum=GET;HEAD;OPTIONS
 	Method string `json:"method,omitempty"`
 
-	// hostname sent as Host, optionally with a port, and used as TLS server
-	// name unless tls.serverName is set. Defaults to the address.
+	// hostname sent as Host, such as app.example.com, optionally followed by
+	// ':' and a port. It is also the name that a certificate must be valid for,
+	// unless tls.serverName is set. Default: the address that is checked.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=259
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$')",message="must be a host name such as app.example.com, optionally followed by ':' and a port"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*(:[1-9][0-9]{0,4})?$') && (!self.contains(':') || int(self.split(':')[1]) <= 65535)",message="must be a host name such as app.example.com, optionally followed by ':' and a port from 1 to 65535"
 	Hostname string `json:"hostname,omitempty"`
 
 	// headers sent with the request, at most 16. Credentials do not belong
@@ -160,8 +172,8 @@ type HTTPCheck struct {
 	// +kubebuilder:validation:MaxItems=16
 	Headers []HTTPHeader `json:"headers,omitempty"`
 
-	// expectedStatuses are status codes and inclusive ranges of them that pass
-	// the check.
+	// expectedStatuses pass the check: single ones such as "204" and inclusive
+	// ranges such as "200-299", each in quotes, at most 16. Default "200-399".
 	// +optional
 	// +default=["200-399"]
 	// +listType=set
@@ -170,8 +182,8 @@ type HTTPCheck struct {
 	ExpectedStatuses []StatusRange `json:"expectedStatuses,omitempty"`
 }
 
-// StatusRange is an HTTP status such as 204, or an inclusive range such as
-// 200-299.
+// StatusRange is an HTTP status such as "204", or an inclusive range such as
+// "200-299".
 //
 // +kubebuilder:validation:MaxLength=7
 // +kubebuilder:validation:XValidation:rule="self.matches('^[1-5][0-9]{2}(-[1-5][0-9]{2})?$') && (self.size() == 3 || int(self.substring(0, 3)) <= int(self.substring(4, 7)))",message="must be a status such as 204 or an ascending range such as 200-299, within 100 to 599"
@@ -179,16 +191,16 @@ type StatusRange string
 
 // HTTPHeader is one request header.
 //
-// +kubebuilder:validation:XValidation:rule="!(self.name.lowerAscii() in ['authorization', 'proxy-authorization', 'cookie', 'host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'user-agent'])",message="this header cannot be set: credentials do not belong in a spec, use http.hostname for Host, and the connection's own headers are fixed"
+// +kubebuilder:validation:XValidation:rule="!(self.name.lowerAscii() in ['authorization', 'proxy-authorization', 'cookie', 'host', 'connection', 'keep-alive', 'proxy-connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'user-agent'])",message="this header cannot be set: credentials do not belong in a spec, use http.hostname for Host, and the connection's own headers are fixed",fieldPath=".name"
 type HTTPHeader struct {
-	// name of the header.
+	// name of the header, such as X-Health-Check.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",message="must be a header name (RFC 9110 token)"
 	Name string `json:"name"`
 
-	// value of the header.
+	// value of the header: printable ASCII characters.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\t -~]*$')",message="must hold only printable ASCII characters"
@@ -197,26 +209,25 @@ type HTTPHeader struct {
 
 // CheckTLS says how the certificate of a target is verified.
 //
-// +kubebuilder:validation:XValidation:rule="!(has(self.insecureSkipVerify) && self.insecureSkipVerify && has(self.caBundle))",message="caBundle has no effect with insecureSkipVerify: set one of them"
+// +kubebuilder:validation:XValidation:rule="!(has(self.insecureSkipVerify) && self.insecureSkipVerify && has(self.caBundle))",message="has no effect with insecureSkipVerify: set one of them",fieldPath=".caBundle"
 type CheckTLS struct {
-	// serverName that the certificate must be valid for, also sent as SNI.
-	// Defaults to http.hostname, else to the address.
+	// serverName that the certificate must be valid for, also sent to the
+	// target (SNI). Default: http.hostname, or else the address.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$')",message="must be a host name such as app.example.com"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*$')",message="must be a host name such as app.example.com"
 	ServerName string `json:"serverName,omitempty"`
 
-	// caBundle holds the PEM certificates that are trusted, instead of those
-	// of the operator's system.
+	// caBundle holds the certificates in PEM form, at most 64 KiB, that are
+	// trusted instead of those of the operator's system.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=65536
 	// +kubebuilder:validation:XValidation:rule="self.contains('-----BEGIN CERTIFICATE-----')",message="must hold at least one PEM block '-----BEGIN CERTIFICATE-----'"
 	CABundle string `json:"caBundle,omitempty"`
 
 	// insecureSkipVerify accepts any certificate. The check then proves that
-	// something answers, not that it is the right one.
+	// something answers, not that it is the right one. Default false.
 	// +optional
 	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
 }

@@ -15,16 +15,16 @@ type ExternalBackendStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are always Accepted, ServiceResolved, TargetsResolved,
-	// Published, Healthy and Ready; Stalled is there while only an edit can
-	// help.
+	// conditions say how far the operator has come, and what is in the way.
+	// Accepted, ServiceResolved, TargetsResolved, Published, Healthy and Ready
+	// are always there; Stalled is there while only an edit can help.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// service is the Service that the EndpointSlices belong to.
+	// service is the Service whose EndpointSlices are written.
 	// +optional
 	Service *ServiceStatus `json:"service,omitempty"`
 
@@ -32,15 +32,16 @@ type ExternalBackendStatus struct {
 	// +optional
 	Targets TargetCounts `json:"targets,omitzero"`
 
-	// sources has a row for each entry of spec.targets.
+	// sources has a row for each entry of spec.targets: what it contributes, and
+	// what is wrong with it.
 	// +optional
 	// +listType=map
 	// +listMapKey=target
 	// +kubebuilder:validation:MaxItems=100
 	Sources []SourceStatus `json:"sources,omitempty"`
 
-	// unhealthy lists addresses that are out because of their checks, sorted,
-	// at most 32.
+	// unhealthy lists addresses that are out because their checks fail or
+	// cannot be carried out, sorted, at most 32.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
@@ -67,7 +68,7 @@ type TargetCounts struct {
 	// +kubebuilder:validation:Minimum=0
 	Total int32 `json:"total"`
 
-	// healthy addresses take traffic.
+	// healthy addresses passed their checks and take traffic.
 	// +optional
 	// +default=0
 	// +kubebuilder:validation:Minimum=0

@@ -26,7 +26,7 @@ type transition struct {
 // another than before.
 func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
 	wanted := []metav1.Condition{
-		accepted(facts), serviceResolved(facts), targetsResolved(facts), published(facts), healthy(counts),
+		accepted(facts), serviceResolved(facts), targetsResolved(facts), published(facts), healthy(facts, counts),
 	}
 	wanted = append(wanted, ready(wanted[:4]))
 	if stalled, ok := stalledBy(wanted); ok {
@@ -151,8 +151,8 @@ func published(facts Facts) metav1.Condition {
 	return condition(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, "the EndpointSlices are up to date")
 }
 
-func healthy(c v1alpha1.TargetCounts) metav1.Condition {
-	message := fmt.Sprintf("%d of %d addresses are healthy", c.Healthy, c.Total)
+func healthy(facts Facts, c v1alpha1.TargetCounts) metav1.Condition {
+	message := fmt.Sprintf("%d of %d addresses are healthy", c.Healthy, c.Total) + obstacles(facts)
 	switch {
 	case c.Total == 0:
 		none := condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonNoTargets, "there is no address to check")
@@ -168,6 +168,21 @@ func healthy(c v1alpha1.TargetCounts) metav1.Condition {
 		return condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonNoneHealthy, message)
 	}
 	return condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonSomeUnhealthy, message)
+}
+
+// obstacles names addresses whose checks cannot be carried out, so that their
+// verdict may be old.
+func obstacles(facts Facts) string {
+	var texts []string
+	for i := range facts.Health {
+		if o := facts.Health[i].Obstacle; o != "" {
+			texts = append(texts, fmt.Sprintf("%s (%s)", facts.Targets[i].Addr, o))
+		}
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	return "; checks that cannot be carried out right now: " + naming(texts)
 }
 
 // ready sums up: an outage of targets is no reason to hold up a roll-out, so

@@ -71,13 +71,15 @@ func excludedText(t target.Target) string {
 	return fmt.Sprintf("%s is not served: the Service has no %s", t.Addr, family)
 }
 
-// unhealthy lists what is out, carrying over reason and time of an address
-// that was listed before and about which nothing new is known.
+// unhealthy lists what is out: because its checks fail, or because they cannot
+// be carried out. Reason and time of an address that was listed before and
+// about which nothing new is known are carried over.
 func unhealthy(previous []v1alpha1.UnhealthyTarget, facts Facts) []v1alpha1.UnhealthyTarget {
 	var rows []v1alpha1.UnhealthyTarget
 	for i, t := range facts.Targets {
 		h := &facts.Health[i]
-		if h.Verdict != health.Unhealthy {
+		obstructed := h.Verdict == health.Unknown && h.Obstacle != ""
+		if h.Verdict != health.Unhealthy && !obstructed {
 			continue
 		}
 		if len(rows) == maxUnhealthy {
@@ -91,6 +93,9 @@ func unhealthy(previous []v1alpha1.UnhealthyTarget, facts Facts) []v1alpha1.Unhe
 func unhealthyRow(previous []v1alpha1.UnhealthyTarget, t target.Target, h *health.Status, facts Facts) v1alpha1.UnhealthyTarget {
 	row := v1alpha1.UnhealthyTarget{
 		Address: t.Addr.String(), Target: t.Entry, Reason: string(h.Reason), Since: metav1.NewTime(h.Since),
+	}
+	if h.Verdict == health.Unknown {
+		row.Reason = string(h.Obstacle)
 	}
 	if i := slices.IndexFunc(previous, func(p v1alpha1.UnhealthyTarget) bool { return p.Address == row.Address }); i >= 0 {
 		if row.Reason == "" {

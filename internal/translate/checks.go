@@ -4,6 +4,8 @@
 package translate
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -149,6 +151,9 @@ func checkOf(check *v1alpha1.Check, port uint16, timing health.Timing) (*health.
 		}
 	}
 	if t := check.TLS; t != nil {
+		if t.CABundle != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.CABundle)) {
+			return nil, errors.New("tls.caBundle: holds no certificate that can be read: paste the PEM text of the CA certificate")
+		}
 		definition.TLS = &health.TLSConfig{
 			ServerName: t.ServerName, CABundle: t.CABundle, InsecureSkipVerify: t.InsecureSkipVerify,
 		}

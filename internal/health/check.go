@@ -1,0 +1,111 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import (
+	"slices"
+	"time"
+)
+
+// Kind is the protocol of a check.
+type Kind uint8
+
+const (
+	// TCP passes when a connection can be made and, with TLS configured, the
+	// handshake succeeds.
+	TCP Kind = iota + 1
+	// HTTP passes when the response has an expected status and is complete.
+	// With TLS configured it is HTTPS.
+	HTTP
+)
+
+// String returns the kind as it appears in metrics.
+func (k Kind) String() string {
+	switch k {
+	case TCP:
+		return "TCP"
+	case HTTP:
+		return "HTTP"
+	default:
+		return "Invalid"
+	}
+}
+
+// Check defines one check. It is made by NewCheck, immutable afterwards, and
+// shared by pointer by every target that uses it.
+type Check struct {
+	Kind Kind
+	// Port is the destination port, 1 to 65535.
+	Port   uint16
+	Timing Timing
+	// HTTP is set for, and only for, Kind HTTP.
+	HTTP *HTTPCheck
+	// TLS, if set, wraps the connection in TLS, verified by default.
+	TLS *TLSConfig
+
+	digest Digest
+}
+
+// Timing says how often a check runs and how long it may take. Intervals are
+// measured from start to start.
+type Timing struct {
+	// Interval between checks in a settled state.
+	Interval time.Duration
+	// Timeout of one check from the start of dialling; at most Interval.
+	// Default: the lesser of 3 s and Interval.
+	Timeout time.Duration
+	// EdgeInterval is used while a verdict is pending; it takes effect as at
+	// least Timeout and at most the settled interval. Default: 2 s.
+	EdgeInterval time.Duration
+	// UnhealthyInterval replaces Interval while Unhealthy; at least Timeout.
+	// Default: Interval.
+	UnhealthyInterval time.Duration
+}
+
+// HTTPCheck says what to ask for and which answers are good.
+type HTTPCheck struct {
+	// Method is GET, HEAD, OPTIONS or POST (without a body). Default: GET.
+	Method string
+	// Path is the request target: absolute, may carry a query. Default: "/".
+	Path string
+	// Host is the Host header, with or without a port. Default: the address
+	// of the target, with the port unless it is the scheme's default.
+	Host string
+	// Headers are sent as they are, in order. Headers that frame the message
+	// or belong to the connection are rejected by NewCheck.
+	Headers []Header
+	// ExpectedStatuses are the statuses that pass. Default: 200 to 399.
+	ExpectedStatuses []StatusRange
+}
+
+// Header is one request header.
+type Header struct{ Name, Value string }
+
+// StatusRange is a range of HTTP status codes, both ends inclusive.
+type StatusRange struct{ From, To int }
+
+// Expects says whether a status code passes the check.
+func (h *HTTPCheck) Expects(code int) bool {
+	return slices.ContainsFunc(h.ExpectedStatuses, func(r StatusRange) bool {
+		return r.From <= code && code <= r.To
+	})
+}
+
+// TLSConfig says how the peer of a TLS connection is verified.
+type TLSConfig struct {
+	// ServerName is sent as SNI and verified. Default: the HTTP Host without
+	// its port, else the IP address (which is verified, but never sent as SNI).
+	ServerName string
+	// CABundle holds PEM certificates to trust instead of the system's.
+	CABundle string
+	// InsecureSkipVerify accepts any certificate.
+	InsecureSkipVerify bool
+}
+
+// Digest identifies a check definition by everything that influences its
+// results and timing. The user's name for the check is not part of it.
+type Digest [32]byte
+
+// Digest returns the identity of the check, computed once by NewCheck.
+func (c *Check) Digest() Digest { return c.digest }

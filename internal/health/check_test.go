@@ -1,0 +1,159 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func httpCheck() Check {
+	return Check{
+		Kind: HTTP, Port: 8080,
+		Timing: Timing{Interval: 10 * time.Second, Timeout: 3 * time.Second, EdgeInterval: 2 * time.Second, UnhealthyInterval: 20 * time.Second},
+		HTTP: &HTTPCheck{
+			Method: "GET", Path: "/healthz?full=1", Host: "app.example:8080",
+			Headers:          []Header{{"X-Probe", "1"}, {"Accept", "*/*"}},
+			ExpectedStatuses: []StatusRange{{200, 204}, {301, 301}},
+		},
+		TLS: &TLSConfig{ServerName: "app.example", CABundle: "pem"},
+	}
+}
+
+func mustCheck(t *testing.T, c Check) *Check {
+	t.Helper()
+	made, err := NewCheck(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// TestDigestCoversEveryField edits one field at a time.
+func TestDigestCoversEveryField(t *testing.T) {
+	seen := map[Digest]string{mustCheck(t, httpCheck()).Digest(): "the original"}
+	for name, edit := range map[string]func(*Check){
+		"port":               func(c *Check) { c.Port++ },
+		"kind":               func(c *Check) { c.Kind, c.HTTP = TCP, nil },
+		"interval":           func(c *Check) { c.Timing.Interval++ },
+		"timeout":            func(c *Check) { c.Timing.Timeout++ },
+		"edge interval":      func(c *Check) { c.Timing.EdgeInterval++ },
+		"unhealthy interval": func(c *Check) { c.Timing.UnhealthyInterval++ },
+		"method":             func(c *Check) { c.HTTP.Method = "HEAD" },
+		"path":               func(c *Check) { c.HTTP.Path = "/" },
+		"host":               func(c *Check) { c.HTTP.Host = "" },
+		"header name":        func(c *Check) { c.HTTP.Headers[0].Name = "X-Prob" },
+		"header boundary":    func(c *Check) { c.HTTP.Headers[0] = Header{"X-Prob", "e1"} },
+		"header value":       func(c *Check) { c.HTTP.Headers[0].Value = "2" },
+		"header order":       func(c *Check) { h := c.HTTP.Headers; h[0], h[1] = h[1], h[0] },
+		"fewer headers":      func(c *Check) { c.HTTP.Headers = c.HTTP.Headers[:1] },
+		"statuses":           func(c *Check) { c.HTTP.ExpectedStatuses[0].To++ },
+		"server name":        func(c *Check) { c.TLS.ServerName = "" },
+		"ca bundle":          func(c *Check) { c.TLS.CABundle = "" },
+		"skip verify":        func(c *Check) { c.TLS.InsecureSkipVerify = true },
+		"no tls":             func(c *Check) { c.TLS = nil },
+	} {
+		c := httpCheck()
+		edit(&c)
+		digest := mustCheck(t, c).Digest()
+		if other, found := seen[digest]; found {
+			t.Errorf("editing the %s yields the digest of %s", name, other)
+		}
+		seen[digest] = name
+	}
+}
+
+func TestNewCheckDoesNotShareMemory(t *testing.T) {
+	given := httpCheck()
+	made := mustCheck(t, given)
+	given.HTTP.Path, given.HTTP.Headers[0].Value, given.HTTP.ExpectedStatuses[0].From, given.TLS.ServerName = "/other", "9", 500, "other"
+	if again := mustCheck(t, httpCheck()); made.computeDigest() != again.Digest() {
+		t.Error("an edit of the argument reached the finished check")
+	}
+}
+
+func TestNewCheckDefaults(t *testing.T) {
+	made := mustCheck(t, Check{Kind: HTTP, Port: 80, Timing: Timing{Interval: time.Second}, HTTP: &HTTPCheck{}})
+	if want := (Timing{time.Second, time.Second, time.Second, time.Second}); made.Timing != want {
+		t.Errorf("timing = %+v, want %+v", made.Timing, want)
+	}
+	if made.HTTP.Method != http.MethodGet || made.HTTP.Path != "/" {
+		t.Errorf("asks for %s %s, want GET /", made.HTTP.Method, made.HTTP.Path)
+	}
+	for code, want := range map[int]bool{101: false, 199: false, 200: true, 399: true, 400: false, 503: false} {
+		if made.HTTP.Expects(code) != want {
+			t.Errorf("expects %d = %v, want %v", code, !want, want)
+		}
+	}
+	explicit := mustCheck(t, Check{
+		Kind: HTTP, Port: 80, Timing: made.Timing,
+		HTTP: &HTTPCheck{Method: "GET", Path: "/", ExpectedStatuses: []StatusRange{{200, 399}}},
+	})
+	if explicit.Digest() != made.Digest() {
+		t.Error("a default written out is another check")
+	}
+}
+
+func TestNewCheckRejects(t *testing.T) {
+	for field, edit := range map[string]func(*Check){
+		"port":                  func(c *Check) { c.Port = 0 },
+		"kind":                  func(c *Check) { c.HTTP = nil },
+		"interval":              func(c *Check) { c.Timing.Interval = 0 },
+		"timeout":               func(c *Check) { c.Timing.Timeout = c.Timing.Interval + 1 },
+		"edgeInterval":          func(c *Check) { c.Timing.EdgeInterval = -1 },
+		"unhealthyInterval":     func(c *Check) { c.Timing.UnhealthyInterval = c.Timing.Timeout - 1 },
+		"http.method":           func(c *Check) { c.HTTP.Method = "TRACE" },
+		"http.path":             func(c *Check) { c.HTTP.Path = "/ HTTP/1.1\r\nX: y" },
+		"http.path: \"health\"": func(c *Check) { c.HTTP.Path = "health" },
+		"http.host":             func(c *Check) { c.HTTP.Host = "a\r\nb" },
+		"http.host: \"a/b\"":    func(c *Check) { c.HTTP.Host = "a/b" },
+		"http.headers: \"\"":    func(c *Check) { c.HTTP.Headers[0].Name = "" },
+		"http.headers: \"X Y\"": func(c *Check) { c.HTTP.Headers[0].Name = "X Y" },
+		"http.headers: host":    func(c *Check) { c.HTTP.Headers[0].Name = "host" },
+		"the value of X-Probe":  func(c *Check) { c.HTTP.Headers[0].Value = "1\r\nHost: other" },
+		"http.expectedStatuses": func(c *Check) { c.HTTP.ExpectedStatuses[0] = StatusRange{299, 200} },
+		"tls.serverName":        func(c *Check) { c.TLS.ServerName = "a b" },
+	} {
+		c := httpCheck()
+		edit(&c)
+		if _, err := NewCheck(c); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: got error %v, want one that names it", field, err)
+		}
+	}
+}
+
+func TestUnexpectedStatus(t *testing.T) {
+	for code, want := range map[int]Reason{
+		101: UnexpectedStatus1xx, 204: UnexpectedStatus2xx, 302: UnexpectedStatus3xx,
+		404: UnexpectedStatus4xx, 503: UnexpectedStatus5xx, 799: UnexpectedStatusOther,
+	} {
+		if got := UnexpectedStatus(code); got != want {
+			t.Errorf("UnexpectedStatus(%d) = %s, want %s", code, got, want)
+		}
+	}
+}
+
+func TestStrings(t *testing.T) {
+	got := []string{
+		Unknown.String(), Healthy.String(), Unhealthy.String(),
+		Indeterminate.String(), Pass.String(), Fail.String(), TCP.String(), HTTP.String(),
+	}
+	want := "Unknown Healthy Unhealthy Indeterminate Pass Fail TCP HTTP"
+	if strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+func TestReasonIsTimeout(t *testing.T) {
+	for reason, want := range map[Reason]bool{
+		ConnectTimeout: true, ResponseTimeout: true, TLSHandshakeTimeout: true,
+		ConnectionRefused: false, SchedulingDelay: false, "": false,
+	} {
+		if reason.IsTimeout() != want {
+			t.Errorf("%q.IsTimeout() = %v, want %v", reason, !want, want)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package probe runs the health checks of all ExternalBackends: one Scheduler
+// for the process decides when each check runs, an Executor carries it out over
+// sockets, and the results move the health states of every subscriber.
+//
+// A subscriber (an ExternalBackend) declares its targets with Ensure and reads
+// verdicts with Statuses; Notify tells it when a verdict changed. Identical
+// checks of the same address run once, whoever asked for them.
+//
+// Times. A check repeats on a fixed grid: its phase is a hash of address and
+// definition, so that checks are spread evenly, a restart makes no burst, and
+// neither response times nor delays make it drift. While a verdict is pending,
+// checks follow each other at the edge interval instead. A target is never
+// checked twice at the same time, and ticks that were missed collapse to one.
+//
+// Overload. Checks that find no capacity wait, and their lag is reported; a
+// check never fails for a cause on our side. A timeout that passed while the
+// process was stalled is Indeterminate.
+//
+// An idle target has no goroutine and no timer: it is an entry in one heap.
+package probe

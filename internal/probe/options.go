@@ -1,0 +1,94 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"externalbackend.dev/operator/internal/health"
+)
+
+const (
+	// maxInFlightCeiling bounds the default of Options.MaxInFlight. Everything
+	// timing out at 1,000 checks/s and 3 s keeps 3,000 checks in flight.
+	maxInFlightCeiling = 4096
+	// maxInFlightPerAddress keeps the checker from being a burden for one
+	// host, or for one NAT device in front of many.
+	maxInFlightPerAddress = 8
+)
+
+// Options configures a Scheduler. The zero value is usable.
+type Options struct {
+	// Clock tells the time and wakes the scheduler. Default: the real clock.
+	Clock clock.Clock
+	// Executor carries out checks. Default: TCP, HTTP and TLS over sockets,
+	// made with Dial and Guard.
+	Executor Executor
+	// Dial connects to "tcp" and a literal IP address with a port. Default: a
+	// dialer with the socket options that suit health checks.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Guard says whether an address may be connected to. It is asked before
+	// every dial and, by the default dialer, again for the address that the
+	// socket is about to connect to. Denied checks are Indeterminate with
+	// reason AddressDenied. Default: everything is allowed.
+	Guard func(netip.Addr) error
+	// Notify tells that the combined verdict of at least one target of a
+	// subscriber changed. Changes are coalesced per subscriber. It is called
+	// from one goroutine, holds up nothing but further notifications, and must
+	// return once Start's context is done. Default: nobody is told.
+	Notify func(Subscriber)
+	// Observer is told what happens, for metrics. Default: nobody is told.
+	Observer Observer
+	// MaxInFlight bounds the checks that run at the same time, at least 1.
+	// Default: the lesser of 4096 and half of the file descriptor limit.
+	MaxInFlight int
+	// Version is sent in the User-Agent of HTTP checks. Default: "unknown".
+	Version string
+}
+
+// Observer is told what the scheduler does. Its methods are called from many
+// goroutines and must be quick.
+type Observer interface {
+	// CheckDone reports one finished check, and by how much it started later
+	// than it was due.
+	CheckDone(kind health.Kind, result health.Result, lag time.Duration)
+	// VerdictChanged reports a changed combined verdict of one target.
+	VerdictChanged(sub Subscriber, addr netip.Addr, from, to health.Verdict)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.Guard == nil {
+		o.Guard = func(netip.Addr) error { return nil }
+	}
+	if o.Notify == nil {
+		o.Notify = func(Subscriber) {}
+	}
+	if o.Observer == nil {
+		o.Observer = noObserver{}
+	}
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = max(1, min(maxInFlightCeiling, openFilesLimit()/2))
+	}
+	if o.Version == "" {
+		o.Version = "unknown"
+	}
+	if o.Executor == nil {
+		o.Executor = newSockets(o)
+	}
+	return o
+}
+
+type noObserver struct{}
+
+func (noObserver) CheckDone(health.Kind, health.Result, time.Duration) {}
+
+func (noObserver) VerdictChanged(Subscriber, netip.Addr, health.Verdict, health.Verdict) {}

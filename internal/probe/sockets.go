@@ -1,0 +1,94 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"externalbackend.dev/operator/internal/health"
+)
+
+// sockets executes checks over a fresh connection each, closed with a reset:
+// nothing is left in TIME_WAIT on either side, and little in connection
+// tracking on the way.
+type sockets struct {
+	dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	guard      func(netip.Addr) error
+	userAgent  string
+	handshakes chan struct{} // a slot per TLS handshake that may use the CPU
+}
+
+func newSockets(o Options) *sockets {
+	e := &sockets{
+		dial:       newDial(o.Guard),
+		guard:      o.Guard,
+		userAgent:  "externalbackend-operator-health-check/" + o.Version,
+		handshakes: make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+	}
+	if o.Dial != nil {
+		e.dial = resetOnClose(o.Dial)
+	}
+	return e
+}
+
+// conversation is what a check does on an established connection.
+type conversation func(ctx context.Context, conn net.Conn, addr netip.Addr) finding
+
+// Prepare implements Executor.
+func (e *sockets) Prepare(check *health.Check) Run {
+	var talk conversation
+	if check.Kind == health.HTTP {
+		talk = newHTTPExchange(check, e.userAgent).talk
+	}
+	if check.TLS != nil {
+		profile, err := newTLSProfile(check, e.handshakes)
+		if err != nil {
+			return func(context.Context, netip.Addr) health.Result {
+				return health.Result{Outcome: health.Indeterminate, Reason: health.InvalidCABundle}
+			}
+		}
+		talk = profile.secure(talk)
+	}
+	return func(ctx context.Context, addr netip.Addr) health.Result {
+		start := time.Now()
+		f := e.execute(ctx, netip.AddrPortFrom(addr.Unmap(), check.Port), talk)
+		return health.Result{Outcome: f.outcome, Reason: f.reason, Latency: time.Since(start)}
+	}
+}
+
+// execute connects and, if there is anything to talk about, talks.
+func (e *sockets) execute(ctx context.Context, to netip.AddrPort, talk conversation) finding {
+	if e.guard(to.Addr()) != nil {
+		return undecided(health.AddressDenied)
+	}
+	conn, err := e.dial(ctx, "tcp", to.String())
+	if err != nil {
+		return classify(ctx, err, health.ConnectTimeout)
+	}
+	defer conn.Close()
+	if talk == nil {
+		return passed
+	}
+	defer interruptAt(ctx, conn)()
+	return talk(ctx, conn, to.Addr())
+}
+
+// interruptAt makes reads and writes on conn fail as soon as ctx is done. The
+// returned function ends that; afterwards nothing of it is running any more.
+func interruptAt(ctx context.Context, conn net.Conn) func() {
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = conn.SetDeadline(time.Unix(1, 0)) // fails only on a connection that is closed
+	})
+	return func() {
+		if !stop() {
+			<-interrupted
+		}
+	}
+}
