@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"externalbackend.dev/operator/internal/health"
-	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/target"
 )
 
@@ -16,12 +15,12 @@ import (
 // wait.
 type HealthSource interface {
 	// Ensure makes the targets of a subscriber exactly these.
-	Ensure(sub probe.Subscriber, thresholds health.Thresholds, targets []probe.Target)
+	Ensure(sub health.Subscriber, thresholds health.Thresholds, targets []health.Target)
 	// Statuses appends the health of the targets to dst, in the order of the
 	// last Ensure.
-	Statuses(sub probe.Subscriber, dst []health.Status) []health.Status
+	Statuses(sub health.Subscriber, dst []health.Status) []health.Status
 	// Forget ends all checks of a subscriber.
-	Forget(sub probe.Subscriber)
+	Forget(sub health.Subscriber)
 }
 
 // LiteralResolver turns the literals of an entry into targets, and names those

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/probe"
+	"externalbackend.dev/operator/internal/health"
 )
 
 // memoryLimit bounds how long own writes are believed rather than the cache. A
@@ -158,7 +158,7 @@ func (v *vanishedSlices) take(service types.NamespacedName) []vanishedSlice {
 // kept for them can be dropped with them.
 type knownBackends struct {
 	mu    sync.Mutex
-	bySub map[probe.Subscriber]*knownBackend
+	bySub map[health.Subscriber]*knownBackend
 }
 
 type knownBackend struct {
@@ -168,11 +168,11 @@ type knownBackend struct {
 	stored *v1alpha1.ExternalBackend
 }
 
-func (k *knownBackends) add(service types.NamespacedName, sub probe.Subscriber) {
+func (k *knownBackends) add(service types.NamespacedName, sub health.Subscriber) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.bySub == nil {
-		k.bySub = make(map[probe.Subscriber]*knownBackend)
+		k.bySub = make(map[health.Subscriber]*knownBackend)
 	}
 	if known := k.bySub[sub]; known != nil {
 		known.service = service
@@ -181,14 +181,14 @@ func (k *knownBackends) add(service types.NamespacedName, sub probe.Subscriber) 
 	k.bySub[sub] = &knownBackend{service: service}
 }
 
-func (k *knownBackends) remove(sub probe.Subscriber) {
+func (k *knownBackends) remove(sub health.Subscriber) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.bySub, sub)
 }
 
 // service returns the Service that a subscriber was last seen with.
-func (k *knownBackends) service(sub probe.Subscriber) (types.NamespacedName, bool) {
+func (k *knownBackends) service(sub health.Subscriber) (types.NamespacedName, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if known := k.bySub[sub]; known != nil {
@@ -198,10 +198,10 @@ func (k *knownBackends) service(sub probe.Subscriber) (types.NamespacedName, boo
 }
 
 // of returns the subscribers that were last seen with a Service.
-func (k *knownBackends) of(service types.NamespacedName) []probe.Subscriber {
+func (k *knownBackends) of(service types.NamespacedName) []health.Subscriber {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var list []probe.Subscriber
+	var list []health.Subscriber
 	for sub, known := range k.bySub {
 		if known.service == service {
 			list = append(list, sub)
@@ -211,7 +211,7 @@ func (k *knownBackends) of(service types.NamespacedName) []probe.Subscriber {
 }
 
 // reported records a patch of the status and its answer.
-func (k *knownBackends) reported(sub probe.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time) {
+func (k *knownBackends) reported(sub health.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if known := k.bySub[sub]; known != nil {
@@ -219,7 +219,7 @@ func (k *knownBackends) reported(sub probe.Subscriber, stored *v1alpha1.External
 	}
 }
 
-func (k *knownBackends) lastReport(sub probe.Subscriber) time.Time {
+func (k *knownBackends) lastReport(sub health.Subscriber) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if known := k.bySub[sub]; known != nil {
@@ -244,6 +244,6 @@ func (k *knownBackends) latest(cached *v1alpha1.ExternalBackend, now time.Time) 
 	return cached
 }
 
-func subscriberOf(eb *v1alpha1.ExternalBackend) probe.Subscriber {
-	return probe.Subscriber{Namespace: eb.Namespace, Name: eb.Name, UID: string(eb.UID)}
+func subscriberOf(eb *v1alpha1.ExternalBackend) health.Subscriber {
+	return health.Subscriber{Namespace: eb.Namespace, Name: eb.Name, UID: string(eb.UID)}
 }

@@ -11,7 +11,6 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
-	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/target"
@@ -32,7 +31,7 @@ type pass struct {
 	health []health.Status
 }
 
-func (p *pass) subscriber() probe.Subscriber { return subscriberOf(p.eb) }
+func (p *pass) subscriber() health.Subscriber { return subscriberOf(p.eb) }
 
 func (r *ServiceReconciler) translate(w *world) []*pass {
 	passes := make([]*pass, len(w.backends))
@@ -150,10 +149,10 @@ func (published publication) seed(p *pass, addr netip.Addr) health.Verdict {
 	return p.backend.Initial
 }
 
-func (published publication) seeded(p *pass) []probe.Target {
-	targets := make([]probe.Target, len(p.grant.Targets))
+func (published publication) seeded(p *pass) []health.Target {
+	targets := make([]health.Target, len(p.grant.Targets))
 	for i, t := range p.grant.Targets {
-		targets[i] = probe.Target{Addr: t.Addr, Checks: p.backend.Checks, Seed: published.seed(p, t.Addr)}
+		targets[i] = health.Target{Addr: t.Addr, Checks: p.backend.Checks, Seed: published.seed(p, t.Addr)}
 	}
 	return targets
 }

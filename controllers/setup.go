@@ -27,7 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/probe"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/translate"
 )
@@ -169,7 +169,7 @@ func (r *ServiceReconciler) addSlice(ctx context.Context, o client.Object, q que
 
 // Wake has the Service of a subscriber reconciled, because a verdict changed.
 // It never blocks.
-func (r *ServiceReconciler) Wake(sub probe.Subscriber) {
+func (r *ServiceReconciler) Wake(sub health.Subscriber) {
 	if key, ok := r.known.service(sub); ok {
 		r.wake.add(reconcile.Request{NamespacedName: key})
 	}

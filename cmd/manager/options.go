@@ -157,7 +157,7 @@ func (o observer) CheckDone(kind health.Kind, result health.Result, lag time.Dur
 }
 
 // VerdictChanged implements probe.Observer.
-func (o observer) VerdictChanged(_ probe.Subscriber, _ netip.Addr, _, to health.Verdict) {
+func (o observer) VerdictChanged(_ health.Subscriber, _ netip.Addr, _, to health.Verdict) {
 	o.metrics.VerdictChanged(to.String())
 }
 

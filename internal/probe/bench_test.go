@@ -57,7 +57,7 @@ func (i *instant) CheckDone(_ health.Kind, _ health.Result, lag time.Duration) {
 	}
 }
 
-func (i *instant) VerdictChanged(Subscriber, netip.Addr, health.Verdict, health.Verdict) {}
+func (i *instant) VerdictChanged(health.Subscriber, netip.Addr, health.Verdict, health.Verdict) {}
 
 // BenchmarkScheduler schedules 10,000 checks a second that do nothing. The
 // time per operation is given by that rate; what counts is the CPU time.

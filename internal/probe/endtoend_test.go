@@ -25,9 +25,9 @@ func TestEndToEnd(t *testing.T) {
 		_, _ = conn.Write([]byte(text))
 		_ = conn.Close()
 	}))
-	news := make(chan Subscriber)
+	news := make(chan health.Subscriber)
 	ctx, cancel := context.WithCancel(t.Context())
-	s := New(Options{Dial: dialTo(t, server), Notify: func(sub Subscriber) {
+	s := New(Options{Dial: dialTo(t, server), Notify: func(sub health.Subscriber) {
 		select {
 		case news <- sub:
 		case <-ctx.Done():
@@ -41,7 +41,7 @@ func TestEndToEnd(t *testing.T) {
 	}
 	// Room for a slow machine: timeouts of 20 ms do not decide here, because a
 	// single pass between them makes the target Healthy or keeps it so.
-	s.Ensure(shop, health.Thresholds{Healthy: 1, Unhealthy: 20}, []Target{{Addr: documented, Checks: []*health.Check{check(t, server, quick)}}})
+	s.Ensure(shop, health.Thresholds{Healthy: 1, Unhealthy: 20}, []health.Target{{Addr: documented, Checks: []*health.Check{check(t, server, quick)}}})
 	await := func(want health.Verdict) health.Status {
 		for {
 			if sub := <-news; sub != shop {

@@ -21,8 +21,8 @@ var (
 	timeout = health.Result{Outcome: health.Fail, Reason: health.ConnectTimeout}
 	local   = health.Result{Outcome: health.Indeterminate, Reason: health.LocalResources}
 
-	shop  = Subscriber{Namespace: "shop", Name: "payments", UID: "1"}
-	other = Subscriber{Namespace: "other", Name: "payments", UID: "2"}
+	shop  = health.Subscriber{Namespace: "shop", Name: "payments", UID: "1"}
+	other = health.Subscriber{Namespace: "other", Name: "payments", UID: "2"}
 
 	usual = health.Thresholds{Healthy: 2, Unhealthy: 3}
 )
@@ -48,7 +48,7 @@ type record struct {
 	done      []health.Result
 	lags      []time.Duration
 	changes   []health.Verdict // that targets changed to
-	notified  []Subscriber
+	notified  []health.Subscriber
 }
 
 // world is an Executor whose hosts behave as told. Its time is that of the
@@ -61,7 +61,7 @@ type world struct {
 	mu       sync.Mutex
 	standard host // how a host behaves that nobody has told anything
 	hosts    map[netip.AddrPort]*host
-	onNotify func(Subscriber)
+	onNotify func(health.Subscriber)
 	record   record
 }
 
@@ -182,7 +182,7 @@ func (w *world) seen() record {
 	return r
 }
 
-func (w *world) notify(sub Subscriber) {
+func (w *world) notify(sub health.Subscriber) {
 	w.mu.Lock()
 	w.record.notified = append(w.record.notified, sub)
 	hook := w.onNotify
@@ -201,14 +201,14 @@ func (w *world) CheckDone(_ health.Kind, r health.Result, lag time.Duration) {
 }
 
 // VerdictChanged implements Observer.
-func (w *world) VerdictChanged(_ Subscriber, _ netip.Addr, _, to health.Verdict) {
+func (w *world) VerdictChanged(_ health.Subscriber, _ netip.Addr, _, to health.Verdict) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.record.changes = append(w.record.changes, to)
 }
 
 // verdicts returns the verdicts of a subscriber's targets.
-func (w *world) verdicts(sub Subscriber) []health.Verdict {
+func (w *world) verdicts(sub health.Subscriber) []health.Verdict {
 	var out []health.Verdict
 	for _, s := range w.Statuses(sub, nil) {
 		out = append(out, s.Verdict)
@@ -216,7 +216,7 @@ func (w *world) verdicts(sub Subscriber) []health.Verdict {
 	return out
 }
 
-func (w *world) wantVerdicts(sub Subscriber, want ...health.Verdict) {
+func (w *world) wantVerdicts(sub health.Subscriber, want ...health.Verdict) {
 	w.t.Helper()
 	if got := w.verdicts(sub); !slices.Equal(got, want) {
 		w.t.Errorf("verdicts of %s = %v, want %v", sub.Name, got, want)
@@ -241,17 +241,17 @@ func every(interval time.Duration) func(*health.Check) {
 }
 
 // targets returns n targets at consecutive addresses from 198.18.0.1 on.
-func targets(n int, seed health.Verdict, checks ...*health.Check) []Target {
-	out := make([]Target, n)
+func targets(n int, seed health.Verdict, checks ...*health.Check) []health.Target {
+	out := make([]health.Target, n)
 	addr := netip.MustParseAddr("198.18.0.1")
 	for i := range out {
-		out[i] = Target{Addr: addr, Checks: checks, Seed: seed}
+		out[i] = health.Target{Addr: addr, Checks: checks, Seed: seed}
 		addr = addr.Next()
 	}
 	return out
 }
 
 // target returns one target.
-func target(addr string, seed health.Verdict, checks ...*health.Check) Target {
-	return Target{Addr: netip.MustParseAddr(addr), Checks: checks, Seed: seed}
+func target(addr string, seed health.Verdict, checks ...*health.Check) health.Target {
+	return health.Target{Addr: netip.MustParseAddr(addr), Checks: checks, Seed: seed}
 }

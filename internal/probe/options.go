@@ -42,7 +42,7 @@ type Options struct {
 	// subscriber changed. Changes are coalesced per subscriber. It is called
 	// from one goroutine, holds up nothing but further notifications, and must
 	// return once Start's context is done. Default: nobody is told.
-	Notify func(Subscriber)
+	Notify func(health.Subscriber)
 	// Observer is told what happens, for metrics. Default: nobody is told.
 	Observer Observer
 	// MaxInFlight bounds the checks that run at the same time, at least 1.
@@ -59,7 +59,7 @@ type Observer interface {
 	// than it was due.
 	CheckDone(kind health.Kind, result health.Result, lag time.Duration)
 	// VerdictChanged reports a changed combined verdict of one target.
-	VerdictChanged(sub Subscriber, addr netip.Addr, from, to health.Verdict)
+	VerdictChanged(sub health.Subscriber, addr netip.Addr, from, to health.Verdict)
 }
 
 func (o Options) withDefaults() Options {
@@ -70,7 +70,7 @@ func (o Options) withDefaults() Options {
 		o.Guard = func(netip.Addr) error { return nil }
 	}
 	if o.Notify == nil {
-		o.Notify = func(Subscriber) {}
+		o.Notify = func(health.Subscriber) {}
 	}
 	if o.Observer == nil {
 		o.Observer = noObserver{}
@@ -91,4 +91,4 @@ type noObserver struct{}
 
 func (noObserver) CheckDone(health.Kind, health.Result, time.Duration) {}
 
-func (noObserver) VerdictChanged(Subscriber, netip.Addr, health.Verdict, health.Verdict) {}
+func (noObserver) VerdictChanged(health.Subscriber, netip.Addr, health.Verdict, health.Verdict) {}

@@ -25,9 +25,9 @@ func TestLimitPerAddress(t *testing.T) {
 			checks = append(checks, tcp(1000+port))
 		}
 		w.run()
-		w.Ensure(shop, usual, []Target{{Addr: netip.MustParseAddr("192.0.2.1"), Checks: checks}})
+		w.Ensure(shop, usual, []health.Target{{Addr: netip.MustParseAddr("192.0.2.1"), Checks: checks}})
 		w.after(200 * time.Millisecond)
-		w.Ensure(other, usual, []Target{target("192.0.2.2", health.Unknown, tcp(80))})
+		w.Ensure(other, usual, []health.Target{target("192.0.2.2", health.Unknown, tcp(80))})
 		w.after(200 * time.Millisecond)
 		if stats := w.Stats(); stats.Waiting != 22 || stats.Lag == 0 {
 			t.Errorf("%+v: want 22 waiting, visibly late", stats)
@@ -53,7 +53,7 @@ func TestGoneTargetsDoNotStarveLiveOnes(t *testing.T) {
 		w.standard.latency = time.Hour
 		gone := targets(100, health.Unhealthy, tcp(80))
 		w.Ensure(shop, usual, gone)
-		var live []Target
+		var live []health.Target
 		for _, addr := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"} {
 			w.tell(addr, 80, func(h *host) { h.latency = 5 * time.Millisecond })
 			live = append(live, target(addr, health.Healthy, tcp(80)))
@@ -197,7 +197,7 @@ func TestCapacityLeavesNothingBehind(t *testing.T) {
 func TestIndeterminateNeverCounts(t *testing.T) {
 	inWorld(t, Options{}, func(w *world) {
 		w.standard.result = local
-		w.Ensure(shop, usual, []Target{
+		w.Ensure(shop, usual, []health.Target{
 			target("192.0.2.1", health.Healthy, tcp(80)),
 			target("192.0.2.2", health.Unhealthy, tcp(80)),
 			target("192.0.2.3", health.Unknown, tcp(80)),
@@ -233,7 +233,7 @@ func (s *stalling) Prepare(*health.Check) Run {
 
 func (s *stalling) CheckDone(_ health.Kind, r health.Result, _ time.Duration) { s.done <- r }
 
-func (s *stalling) VerdictChanged(Subscriber, netip.Addr, health.Verdict, health.Verdict) {}
+func (s *stalling) VerdictChanged(health.Subscriber, netip.Addr, health.Verdict, health.Verdict) {}
 
 // TestStalledProcess lets the clock jump while a check is running, as it does
 // for a process that was stopped or starved.

@@ -56,7 +56,7 @@ func (s *Scheduler) check(ctx context.Context, p *probe, lag time.Duration) {
 
 // change is a changed combined verdict.
 type change struct {
-	sub      Subscriber
+	sub      health.Subscriber
 	from, to health.Verdict
 }
 

@@ -37,13 +37,13 @@ type Scheduler struct {
 	news chan struct{} // capacity 1: changed is not empty
 
 	mu            sync.Mutex
-	subscriptions map[Subscriber]*subscription
+	subscriptions map[health.Subscriber]*subscription
 	definitions   map[health.Digest]*definition
 	probes        map[probeKey]*probe
 	queue         queue
 	capacity      capacity
 	ctx           context.Context //nolint:containedctx // of the running Start, for its checks; nil before
-	changed       map[Subscriber]struct{}
+	changed       map[health.Subscriber]struct{}
 	// firstSlots are the next free times for first checks: of Unknown targets,
 	// and of those whose verdict was taken over.
 	firstSlots [2]int64
@@ -62,10 +62,10 @@ func New(opts Options) *Scheduler {
 		base:          opts.Clock.Now(),
 		wake:          make(chan struct{}, 1),
 		news:          make(chan struct{}, 1),
-		subscriptions: map[Subscriber]*subscription{},
+		subscriptions: map[health.Subscriber]*subscription{},
 		definitions:   map[health.Digest]*definition{},
 		probes:        map[probeKey]*probe{},
-		changed:       map[Subscriber]struct{}{},
+		changed:       map[health.Subscriber]struct{}{},
 		capacity:      newCapacity(opts.MaxInFlight),
 		planned:       math.MaxInt64,
 	}
@@ -170,7 +170,7 @@ func (s *Scheduler) notifyLoop(ctx context.Context) {
 		}
 		s.mu.Lock()
 		changed := s.changed
-		s.changed = map[Subscriber]struct{}{}
+		s.changed = map[health.Subscriber]struct{}{}
 		s.mu.Unlock()
 		for sub := range changed {
 			if ctx.Err() != nil {

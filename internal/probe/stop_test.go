@@ -63,7 +63,7 @@ func TestOnlyTheLeaderChecks(t *testing.T) {
 func TestNotifyCoalesces(t *testing.T) {
 	inWorld(t, Options{}, func(w *world) {
 		release := make(chan struct{})
-		w.onNotify = func(Subscriber) { <-release }
+		w.onNotify = func(health.Subscriber) { <-release }
 		w.run()
 		w.Ensure(shop, usual, targets(50, health.Unknown, tcp(80)))
 		w.after(5 * time.Second)
@@ -81,7 +81,7 @@ func TestNotifyCoalesces(t *testing.T) {
 func TestForgottenSubscribersAreNotNotified(t *testing.T) {
 	inWorld(t, Options{}, func(w *world) {
 		release := make(chan struct{})
-		w.onNotify = func(Subscriber) { <-release }
+		w.onNotify = func(health.Subscriber) { <-release }
 		w.run()
 		w.Ensure(shop, usual, targets(1, health.Unknown, tcp(80)))
 		w.after(time.Second)

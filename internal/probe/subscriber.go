@@ -10,27 +10,9 @@ import (
 	"externalbackend.dev/operator/internal/health"
 )
 
-// Subscriber identifies an ExternalBackend. One that was deleted and created
-// again under the same name is another subscriber.
-type Subscriber struct{ Namespace, Name, UID string }
-
-// Target is one address that a subscriber wants to have checked.
-type Target struct {
-	// Addr is a literal address without a port.
-	Addr netip.Addr
-	// Checks must all pass, each at its own port. They are made by
-	// health.NewCheck and best shared between targets. Without checks the
-	// target is Healthy.
-	Checks []*health.Check
-	// Seed is the verdict that the target starts with if the subscriber did
-	// not have it before: as published (ready: Healthy, else Unhealthy), else
-	// Healthy if the configured initial state says so, else Unknown.
-	Seed health.Verdict
-}
-
 // subscription is what one subscriber wants.
 type subscription struct {
-	key        Subscriber
+	key        health.Subscriber
 	thresholds health.Thresholds
 	members    map[netip.Addr]*member
 	order      []*member // as given to Ensure
@@ -60,7 +42,7 @@ func (m *member) has(checks []*health.Check) bool {
 // starts counting anew from it, an unchanged check keeps its counters too.
 // Thresholds apply from the next result on. The checks of targets that are gone
 // are cancelled. Of several targets with the same address, the first counts.
-func (s *Scheduler) Ensure(sub Subscriber, thresholds health.Thresholds, targets []Target) {
+func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, targets []health.Target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted := s.subscriptions[sub]
@@ -98,8 +80,8 @@ func (s *Scheduler) Ensure(sub Subscriber, thresholds health.Thresholds, targets
 }
 
 // same says whether targets are those of the last Ensure, in the same order.
-func (w *subscription) same(targets []Target) bool {
-	return slices.EqualFunc(w.order, targets, func(m *member, t Target) bool {
+func (w *subscription) same(targets []health.Target) bool {
+	return slices.EqualFunc(w.order, targets, func(m *member, t health.Target) bool {
 		return m.addr == t.Addr && m.has(t.Checks)
 	})
 }
@@ -139,7 +121,7 @@ func (s *Scheduler) drop(m *member) {
 
 // Statuses appends the health of the subscriber's targets to dst, in the order
 // of the last Ensure. An unknown subscriber has none.
-func (s *Scheduler) Statuses(sub Subscriber, dst []health.Status) []health.Status {
+func (s *Scheduler) Statuses(sub health.Subscriber, dst []health.Status) []health.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted := s.subscriptions[sub]
@@ -154,7 +136,7 @@ func (s *Scheduler) Statuses(sub Subscriber, dst []health.Status) []health.Statu
 }
 
 // Forget ends all checks of a subscriber.
-func (s *Scheduler) Forget(sub Subscriber) {
+func (s *Scheduler) Forget(sub health.Subscriber) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted := s.subscriptions[sub]

@@ -62,7 +62,7 @@ func TestSeedsNeedFullThresholds(t *testing.T) {
 	inWorld(t, Options{}, func(w *world) {
 		w.tell("192.0.2.1", 80, func(h *host) { h.result = refused })
 		w.run()
-		w.Ensure(shop, usual, []Target{
+		w.Ensure(shop, usual, []health.Target{
 			target("192.0.2.1", health.Healthy, tcp(80)),
 			target("192.0.2.2", health.Unhealthy, tcp(80)),
 			target("192.0.2.3", health.Unknown, tcp(80)),
@@ -177,9 +177,9 @@ func TestOrderAndDuplicates(t *testing.T) {
 	inWorld(t, Options{}, func(w *world) {
 		a, b := target("192.0.2.1", health.Healthy, tcp(80)), target("192.0.2.2", health.Unhealthy, tcp(80))
 		again := target("192.0.2.1", health.Unhealthy, tcp(81))
-		w.Ensure(shop, usual, []Target{a, b, again})
+		w.Ensure(shop, usual, []health.Target{a, b, again})
 		w.wantVerdicts(shop, health.Healthy, health.Unhealthy, health.Healthy)
-		w.Ensure(shop, usual, []Target{b, a})
+		w.Ensure(shop, usual, []health.Target{b, a})
 		w.wantVerdicts(shop, health.Unhealthy, health.Healthy)
 		if stats := w.Stats(); stats.Targets != 2 || stats.Probes != 2 {
 			t.Errorf("%+v, want two targets and probes", stats)
@@ -273,7 +273,7 @@ func TestReturnWhileTheOldCheckIsStillRunning(t *testing.T) {
 func TestObserverLearnsWhichTargetChanged(t *testing.T) {
 	inWorld(t, Options{}, func(w *world) {
 		w.run()
-		w.Ensure(shop, usual, []Target{{Addr: netip.MustParseAddr("2001:db8::1"), Checks: []*health.Check{tcp(80)}}})
+		w.Ensure(shop, usual, []health.Target{{Addr: netip.MustParseAddr("2001:db8::1"), Checks: []*health.Check{tcp(80)}}})
 		w.after(time.Second)
 		if len(w.seen().changes) != 1 || w.seen().changes[0] != health.Healthy || len(w.seen().notified) != 1 || w.seen().notified[0] != shop {
 			t.Errorf("changes %v, notified %v", w.seen().changes, w.seen().notified)
