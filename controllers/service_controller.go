@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -76,18 +77,9 @@ func (r *ServiceReconciler) confirmService(ctx context.Context, w *world) (bool,
 		recorded := s.Annotations[sliceplan.ServiceUIDAnnotation]
 		return recorded != "" && recorded != string(w.service.UID)
 	}
-	if w.service == nil || !contains(w.slices, rebinds) {
+	if w.service == nil || !slices.ContainsFunc(w.slices, rebinds) {
 		return true, nil
 	}
 	live, err := r.liveService(ctx, w.key)
 	return err == nil && live != nil && live.UID == w.service.UID, err
-}
-
-func contains(list []*discoveryv1.EndpointSlice, match func(*discoveryv1.EndpointSlice) bool) bool {
-	for _, s := range list {
-		if match(s) {
-			return true
-		}
-	}
-	return false
 }

@@ -3,10 +3,7 @@
 
 package v1alpha1
 
-import (
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // ExternalBackend puts targets that live outside the cluster behind a Service
 // without a selector: the operator checks the health of every address and
@@ -117,8 +114,7 @@ type BackendPort struct {
 	// protocol of the port in the Service: TCP (default), UDP or SCTP.
 	// +optional
 	// +default="TCP"
-	// +kubebuilder:validation:Enum=TCP;UDP;SCTP
-	Protocol corev1.Protocol `json:"protocol,omitempty"`
+	Protocol Protocol `json:"protocol,omitempty"`
 
 	// appProtocol is published as the application protocol of the port, such
 	// as kubernetes.io/h2c. Default: the appProtocol of the port in the Service.
@@ -128,6 +124,20 @@ type BackendPort struct {
 	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="must be a qualified name such as kubernetes.io/h2c or https"
 	AppProtocol *string `json:"appProtocol,omitempty"`
 }
+
+// Protocol is a transport protocol, with the values that Services have.
+//
+// +kubebuilder:validation:Enum=TCP;UDP;SCTP
+type Protocol string
+
+const (
+	// ProtocolTCP is TCP.
+	ProtocolTCP Protocol = "TCP"
+	// ProtocolUDP is UDP.
+	ProtocolUDP Protocol = "UDP"
+	// ProtocolSCTP is SCTP.
+	ProtocolSCTP Protocol = "SCTP"
+)
 
 // Target is a named entry with exactly one kind of target: ip.
 //

@@ -30,7 +30,7 @@ type ExternalBackendStatus struct {
 
 	// targets counts the addresses by state.
 	// +optional
-	Targets TargetCounts `json:"targets,omitzero"`
+	Targets TargetCounts `json:"targets"` // also when all are 0: kubectl get shows them
 
 	// sources has a row for each entry of spec.targets: what it contributes, and
 	// what is wrong with it.

@@ -8,6 +8,7 @@ package guard
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // DeniedError says that an address must not be targeted, and why.
@@ -76,7 +77,7 @@ type Guard struct {
 
 // New returns a Guard that denies what no configuration may allow.
 func New(options Options) *Guard {
-	deny := hardDeny[:len(hardDeny):len(hardDeny)]
+	deny := slices.Clip(hardDeny)
 	if !options.AllowClassE {
 		deny = append(deny, classE)
 	}

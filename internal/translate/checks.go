@@ -129,7 +129,7 @@ func (b *Backend) candidatePorts(eb *v1alpha1.ExternalBackend) []discoveryv1.End
 	}
 	list := make([]discoveryv1.EndpointPort, len(eb.Spec.Ports))
 	for i, p := range eb.Spec.Ports {
-		list[i] = discoveryv1.EndpointPort{Name: new(p.Name), Protocol: new(protocol(p.Protocol)), Port: new(p.Port)}
+		list[i] = discoveryv1.EndpointPort{Name: new(p.Name), Protocol: new(protocol(corev1.Protocol(p.Protocol))), Port: new(p.Port)}
 	}
 	return list
 }

@@ -75,7 +75,7 @@ func ports(specified []v1alpha1.BackendPort, svc *corev1.Service) ([]discoveryv1
 		port := &svc.Spec.Ports[i]
 		for j := range specified {
 			spec := &specified[j]
-			if spec.Name == port.Name && protocol(spec.Protocol) == protocol(port.Protocol) && validPort(spec.Port) {
+			if spec.Name == port.Name && protocol(corev1.Protocol(spec.Protocol)) == protocol(port.Protocol) && validPort(spec.Port) {
 				found[spec.Name] = true
 				resolved = append(resolved, endpointPort(port, spec.Port, spec.AppProtocol))
 			}
@@ -88,7 +88,7 @@ func ports(specified []v1alpha1.BackendPort, svc *corev1.Service) ([]discoveryv1
 		case !validPort(spec.Port):
 			missing = append(missing, fmt.Sprintf("%q with port %d, which is not between 1 and 65535", spec.Name, spec.Port))
 		default:
-			missing = append(missing, fmt.Sprintf("%q (%s)", spec.Name, protocol(spec.Protocol)))
+			missing = append(missing, fmt.Sprintf("%q (%s)", spec.Name, protocol(corev1.Protocol(spec.Protocol))))
 		}
 	}
 	if len(missing) == 0 {
