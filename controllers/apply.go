@@ -23,6 +23,8 @@ import (
 type applied struct {
 	// flips whose write succeeded.
 	flips []sliceplan.Flip
+	// slices that were written, by the addresses in them.
+	slices map[string]*discoveryv1.EndpointSlice
 	// failed holds the first error of each owner.
 	failed map[types.UID]error
 	// stale is true when a write was refused because somebody else was faster.
@@ -33,8 +35,7 @@ type applied struct {
 // its owner, so that nothing is taken away that was not put elsewhere first;
 // the other ExternalBackends of the Service go on.
 func (r *ServiceReconciler) apply(ctx context.Context, plan *sliceplan.Plan) applied {
-	done := applied{failed: make(map[types.UID]error)}
-	written := make(map[string]bool) // addresses in slices that were written
+	done := applied{failed: make(map[types.UID]error), slices: make(map[string]*discoveryv1.EndpointSlice)}
 	step := func(list []*discoveryv1.EndpointSlice, operation string, write func(context.Context, *discoveryv1.EndpointSlice) error) {
 		for _, slice := range list {
 			owner := sliceplan.OwnerUID(slice)
@@ -46,7 +47,7 @@ func (r *ServiceReconciler) apply(ctx context.Context, plan *sliceplan.Plan) app
 			done.record(ctx, owner, slice, operation, err)
 			if err == nil {
 				for i := range slice.Endpoints {
-					written[slice.Endpoints[i].Addresses[0]] = true
+					done.slices[slice.Endpoints[i].Addresses[0]] = slice
 				}
 			}
 		}
@@ -56,7 +57,7 @@ func (r *ServiceReconciler) apply(ctx context.Context, plan *sliceplan.Plan) app
 	step(plan.Update, "update", r.update)
 	step(plan.Delete, "delete", r.delete)
 	for _, flip := range plan.Flips {
-		if written[flip.Address] && done.failed[flip.Owner] == nil {
+		if done.slices[flip.Address] != nil && done.failed[flip.Owner] == nil {
 			done.flips = append(done.flips, flip)
 		}
 	}

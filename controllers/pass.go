@@ -37,7 +37,7 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 	passes := make([]*pass, len(w.backends))
 	for i, eb := range w.backends {
 		passes[i] = &pass{eb: eb, backend: translate.ForService(eb, w.service)}
-		if w.service != nil && translate.Servable(w.service) {
+		if w.service != nil && len(w.service.Spec.IPFamilies) > 0 {
 			passes[i].families = translate.Service(w.service).Families
 		}
 	}
@@ -157,11 +157,13 @@ func (published publication) seeded(p *pass) []health.Target {
 	return targets
 }
 
+// statuses is the health of targets that cannot be checked: what is published
+// as healthy stands, and nothing is known of the others.
 func (published publication) statuses(p *pass) []health.Status {
 	list := make([]health.Status, len(p.grant.Targets))
 	for i, t := range p.grant.Targets {
-		if verdict, ok := published[t.Addr]; ok {
-			list[i].Verdict = verdict
+		if published[t.Addr] == health.Healthy {
+			list[i].Verdict = health.Healthy
 		}
 	}
 	return list

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,8 +41,11 @@ func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass
 	}
 	for _, p := range passes {
 		flips := r.measure(p, done.flips)
-		facts := p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now())
-		after, err := r.reportOn(ctx, p, status.Compute(p.eb, facts))
+		outcome := status.Compute(p.eb, p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now()))
+		if len(flips) > 0 {
+			r.emit(p.eb, done.slices[flips[0].Address], outcome.Flips)
+		}
+		after, err := r.reportOn(ctx, p, outcome)
 		if after > 0 && (result.RequeueAfter == 0 || after < result.RequeueAfter) {
 			result.RequeueAfter = after
 		}
@@ -97,7 +101,6 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 // reportOn patches one status if it changed, and tells when to come back if it
 // is too early for that.
 func (r *ServiceReconciler) reportOn(ctx context.Context, p *pass, outcome status.Outcome) (time.Duration, error) {
-	r.emit(p.eb, outcome.Flips)
 	if equality.Semantic.DeepEqual(p.eb.Status, outcome.Status) {
 		return 0, nil
 	}
@@ -118,13 +121,16 @@ func (r *ServiceReconciler) reportOn(ctx context.Context, p *pass, outcome statu
 		return 0, fmt.Errorf("patching the status of ExternalBackend %s/%s: %w", p.eb.Namespace, p.eb.Name, err)
 	}
 	r.known.reported(p.subscriber(), next, now)
-	r.emit(p.eb, outcome.Transitions)
+	r.emit(next, nil, outcome.Transitions)
 	return 0, nil
 }
 
-func (r *ServiceReconciler) emit(eb *v1alpha1.ExternalBackend, list []status.Event) {
+// emit sends events. The recorder takes events for one that differ in their
+// message only: what tells them apart is the version of the object that they
+// regard, or of the slice that they relate to.
+func (r *ServiceReconciler) emit(eb *v1alpha1.ExternalBackend, related runtime.Object, list []status.Event) {
 	for _, e := range list {
-		r.Events.Eventf(eb, nil, e.Type, e.Reason, e.Action, "%s", e.Message)
+		r.Events.Eventf(eb, related, e.Type, e.Reason, e.Action, "%s", e.Message)
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 
 // +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackends,verbs=get;list;watch
 // +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackends/status,verbs=patch
-// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackends/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch

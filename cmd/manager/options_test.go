@@ -1,0 +1,76 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+func TestFlagDefaults(t *testing.T) {
+	o, err := parseFlags(nil, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.maxEndpoints != 100 || o.metricsAddress != ":8443" || o.probeAddress != ":8081" || o.leaderElect || o.allowClassE {
+		t.Errorf("unexpected defaults: %+v", o)
+	}
+}
+
+// What a user gets wrong is named, with the bounds.
+func TestFlagsOutOfBounds(t *testing.T) {
+	for _, test := range []struct{ flag, want string }{
+		{"--max-endpoints-per-slice=0", "--max-endpoints-per-slice is 0: it must be between 1 and 1000"},
+		{"--max-endpoints-per-slice=1001", "it must be between 1 and 1000"},
+		{"--concurrent-services=0", "--concurrent-services is 0"},
+		{"--max-checks-in-flight=-1", "--max-checks-in-flight is -1"},
+		{"--kube-api-qps=0", "--kube-api-qps is 0"},
+		{"--kube-api-burst=0", "--kube-api-burst is 0"},
+		{"--no-such-flag", "flag provided but not defined"},
+		{"--max-endpoints-per-slice=many", "invalid value"},
+		{"stray", `unexpected argument "stray"`},
+	} {
+		t.Run(test.flag, func(t *testing.T) {
+			if _, err := parseFlags([]string{test.flag}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestFlagsWithinBounds(t *testing.T) {
+	o, err := parseFlags([]string{"--max-endpoints-per-slice=1000", "--leader-elect", "--allow-class-e", "--zap-log-level=debug"}, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.maxEndpoints != sliceplan.HardMaxEndpoints || !o.leaderElect || !o.allowClassE {
+		t.Errorf("flags were not taken: %+v", o)
+	}
+}
+
+// The metrics are never served without authentication, nor over HTTP/2.
+func TestMetricsServerIsSecure(t *testing.T) {
+	o, err := parseFlags(nil, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := o.manager(runtime.NewScheme()).Metrics
+	if !m.SecureServing || m.FilterProvider == nil {
+		t.Error("metrics are served without TLS or without a filter")
+	}
+	var c tls.Config
+	for _, option := range m.TLSOpts {
+		option(&c)
+	}
+	if !slices.Equal(c.NextProtos, []string{"http/1.1"}) {
+		t.Errorf("protocols are %v", c.NextProtos)
+	}
+}
