@@ -58,7 +58,7 @@ type ExternalBackendSpec struct {
 	// +optional
 	Service ServiceReference `json:"service,omitzero"`
 
-	// ports leads ports of the Service to ports of the targets, at most 100.
+	// ports maps ports of the Service to ports of the targets, at most 100.
 	// Left out, every port of the Service leads to its targetPort, which must
 	// be a number. Once given, only the ports listed here are published.
 	// +optional
@@ -95,7 +95,7 @@ type ServiceReference struct {
 	Name string `json:"name,omitempty"`
 }
 
-// BackendPort leads one port of the Service to a port of the targets.
+// BackendPort maps one port of the Service to a port of the targets.
 type BackendPort struct {
 	// name of the port in the Service. Default "": the only port of a Service
 	// that leaves it unnamed.
@@ -151,7 +151,7 @@ type Target struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit"
 	Name string `json:"name"`
 
-	// ip lists addresses that never change by themselves.
+	// ip lists fixed addresses.
 	// +optional
 	IP *IPTarget `json:"ip,omitempty"`
 }

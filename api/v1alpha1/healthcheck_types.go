@@ -172,8 +172,9 @@ type HTTPCheck struct {
 	// +kubebuilder:validation:MaxItems=16
 	Headers []HTTPHeader `json:"headers,omitempty"`
 
-	// expectedStatuses pass the check: single ones such as "204" and inclusive
-	// ranges such as "200-299", each in quotes, at most 16. Default "200-399".
+	// expectedStatuses are the statuses that pass the check: single ones such as
+	// "204" and inclusive ranges such as "200-299", each in quotes, at most 16.
+	// Default "200-399".
 	// +optional
 	// +default=["200-399"]
 	// +listType=set

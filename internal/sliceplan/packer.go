@@ -17,6 +17,7 @@ type packer struct {
 	in      *Input
 	backend *Backend
 	plan    *Plan
+	all     []*packer // of the plan, this one among them
 	// shrink collects updates that add no endpoint.
 	shrink []*discoveryv1.EndpointSlice
 
@@ -25,6 +26,7 @@ type packer struct {
 	wanted map[string]int                     // address to index in backend.Endpoints
 	placed []bool
 	names  map[string]bool // taken
+	number int             // from which a free name is looked for
 }
 
 // draft is what becomes of one live slice.
@@ -37,12 +39,15 @@ type draft struct {
 	// dirty is true when the slice must be written anyway.
 	dirty bool
 	added bool
+	// gives is true when an endpoint goes that another backend takes over. Then
+	// nothing is added, so that the slice is written after all that are added to.
+	gives bool
 }
 
-func (p *packer) pack(live []*discoveryv1.EndpointSlice) {
-	p.labels = p.wantedLabels()
-	p.index(live)
+func (p *packer) pack(live []*discoveryv1.EndpointSlice, all []*packer) {
+	p.all = all
 	for _, family := range p.in.Service.Families {
+		p.number = 0
 		var drafts []*draft
 		for _, slice := range live {
 			if p.usable(slice) && slice.AddressType == family {
@@ -65,25 +70,28 @@ func (p *packer) pack(live []*discoveryv1.EndpointSlice) {
 	}
 }
 
-// index prepares look-ups, and reserves the names that cannot be used: those
-// of slices that stay, are terminating, or belong to another Service still.
-func (p *packer) index(live []*discoveryv1.EndpointSlice) {
-	p.wanted = make(map[string]int, len(p.backend.Endpoints))
-	p.placed = make([]bool, len(p.backend.Endpoints))
+// newPacker prepares look-ups, and reserves the names that cannot be used:
+// those of all slices but misplaced ones, which are deleted first.
+func newPacker(in *Input, backend *Backend, plan *Plan) *packer {
+	p := &packer{in: in, backend: backend, plan: plan}
+	p.labels = p.wantedLabels()
+	p.wanted = make(map[string]int, len(backend.Endpoints))
+	p.placed = make([]bool, len(backend.Endpoints))
 	p.refs = make(map[string]*corev1.ObjectReference)
-	for i := range p.backend.Endpoints {
-		e := &p.backend.Endpoints[i]
+	for i := range backend.Endpoints {
+		e := &backend.Endpoints[i]
 		p.wanted[e.Address] = i
 		if p.refs[e.Entry] == nil {
 			p.refs[e.Entry] = p.reference(e.Entry)
 		}
 	}
-	p.names = make(map[string]bool, len(live))
-	for _, slice := range live {
+	p.names = make(map[string]bool, len(in.Existing))
+	for _, slice := range in.Existing {
 		if slice.DeletionTimestamp != nil || !p.misplaced(slice) {
 			p.names[slice.Name] = true
 		}
 	}
+	return p
 }
 
 // usable says whether a live slice can go on serving this Service. One that
@@ -110,6 +118,7 @@ func (p *packer) keep(slice *discoveryv1.EndpointSlice) *draft {
 		want := p.claim(endpoint, slice.AddressType, d.count)
 		if want == nil {
 			d.copyBefore(i)
+			d.gives = d.gives || p.takenOver(endpoint)
 			continue
 		}
 		d.count++
@@ -131,9 +140,9 @@ func (p *packer) keep(slice *discoveryv1.EndpointSlice) *draft {
 }
 
 // claim takes the wanted endpoint for a live one, or returns nil if the live
-// one has to go from its slice.
+// one has to go from its slice. Consumers read the first address only (rule 20).
 func (p *packer) claim(endpoint *discoveryv1.Endpoint, family discoveryv1.AddressType, count int) *Endpoint {
-	if len(endpoint.Addresses) != 1 || count >= p.in.MaxEndpoints {
+	if len(endpoint.Addresses) == 0 || count >= p.in.MaxEndpoints {
 		return nil
 	}
 	i, ok := p.wanted[endpoint.Addresses[0]]
@@ -142,6 +151,13 @@ func (p *packer) claim(endpoint *discoveryv1.Endpoint, family discoveryv1.Addres
 	}
 	p.placed[i] = true
 	return &p.backend.Endpoints[i]
+}
+
+// takenOver says whether another backend publishes the endpoint from now on.
+func (p *packer) takenOver(endpoint *discoveryv1.Endpoint) bool {
+	return slices.ContainsFunc(p.all, func(other *packer) bool {
+		return other != p && slices.ContainsFunc(endpoint.Addresses, func(a string) bool { return has(other.wanted, a) })
+	})
 }
 
 // copyBefore begins the copy of the endpoints with the first n live ones, at
@@ -173,7 +189,7 @@ func (p *packer) place(family discoveryv1.AddressType, drafts []*draft) {
 	rest := p.unplaced(family)
 	byRoom := slices.SortedStableFunc(slices.Values(drafts), func(a, b *draft) int { return cmp.Compare(b.count, a.count) })
 	for _, d := range byRoom {
-		if room := min(p.in.MaxEndpoints-d.count, len(rest)); d.dirty && room > 0 {
+		if room := min(p.in.MaxEndpoints-d.count, len(rest)); d.dirty && !d.gives && room > 0 {
 			d.add(rest[:room]...)
 			rest = rest[room:]
 		}

@@ -23,21 +23,24 @@ func Compute(in Input) Plan {
 			plan.Delete = append(plan.Delete, slice)
 		}
 	}
-	var shrink []*discoveryv1.EndpointSlice
+	packers := make([]*packer, 0, len(in.Backends))
 	for i := range in.Backends {
 		if backend := &in.Backends[i]; !backend.Hold {
-			p := packer{in: &in, backend: backend, plan: &plan}
-			p.pack(owned[backend.Owner.UID])
-			shrink = append(shrink, p.shrink...)
+			packers = append(packers, newPacker(&in, backend, &plan))
 		}
+	}
+	var shrink []*discoveryv1.EndpointSlice
+	for _, p := range packers {
+		p.pack(owned[p.backend.Owner.UID], packers)
+		shrink = append(shrink, p.shrink...)
 	}
 	// Updates that only take endpoints away go behind all that add some.
 	plan.Update = append(plan.Update, shrink...)
 	return plan
 }
 
-// byOwner sorts the slices out: those of each backend in the order of their
-// names, and those that belong to no backend of this Service.
+// byOwner sorts the slices out: those of each backend, and those that belong to
+// no backend of this Service, in the order of their names.
 func byOwner(in Input) (owned map[types.UID][]*discoveryv1.EndpointSlice, strays []*discoveryv1.EndpointSlice) {
 	owned = make(map[types.UID][]*discoveryv1.EndpointSlice, len(in.Backends))
 	for i := range in.Backends {
@@ -50,13 +53,18 @@ func byOwner(in Input) (owned map[types.UID][]*discoveryv1.EndpointSlice, strays
 			strays = append(strays, slice)
 		}
 	}
+	sortByName(strays)
 	for _, of := range owned {
-		// Names end in a number: shorter ones count lower.
-		slices.SortFunc(of, func(a, b *discoveryv1.EndpointSlice) int {
-			return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name))
-		})
+		sortByName(of)
 	}
 	return owned, strays
+}
+
+// sortByName puts shorter names first, since they end in a number.
+func sortByName(list []*discoveryv1.EndpointSlice) {
+	slices.SortFunc(list, func(a, b *discoveryv1.EndpointSlice) int {
+		return cmp.Or(cmp.Compare(len(a.Name), len(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
 }
 
 func has[K comparable, V any](m map[K]V, key K) bool {

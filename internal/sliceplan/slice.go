@@ -21,8 +21,8 @@ func shortUID(uid types.UID) string { return string(uid)[:min(8, len(uid))] }
 // freeName returns the first name of the family that is not taken: at most
 // 63+1+8+1+4+1+5 characters (rule 6).
 func (p *packer) freeName(family discoveryv1.AddressType) string {
-	for n := 0; ; n++ {
-		name := fmt.Sprintf("%s-%s-%s-%d", p.backend.Owner.Name, shortUID(p.backend.Owner.UID), strings.ToLower(string(family)), n)
+	for ; ; p.number++ {
+		name := fmt.Sprintf("%s-%s-%s-%d", p.backend.Owner.Name, shortUID(p.backend.Owner.UID), strings.ToLower(string(family)), p.number)
 		if !p.names[name] {
 			p.names[name] = true
 			return name
@@ -88,7 +88,7 @@ func (p *packer) sameMeta(slice *discoveryv1.EndpointSlice) bool {
 
 func (p *packer) sameEndpoint(live *discoveryv1.Endpoint, want *Endpoint) bool {
 	c := live.Conditions
-	return is(c.Ready, want.Conditions.Ready) && is(c.Serving, want.Conditions.Serving) &&
+	return len(live.Addresses) == 1 && is(c.Ready, want.Conditions.Ready) && is(c.Serving, want.Conditions.Serving) &&
 		is(c.Terminating, want.Conditions.Terminating) &&
 		live.TargetRef != nil && *live.TargetRef == *p.refs[want.Entry] &&
 		live.Hostname == nil && live.NodeName == nil && live.Zone == nil && live.Hints == nil &&

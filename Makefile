@@ -1,0 +1,148 @@
+# Copyright 2026 The ExternalBackend Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Image that docker-build makes and deploy runs.
+IMG ?= externalbackend-operator:latest
+# Flags for the operator (run).
+ARGS ?=
+# More flags for go test (test, bench), such as TESTFLAGS='-run TestX -count=10'.
+TESTFLAGS ?=
+# If set, test runs only the Ginkgo suites, and in them only the specs with these labels.
+GINKGO_LABEL_FILTER ?=
+# A folder with etcd, kube-apiserver and kubectl to use instead of building them.
+export KUBEBUILDER_ASSETS
+# Platform of the image.
+ARCH ?= $(shell go env GOARCH)
+CONTAINER_TOOL ?= docker
+KUBECTL ?= kubectl
+
+MODULE := externalbackend.dev/operator
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+##@ General
+
+.PHONY: help
+help: ## Show what each target does.
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET" } \
+		/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) }' $(MAKEFILE_LIST)
+
+.PHONY: clean
+clean: ## Remove bin/. What was built for all clones stays in the user's cache.
+	rm -rf bin
+
+##@ See it and test it
+
+.PHONY: demo
+demo: ## Show the operator at work with a real control plane and kube-proxy (Linux). KEEP=1 stays up.
+	@go build -o bin/demo ./test/demo
+	@bin/demo --check
+	@$(MAKE) --no-print-directory controlplane build
+	@bin/demo
+
+.PHONY: test
+test: ## Run all tests with the race detector. Settings: TESTFLAGS, GINKGO_LABEL_FILTER, KUBEBUILDER_ASSETS.
+	@command -v "$$(go env CC)" >/dev/null || { \
+		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
+	@hack/controlplane.sh etcd kube-apiserver kubectl
+	@go build -o bin/testsummary ./hack/testsummary
+	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' CGO_ENABLED=1 go test -race -json -timeout=20m $(TESTFLAGS) \
+		$(if $(GINKGO_LABEL_FILTER),$(GINKGO_SUITES) -args -ginkgo.label-filter='$(GINKGO_LABEL_FILTER)',./...) \
+		| bin/testsummary -trim $(MODULE)/
+
+# Only packages with a Ginkgo suite know Ginkgo's flags.
+GINKGO_SUITES = $(shell go list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/onsi/ginkgo/v2"}}{{$$p}}{{end}}{{end}}{{range .XTestImports}}{{if eq . "github.com/onsi/ginkgo/v2"}} {{$$p}}{{end}}{{end}}' ./...)
+
+.PHONY: bench
+bench: ## Run the benchmarks. Settings: TESTFLAGS.
+	go test -run='^$$' -bench=. -benchmem $(TESTFLAGS) ./...
+
+.PHONY: verify
+verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, and a tree left as it was.
+	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules
+
+.PHONY: verify-generated
+verify-generated: ## Check that the files made by generate, manifests and api-docs are up to date.
+	@MAKE='$(MAKE)' hack/verify-generated.sh
+
+.PHONY: verify-import-rules
+verify-import-rules: ## Prove that the linter reports forbidden imports and clocks, in every package.
+	@hack/tool.sh golangci-lint
+	@GOLANGCI_LINT='$(CURDIR)/bin/golangci-lint' go test -tags=archrules -count=1 ./test/archrules
+
+.PHONY: verify-modules
+verify-modules: ## Check that the go.mod and go.sum files of all modules are tidy.
+	@hack/verify-modules.sh
+
+##@ Develop
+
+.PHONY: build
+build: ## Build the operator into bin/manager.
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/manager ./cmd/manager
+
+.PHONY: run
+run: ## Run the operator here against the cluster of your kubeconfig. Settings: ARGS.
+	go run ./cmd/manager $(ARGS)
+
+.PHONY: generate
+generate: ## Generate the deep-copy functions of the API types.
+	@hack/tool.sh controller-gen
+	bin/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: ## Generate the CRD and the operator's RBAC role from the markers in the code.
+	@hack/tool.sh controller-gen
+	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	bin/controller-gen rbac:roleName=manager-role 'paths=./controllers/...;./cmd/...' output:rbac:artifacts:config=config/rbac
+
+.PHONY: api-docs
+api-docs: ## Generate docs/api-reference.md from the API types.
+	@hack/tool.sh crd-ref-docs
+	@mkdir -p docs && touch docs/api-reference.md
+	bin/crd-ref-docs --log-level=ERROR --source-path=api --config=hack/api-reference/config.yaml \
+		--templates-dir=hack/api-reference/templates --renderer=markdown --output-path=docs/api-reference.md
+
+.PHONY: fmt
+fmt: ## Format the Go code.
+	@hack/tool.sh golangci-lint
+	bin/golangci-lint fmt
+
+.PHONY: lint
+lint: ## Check the Go code.
+	@hack/tool.sh golangci-lint
+	bin/golangci-lint run
+
+.PHONY: lint-fix
+lint-fix: ## Check the Go code and mend what can be mended mechanically.
+	@hack/tool.sh golangci-lint
+	bin/golangci-lint run --fix
+
+.PHONY: controlplane
+controlplane: ## Put etcd, kube-apiserver, kube-controller-manager, kube-proxy and kubectl into bin/. Settings: KUBEBUILDER_ASSETS.
+	@hack/controlplane.sh etcd kube-apiserver kube-controller-manager kube-proxy kubectl
+
+##@ Deploy
+
+.PHONY: docker-build
+docker-build: ## Build the operator's image IMG. Settings: ARCH (amd64, arm64), CONTAINER_TOOL.
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags='-s -w' -o bin/linux-$(ARCH)/manager ./cmd/manager
+	$(CONTAINER_TOOL) build --platform linux/$(ARCH) --build-arg TARGETARCH=$(ARCH) -t $(IMG) .
+
+.PHONY: install
+install: ## Install the CRD into the cluster of your kubeconfig.
+	$(KUBECTL) apply --server-side -k config/crd
+
+.PHONY: uninstall
+uninstall: ## Delete the CRD, and with it every ExternalBackend, from the cluster of your kubeconfig.
+	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: deploy
+deploy: ## Install the CRD and the operator with image IMG into the cluster of your kubeconfig.
+	$(KUBECTL) kustomize config/default | sed 's|^\( *image: \).*|\1$(IMG)|' | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Delete the operator, the CRD and with it every ExternalBackend from the cluster of your kubeconfig.
+	$(KUBECTL) delete --ignore-not-found -k config/default

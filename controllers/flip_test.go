@@ -1,0 +1,100 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	"maps"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/targets"
+)
+
+var _ = Describe("A target that dies and comes back", func() {
+	var s *scene
+	BeforeEach(func(ctx SpecContext) {
+		sharedOperator()
+		s = newScene(ctx)
+	})
+
+	DescribeTable("is withdrawn and admitted again with one write each",
+		func(ctx SpecContext, failure targets.Behaviour, reason string) {
+			host := s.host("192.0.2.10")
+			s.host("192.0.2.11")
+			s.host("2001:db8::10")
+			s.service(ctx, "payments")
+			s.backend(ctx, "payments", entry("rack", "192.0.2.10", "192.0.2.11", "2001:db8::10"))
+			healthy := endpoints{"192.0.2.10": in, "192.0.2.11": in, "2001:db8::10": in}
+			s.expect(ctx, "payments", healthy)
+			slice := s.slicesOf(ctx, "payments")[0]
+			Expect(endpointsIn(slice)).To(HaveKey("192.0.2.10"))
+			s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+
+			mark := audit.mark()
+			host.Set(failure)
+			dead := maps.Clone(healthy)
+			dead["192.0.2.10"] = out
+			s.expect(ctx, "payments", dead)
+			s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy, "2 of 3"))
+			Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Unhealthy",
+				ConsistOf(And(HaveField("Address", "192.0.2.10"), HaveField("Reason", reason)))))
+			Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue("TargetsUnhealthy",
+				ConsistOf("1 address no longer takes traffic: 192.0.2.10 ("+reason+")")))
+			s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+			Expect(s.writes(mark)).To(ConsistOf("update " + slice.Name))
+
+			host.Set(targets.Serve)
+			s.expect(ctx, "payments", healthy)
+			s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+			Expect(s.writes(mark)).To(ConsistOf("update "+slice.Name, "update "+slice.Name))
+			Expect(s.statusOf(ctx, "payments").Unhealthy).To(BeEmpty())
+		},
+		Entry("refusing connections", targets.Refuse, "ConnectionRefused"),
+		Entry("switched off", targets.Vanish, "ConnectTimeout"),
+		Entry("accepting and saying nothing", targets.Hang, "ResponseTimeout"),
+		Entry("answering 500", targets.ServerError, "UnexpectedStatus5xx"),
+		Entry("dripping a body", targets.Drip, "ResponseTimeout"),
+	)
+
+	It("tells in the events which address it was, each time", func(ctx SpecContext) {
+		addresses := []string{"192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"}
+		want := endpoints{}
+		for _, address := range addresses {
+			s.host(address)
+			want[address] = in
+		}
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", addresses...))
+		s.expect(ctx, "payments", want)
+
+		// From the second flip on, no condition changes any more.
+		for _, address := range addresses[:3] {
+			s.host(address).Set(targets.Refuse)
+			want[address] = out
+			s.expect(ctx, "payments", want)
+		}
+		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue("TargetsUnhealthy", ConsistOf(
+			ContainSubstring("192.0.2.10"), ContainSubstring("192.0.2.11"), ContainSubstring("192.0.2.12"))))
+	})
+
+	It("stays as it is as long as failures stay below the threshold", func(ctx SpecContext) {
+		host := s.host("192.0.2.10")
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+		mark := audit.mark()
+
+		for range 2 {
+			host.FailNext(1)
+			Eventually(host.Failures).Should(BeZero())
+			passed := host.Attempts() + 1
+			Eventually(host.Attempts).Should(BeNumerically(">=", passed))
+		}
+		Expect(s.writes(mark)).To(BeEmpty())
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+	})
+})

@@ -1,0 +1,39 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/targets"
+)
+
+var _ = Describe("Of two operators", func() {
+	It("one is active, and the other takes over without a write", func(ctx SpecContext) {
+		s := newScene(ctx)
+		host := s.host("192.0.2.10")
+		s.host("192.0.2.11").Set(targets.Refuse)
+		leader := ownOperator(operatorOptions{leaderElection: true})
+		Eventually(leader.manager.Elected()).Should(BeClosed())
+		standby := ownOperator(operatorOptions{leaderElection: true})
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.10", "192.0.2.11"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy))
+		Expect(standby.manager.Elected()).NotTo(BeClosed())
+		Expect(standby.requests.counts()).NotTo(HaveKey(ContainSubstring(s.slicePath())), "only the leader writes")
+		versions := s.versions(ctx)
+
+		leader.stop()
+		Eventually(standby.manager.Elected()).Should(BeClosed())
+		Eventually(host.Attempts).Should(BeNumerically(">=", host.Attempts()+4))
+		Expect(s.versions(ctx)).To(Equal(versions))
+
+		host.Set(targets.Refuse)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": out})
+		Expect(standby.requests.counts()).To(HaveKey(ContainSubstring("PUT " + s.slicePath())))
+	})
+})

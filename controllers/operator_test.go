@@ -1,0 +1,219 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/discovery/static"
+	"externalbackend.dev/operator/internal/guard"
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/metrics"
+	"externalbackend.dev/operator/internal/probe"
+	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+// operator is the product as cmd/manager wires it, with the network of the
+// suite behind its dialer. It runs as the shipped ServiceAccount.
+type operator struct {
+	manager  ctrl.Manager
+	requests *gate
+	metrics  prometheus.Gatherer
+	// metricsURL is empty unless the metrics are served.
+	metricsURL string
+
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+type operatorOptions struct {
+	leaderElection bool
+	serveMetrics   bool
+}
+
+// shared is the operator of the specs that need nothing special.
+var shared *operator
+
+// sharedOperator has one operator run from spec to spec.
+func sharedOperator() *operator {
+	GinkgoHelper()
+	if shared == nil {
+		shared = startOperator(operatorOptions{})
+	}
+	return shared
+}
+
+// stopSharedOperator makes room for a spec that starts operators of its own.
+func stopSharedOperator() {
+	GinkgoHelper()
+	if shared != nil {
+		shared.stop()
+		shared = nil
+	}
+}
+
+// ownOperator starts an operator for one spec.
+func ownOperator(options operatorOptions) *operator {
+	GinkgoHelper()
+	stopSharedOperator()
+	o := startOperator(options)
+	DeferCleanup(o.stop)
+	return o
+}
+
+func startOperator(options operatorOptions) *operator {
+	GinkgoHelper()
+	ctx, cancel := context.WithCancel(context.Background())
+	o := &operator{requests: newGate(), cancel: cancel, ended: make(chan error, 1)}
+	connection := rest.AnonymousClientConfig(cluster)
+	connection.BearerToken = tokenFor(ctx, shipped.account.Namespace, shipped.account.Name)
+	connection.QPS, connection.Burst = 100, 200
+	connection.Wrap(o.requests.wrap)
+	settings := ctrl.Options{
+		Scheme:                        scheme,
+		Cache:                         controllers.CacheOptions(),
+		Metrics:                       metricsserver.Options{BindAddress: "0"},
+		LeaderElection:                options.leaderElection,
+		LeaderElectionID:              "controller.externalbackend.dev",
+		LeaderElectionNamespace:       shipped.account.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(10 * time.Second),
+		// Names are registered for the whole process, and never given back.
+		Controller: config.Controller{SkipNameValidation: new(true)},
+	}
+	var registry interface {
+		prometheus.Registerer
+		prometheus.Gatherer
+	} = prometheus.NewRegistry()
+	if options.serveMetrics {
+		address := freeAddress()
+		o.metricsURL = "https://" + address + "/metrics"
+		registry = ctrlmetrics.Registry
+		settings.Metrics = metricsserver.Options{
+			BindAddress: address, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
+		}
+	}
+	o.metrics = registry
+	var err error
+	o.manager, err = ctrl.NewManager(connection, settings)
+	Expect(err).NotTo(HaveOccurred())
+	o.wire(ctx, &revocable{Registerer: registry})
+	go func() { o.ended <- o.manager.Start(ctx) }()
+	Expect(o.manager.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
+	return o
+}
+
+// wire does what cmd/manager does.
+func (o *operator) wire(ctx context.Context, registry *revocable) {
+	GinkgoHelper()
+	var scheduler *probe.Scheduler
+	recorder := metrics.New(registry, func() metrics.CheckerStats {
+		s := scheduler.Stats()
+		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
+	})
+	context.AfterFunc(ctx, registry.revoke)
+	vetted := guard.New(guard.Options{})
+	reconciler := &controllers.ServiceReconciler{
+		Client:       o.manager.GetClient(),
+		Live:         o.manager.GetAPIReader(),
+		Literals:     static.Resolve,
+		Guard:        vetted,
+		Metrics:      recorder,
+		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
+		Clock:        clock.RealClock{},
+		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
+	}
+	scheduler = probe.New(probe.Options{
+		Guard: vetted.Check, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
+	})
+	reconciler.Health = scheduler
+	Expect(o.manager.Add(scheduler)).To(Succeed())
+	Expect(reconciler.SetupWithManager(ctx, o.manager, 8)).To(Succeed())
+}
+
+// stop ends the operator as a signal does, and returns when it has ended.
+func (o *operator) stop() {
+	GinkgoHelper()
+	o.cancel()
+	if o.ended == nil {
+		return
+	}
+	Eventually(o.ended).Should(Receive(BeNil()), "the operator did not stop cleanly")
+	o.ended = nil
+}
+
+// series returns the values of a metric for the ExternalBackend of that name,
+// by the value of one label.
+func (o *operator) series(metric, namespace, name, by string) map[string]float64 {
+	GinkgoHelper()
+	families, err := o.metrics.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	values := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, pair := range m.GetLabel() {
+				labels[pair.GetName()] = pair.GetValue()
+			}
+			if family.GetName() == metric && labels["namespace"] == namespace && labels["name"] == name {
+				values[labels[by]] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	return values
+}
+
+// freeAddress returns an address on which nothing listens.
+func freeAddress() string {
+	GinkgoHelper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	defer listener.Close()
+	return fmt.Sprint(listener.Addr())
+}
+
+// revocable remembers what was registered, so that the next operator of the
+// process can register the same.
+type revocable struct {
+	prometheus.Registerer
+	collectors []prometheus.Collector
+}
+
+func (r *revocable) MustRegister(collectors ...prometheus.Collector) {
+	r.Registerer.MustRegister(collectors...)
+	r.collectors = append(r.collectors, collectors...)
+}
+
+func (r *revocable) revoke() {
+	for _, c := range r.collectors {
+		r.Unregister(c)
+	}
+}
+
+type observer struct{ metrics *metrics.Metrics }
+
+func (o observer) CheckDone(kind health.Kind, result health.Result, lag time.Duration) {
+	o.metrics.CheckDone(kind.String(), result.Outcome.String(), string(result.Reason),
+		result.Outcome != health.Indeterminate, result.Latency, lag)
+}
+
+func (o observer) VerdictChanged(_ health.Subscriber, _ netip.Addr, _, to health.Verdict) {
+	o.metrics.VerdictChanged(to.String())
+}

@@ -1,0 +1,55 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+// permission is one verb on one resource.
+type permission struct{ Group, Resource, Verb string }
+
+// unused are permissions that the operator has and that nothing in the suite
+// makes it use, with the reason why it needs them.
+var unused = map[permission]string{}
+
+func permissions(rules []rbacv1.PolicyRule) []permission {
+	var list []permission
+	for _, rule := range rules {
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					list = append(list, permission{group, resource, verb})
+				}
+			}
+		}
+	}
+	return list
+}
+
+// After all specs: the shipped roles are exactly what the operator needs.
+var _ = ReportAfterSuite("RBAC", func(r Report) {
+	if audit == nil {
+		return // the suite did not get as far as having a control plane
+	}
+	used := map[permission]bool{}
+	for _, request := range audit.requests {
+		used[permission{request.Group, request.Resource, request.Verb}] = true
+		Expect(request.Code).NotTo(BeElementOf(401, 403), "the operator may not: %s %s/%s", request, request.Namespace, request.Name)
+	}
+	if r.PreRunStats.SpecsThatWillRun < r.PreRunStats.TotalSpecs {
+		return // what was left out may use the rest
+	}
+	for _, role := range []string{managerRole, leaderElectionRole} {
+		for _, p := range permissions(shipped.roles[role]) {
+			if unused[p] != "" {
+				Expect(used[p]).To(BeFalse(), "%s is used and needs no excuse: %+v", role, p)
+				continue
+			}
+			Expect(used[p]).To(BeTrue(), "%s grants what nothing needs: %+v", role, p)
+		}
+	}
+})

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Copyright 2026 The ExternalBackend Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Names every Go module of the tree whose go.mod or go.sum is not what
+# `go mod tidy` would write. The tree itself is not touched.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+untidy=0
+while IFS= read -r mod; do
+  dir=$(dirname "$mod")
+  if ! difference=$(GOWORK=off go -C "$dir" mod tidy -diff 2>&1); then
+    untidy=1
+    head -20 <<<"$difference"
+    echo "$mod or its go.sum is not tidy: run \`go -C $dir mod tidy\` and commit them"
+  fi
+done < <(git ls-files --cached --others --exclude-standard '*go.mod')
+[ "$untidy" = 0 ] && echo "ok: all modules are tidy"
+exit "$untidy"

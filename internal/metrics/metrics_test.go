@@ -1,0 +1,184 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+
+	"externalbackend.dev/operator/internal/metrics"
+)
+
+func fixture(stats metrics.CheckerStats) (*metrics.Metrics, *prometheus.Registry) {
+	registry := prometheus.NewPedanticRegistry()
+	return metrics.New(registry, func() metrics.CheckerStats { return stats }), registry
+}
+
+// useAll records something in every series that there is.
+func useAll(m *metrics.Metrics) {
+	m.CheckDone("HTTP", "Pass", "", true, 20*time.Millisecond, time.Millisecond)
+	m.CheckDone("TCP", "Fail", "ConnectTimeout", true, 3*time.Second, 2*time.Millisecond)
+	m.CheckDone("TCP", "Indeterminate", "NetworkUnreachable", false, time.Hour, 0)
+	m.VerdictChanged("Healthy")
+	m.SliceWritten("create", nil)
+	m.SliceWritten("update", errors.New("conflict"))
+	m.FlipPublished(40 * time.Millisecond)
+	m.SetTargets("shop", "payments", 3, 2, 1)
+}
+
+// values gathers all series, histograms as their count and sum.
+func values(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			var labels []string
+			for _, l := range metric.GetLabel() {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			name := strings.TrimPrefix(family.GetName(), "externalbackend_") + "{" + strings.Join(labels, ",") + "}"
+			switch family.GetType() {
+			case dto.MetricType_COUNTER:
+				got[name] = metric.GetCounter().GetValue()
+			case dto.MetricType_GAUGE:
+				got[name] = metric.GetGauge().GetValue()
+			case dto.MetricType_HISTOGRAM:
+				got[name+" count"] = float64(metric.GetHistogram().GetSampleCount())
+				got[name+" sum"] = metric.GetHistogram().GetSampleSum()
+			default:
+				t.Errorf("%s is a %s", family.GetName(), family.GetType())
+			}
+		}
+	}
+	return got
+}
+
+func TestSeries(t *testing.T) {
+	m, registry := fixture(metrics.CheckerStats{InFlight: 4, Checks: 100, Waiting: 7, OldestResult: 90 * time.Second})
+	useAll(m)
+	got := values(t, registry)
+	want := map[string]float64{
+		"checks_total{kind=HTTP,outcome=Pass,reason=}":                           1,
+		"checks_total{kind=TCP,outcome=Fail,reason=ConnectTimeout}":              1,
+		"checks_total{kind=TCP,outcome=Indeterminate,reason=NetworkUnreachable}": 1,
+		"check_duration_seconds{kind=HTTP} count":                                1,
+		"check_duration_seconds{kind=HTTP} sum":                                  0.02,
+		"check_duration_seconds{kind=TCP} count":                                 1, // an inconclusive check says nothing about the target
+		"check_duration_seconds{kind=TCP} sum":                                   3,
+		"check_scheduling_lag_seconds{} count":                                   3,
+		"check_scheduling_lag_seconds{} sum":                                     0.003,
+		"verdict_changes_total{to=Healthy}":                                      1,
+		"endpointslice_writes_total{operation=create,result=success}":            1,
+		"endpointslice_writes_total{operation=update,result=error}":              1,
+		"flip_to_write_seconds{} count":                                          1,
+		"flip_to_write_seconds{} sum":                                            0.04,
+		"targets{name=payments,namespace=shop,state=Healthy}":                    3,
+		"targets{name=payments,namespace=shop,state=Unhealthy}":                  2,
+		"targets{name=payments,namespace=shop,state=Unknown}":                    1,
+		"checks_in_flight{}":                                                     4,
+		"checks_scheduled{}":                                                     100,
+		"checks_waiting{}":                                                       7,
+		"last_result_age_seconds{}":                                              90,
+	}
+	for name, value := range want {
+		if got[name] != value {
+			t.Errorf("%s is %v, want %v", name, got[name], value)
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("unexpected series %s", name)
+		}
+	}
+}
+
+// TestCheckerFiguresAreReadWhenScraped: no stale copy is kept.
+func TestCheckerFiguresAreReadWhenScraped(t *testing.T) {
+	stats := metrics.CheckerStats{InFlight: 1}
+	registry := prometheus.NewPedanticRegistry()
+	metrics.New(registry, func() metrics.CheckerStats { return stats })
+	for _, inFlight := range []int{1, 5, 0} {
+		stats.InFlight = inFlight
+		if got := values(t, registry)["checks_in_flight{}"]; got != float64(inFlight) {
+			t.Errorf("got %v, want %d", got, inFlight)
+		}
+	}
+}
+
+// TestForget: the series of an ExternalBackend die with it and with nobody
+// else.
+func TestForget(t *testing.T) {
+	m, registry := fixture(metrics.CheckerStats{})
+	m.SetTargets("shop", "payments", 3, 2, 1)
+	m.SetTargets("shop", "search", 1, 0, 0)
+	m.SetTargets("bank", "payments", 5, 0, 0)
+	m.Forget("shop", "payments")
+	m.Forget("shop", "never-seen")
+	left := make(map[string]float64)
+	for name, value := range values(t, registry) {
+		if strings.HasPrefix(name, "targets{") && value > 0 {
+			left[name] = value
+		}
+		if strings.Contains(name, "name=payments,namespace=shop") {
+			t.Errorf("%s is still there", name)
+		}
+	}
+	if len(left) != 2 || left["targets{name=search,namespace=shop,state=Healthy}"] != 1 ||
+		left["targets{name=payments,namespace=bank,state=Healthy}"] != 5 {
+		t.Errorf("left over: %v", left)
+	}
+	m.SetTargets("shop", "payments", 0, 1, 0)
+	if got := values(t, registry)["targets{name=payments,namespace=shop,state=Unhealthy}"]; got != 1 {
+		t.Errorf("after coming back: %v, want 1", got)
+	}
+}
+
+// TestNamingConventions runs the linter of Prometheus over every metric.
+func TestNamingConventions(t *testing.T) {
+	m, registry := fixture(metrics.CheckerStats{})
+	useAll(m)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	m, registry := fixture(metrics.CheckerStats{})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			name := fmt.Sprintf("eb-%d", i)
+			for range 50 {
+				useAll(m)
+				m.SetTargets("shop", name, 1, 1, 1)
+				m.Forget("shop", name)
+			}
+		})
+	}
+	wg.Wait()
+	got := values(t, registry)
+	if checks := got["checks_total{kind=HTTP,outcome=Pass,reason=}"]; checks != 400 {
+		t.Errorf("%v checks, want 400", checks)
+	}
+}

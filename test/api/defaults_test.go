@@ -1,0 +1,100 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package api_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// defaults of the spec, as the field documentation promises them.
+var defaults = map[string]string{
+	"spec.healthCheck":                                 "{}",
+	"spec.healthCheck.interval":                        "10s",
+	"spec.healthCheck.healthyThreshold":                "2",
+	"spec.healthCheck.unhealthyThreshold":              "3",
+	"spec.healthCheck.edgeInterval":                    "2s",
+	"spec.healthCheck.initialState":                    "Unhealthy",
+	"spec.healthCheck.checks[*].http.path":             "/",
+	"spec.healthCheck.checks[*].http.method":           "GET",
+	"spec.healthCheck.checks[*].http.expectedStatuses": `["200-399"]`,
+	"spec.ports[*].name":                               `""`,
+	"spec.ports[*].protocol":                           "TCP",
+}
+
+const defaultHealthCheck = `
+interval: 10s
+healthyThreshold: 2
+unhealthyThreshold: 3
+edgeInterval: 2s
+initialState: Unhealthy
+`
+
+var _ = Describe("Defaults", func() {
+	It("are those that are documented", func() {
+		var documented []string
+		for _, path := range crd.paths() {
+			node := crd[path]
+			if node.Default == nil || !strings.HasPrefix(path, "spec.") {
+				continue
+			}
+			documented = append(documented, path)
+			Expect(defaults).To(HaveKey(path))
+			Expect(node.Default.Raw).To(MatchJSON(quoted(parsed(defaults[path]))), path)
+			if len(node.Properties) == 0 {
+				Expect(strings.ToLower(node.Description)).To(ContainSubstring("default"), "the description of %s", path)
+			}
+		}
+		Expect(documented).To(ConsistOf(slices.Collect(maps.Keys(defaults))))
+	})
+
+	DescribeTable("of spec.healthCheck are stored when it is",
+		func(ctx SpecContext, change edit) {
+			stored := mustStore(ctx, change)
+			Expect(at(stored.Object, "spec.healthCheck")).To(Equal(parsedLikeStored(defaultHealthCheck)))
+		},
+		Entry("left out", remove("spec.healthCheck")),
+		Entry("empty", set("spec.healthCheck", "{}")),
+		Entry("null", set("spec.healthCheck", "null")),
+		Entry("made of nulls", set("spec.healthCheck", "{interval: null, edgeInterval: null, healthyThreshold: null}")),
+	)
+
+	It("of the timeout depend on the interval, so that none is stored", func(ctx SpecContext) {
+		stored := mustStore(ctx, set("spec.healthCheck", "{interval: 1s}"))
+		Expect(at(stored.Object, "spec.healthCheck")).To(Equal(parsedLikeStored(defaultHealthCheck + "interval: 1s\n")))
+	})
+
+	It("of an http check are stored", func(ctx SpecContext) {
+		stored := mustStore(ctx, set(check, "{name: a, http: {}}"))
+		Expect(at(stored.Object, check)).To(Equal(parsed(`{name: a, http: {path: /, method: GET, expectedStatuses: ["200-399"]}}`)))
+	})
+
+	It("of a tcp check are none", func(ctx SpecContext) {
+		stored := mustStore(ctx, set(check, "{name: a, tcp: {}}"))
+		Expect(at(stored.Object, check)).To(Equal(parsed(`{name: a, tcp: {}}`)))
+	})
+
+	It("of a port are stored", func(ctx SpecContext) {
+		stored := mustStore(ctx, set("spec.ports", "[{port: 8080}]"))
+		Expect(at(stored.Object, "spec.ports[0]")).To(Equal(parsedLikeStored(`{name: "", port: 8080, protocol: TCP}`)))
+	})
+
+	It("do not name a Service: it follows the name of the object", func(ctx SpecContext) {
+		stored := mustStore(ctx, remove("spec.service"))
+		Expect(stored.Object["spec"]).NotTo(HaveKey("service"))
+	})
+})
+
+// parsedLikeStored parses YAML with whole numbers as the API server sends them.
+func parsedLikeStored(text string) any {
+	object := unstructured.Unstructured{}
+	whole := map[string]any{"apiVersion": "v1", "kind": "Any", "value": parsed(text)}
+	Expect(object.UnmarshalJSON([]byte(quoted(whole)))).To(Succeed())
+	return object.Object["value"]
+}

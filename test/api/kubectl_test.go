@@ -1,0 +1,116 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+)
+
+// kubectl returns what kubectl prints.
+func kubectl(ctx context.Context, arguments ...string) string {
+	GinkgoHelper()
+	arguments = append([]string{"--kubeconfig", kubeconfig, "--cache-dir", filepath.Join(filepath.Dir(kubeconfig), "cache")}, arguments...)
+	command := exec.CommandContext(ctx, binary("kubectl"), arguments...)
+	command.Env = append(os.Environ(), "HOME="+filepath.Dir(kubeconfig)) // no preferences of whoever runs this
+	var errors bytes.Buffer
+	command.Stderr = &errors
+	output, err := command.Output()
+	Expect(err).NotTo(HaveOccurred(), "kubectl %s: %s", strings.Join(arguments, " "), &errors)
+	return string(output)
+}
+
+// table splits what kubectl get prints into rows of cells, which are three
+// or more blanks apart.
+func table(output string) (rows [][]string) {
+	for line := range strings.Lines(output) {
+		var cells []string
+		for cell := range strings.SplitSeq(strings.TrimSpace(line), "   ") {
+			if cell = strings.TrimSpace(cell); cell != "" {
+				cells = append(cells, cell)
+			}
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+const notReady = `[{type: Healthy, status: "False", reason: NoneHealthy, message: none, lastTransitionTime: "2026-01-01T00:00:00Z"},
+	{type: Ready, status: "False", reason: ServiceNotFound, message: "create the Service shop", lastTransitionTime: "2026-01-01T00:00:00Z"}]`
+
+var _ = Describe("kubectl get", func() {
+	age := MatchRegexp(`^\d+s$`)
+
+	for _, name := range []string{"eb", "externalbackends", "externalbackend", "externalbackend.externalbackend.dev"} {
+		It("knows the resource as "+name, func(ctx SpecContext) {
+			mustStore(ctx)
+			Expect(kubectl(ctx, "get", name, "-o", "name")).To(Equal("externalbackend.externalbackend.dev/payments\n"))
+		})
+	}
+
+	It("knows the category externalbackend", func(ctx SpecContext) {
+		resources := kubectl(ctx, "api-resources", "--categories=externalbackend", "-o", "name")
+		Expect(strings.Fields(resources)).To(ConsistOf("externalbackends.externalbackend.dev"))
+	})
+
+	It("shows what matters most, and more with -o wide", func(ctx SpecContext) {
+		mustStore(ctx, set("status.service.name", "shop"), set("status.targets", "{total: 12, healthy: 7}"), set("status.conditions", notReady))
+		Expect(table(kubectl(ctx, "get", "eb"))).To(HaveExactElements(
+			Equal([]string{"NAME", "READY", "SERVICE", "HEALTHY", "TOTAL", "AGE"}),
+			HaveExactElements(Equal("payments"), Equal("False"), Equal("shop"), Equal("7"), Equal("12"), age),
+		))
+		Expect(table(kubectl(ctx, "get", "eb", "-o", "wide"))).To(HaveExactElements(
+			Equal([]string{"NAME", "READY", "SERVICE", "HEALTHY", "TOTAL", "REASON", "MESSAGE", "AGE"}),
+			HaveExactElements(Equal("payments"), Equal("False"), Equal("shop"), Equal("7"), Equal("12"),
+				Equal("ServiceNotFound"), Equal("create the Service shop"), age),
+		))
+	})
+
+	It("shows an object that the operator has not seen yet", func(ctx SpecContext) {
+		mustStore(ctx)
+		Expect(table(kubectl(ctx, "get", "eb", "-o", "wide"))).To(HaveExactElements(
+			HaveLen(8), HaveExactElements(Equal("payments"), age)))
+	})
+
+	It("shows zeros where nothing is served", func(ctx SpecContext) {
+		stored := full()[0]
+		status := stored.Status
+		status.Targets = v1alpha1.TargetCounts{}
+		Expect(api.Create(ctx, stored)).To(Succeed())
+		removeLater(stored)
+		stored.Status = status
+		Expect(api.Status().Update(ctx, stored)).To(Succeed())
+		Expect(table(kubectl(ctx, "get", "eb"))[1]).To(HaveExactElements(
+			Equal("everything"), Equal("True"), Equal("payments"), Equal("0"), Equal("0"), age))
+	})
+})
+
+var _ = Describe("kubectl explain", func() {
+	It("shows every field of the spec and of the status", func(ctx SpecContext) {
+		for _, part := range []string{"spec", "status"} {
+			shown := kubectl(ctx, "explain", "externalbackend."+part, "--recursive")
+			for _, path := range ownPaths() {
+				name := path[strings.LastIndex(path, ".")+1:]
+				if strings.HasPrefix(path, part+".") && !strings.HasSuffix(name, "[*]") {
+					Expect(shown).To(ContainSubstring(name + "\t<"))
+				}
+			}
+		}
+	})
+
+	It("shows the description of a field, with its bounds and its default", func(ctx SpecContext) {
+		shown := strings.Join(strings.Fields(kubectl(ctx, "explain", "eb.spec.healthCheck.interval")), " ")
+		Expect(shown).To(ContainSubstring(
+			"interval from the start of one check of an address to the start of the next, such as 10s or 1m30s: 1s to 1h. Default 10s."))
+	})
+})

@@ -1,0 +1,88 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package api_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/gleak"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+)
+
+const (
+	crdFolder = "../../config/crd/bases"
+	namespace = "default"
+)
+
+// What all specs share. Each removes the objects that it created.
+var (
+	// api sends and reads what it is told, and asks for strict field
+	// validation as kubectl does.
+	api client.Client
+	// crd is the schema of the CRD as generated, before the API server saw it.
+	crd schema
+	// kubeconfig is the file with the credentials for kubectl.
+	kubeconfig string
+)
+
+func TestAPI(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "API")
+}
+
+var _ = BeforeSuite(func(_ SpecContext) {
+	ctrl.SetLogger(GinkgoLogr)
+	before := gleak.Goroutines()
+	DeferCleanup(func() { Eventually(gleak.Goroutines, 20*time.Second).ShouldNot(gleak.HaveLeaked(before)) })
+
+	crd = readSchema(filepath.Join(crdFolder, "externalbackend.dev_externalbackends.yaml"))
+	env := &envtest.Environment{
+		BinaryAssetsDirectory: filepath.Dir(binary("kube-apiserver")),
+		CRDDirectoryPaths:     []string{crdFolder},
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := env.Start()
+	DeferCleanup(func() error { return env.Stop() })
+	Expect(err).NotTo(HaveOccurred(), "the control plane did not start with the CRD installed")
+	config.QPS = -1 // no limit
+	kubeconfig = filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+	Expect(os.WriteFile(kubeconfig, env.KubeConfig, 0o600)).To(Succeed())
+
+	scheme := runtime.NewScheme()
+	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	direct, err := client.New(config, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+	api = client.WithFieldValidation(direct, metav1.FieldValidationStrict)
+}, NodeTimeout(2*time.Minute))
+
+// binary returns the path of a program of the control plane.
+func binary(name string) string {
+	GinkgoHelper()
+	folder := os.Getenv("KUBEBUILDER_ASSETS")
+	Expect(folder).NotTo(BeEmpty(), "KUBEBUILDER_ASSETS is not set: run the suite with `make test`, which builds the control plane first")
+	path := filepath.Join(folder, name)
+	Expect(path).To(BeAnExistingFile(), "%s is missing in KUBEBUILDER_ASSETS: run `make test`, which builds it", name)
+	return path
+}
+
+// removeLater deletes an object, if it exists, when the spec is over.
+func removeLater(object client.Object) {
+	DeferCleanup(func(ctx context.Context) {
+		Expect(client.IgnoreNotFound(api.Delete(ctx, object))).To(Succeed())
+	})
+}
