@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
@@ -25,8 +26,9 @@ const memoryLimit = 30 * time.Second
 // writtenSlices remembers what this process wrote until the cache has caught
 // up, so that a plan never starts from what is already history.
 type writtenSlices struct {
-	mu   sync.Mutex
-	live map[types.NamespacedName]map[string]writtenSlice // by Service and slice name
+	mu sync.Mutex
+	// live is keyed by what nobody can edit: labels may change on the way.
+	live map[types.NamespacedName]writtenSlice
 	gone map[types.UID]time.Time
 }
 
@@ -43,21 +45,18 @@ func serviceOf(slice *discoveryv1.EndpointSlice) types.NamespacedName {
 func (m *writtenSlices) wrote(slice *discoveryv1.EndpointSlice, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := serviceOf(slice)
-	if m.live[key] == nil {
-		if m.live == nil {
-			m.live = make(map[types.NamespacedName]map[string]writtenSlice)
-		}
-		m.live[key] = make(map[string]writtenSlice)
+	if m.live == nil {
+		m.live = make(map[types.NamespacedName]writtenSlice)
 	}
-	m.live[key][slice.Name] = writtenSlice{slice, now}
+	maps.DeleteFunc(m.live, func(_ types.NamespacedName, w writtenSlice) bool { return now.Sub(w.at) >= memoryLimit })
+	m.live[client.ObjectKeyFromObject(slice)] = writtenSlice{slice, now}
 }
 
 // deleted records a delete.
 func (m *writtenSlices) deleted(slice *discoveryv1.EndpointSlice, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.drop(slice)
+	delete(m.live, client.ObjectKeyFromObject(slice))
 	if m.gone == nil {
 		m.gone = make(map[types.UID]time.Time)
 	}
@@ -70,11 +69,11 @@ func (m *writtenSlices) deleted(slice *discoveryv1.EndpointSlice, now time.Time)
 func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	mine := m.live[serviceOf(slice)][slice.Name].slice
+	mine := m.live[client.ObjectKeyFromObject(slice)].slice
 	if mine == nil || newer(mine, slice) {
 		return false
 	}
-	m.drop(slice)
+	delete(m.live, client.ObjectKeyFromObject(slice))
 	return mine.ResourceVersion == slice.ResourceVersion
 }
 
@@ -83,24 +82,17 @@ func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) bool {
 func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if mine := m.live[serviceOf(slice)][slice.Name].slice; mine != nil && mine.UID == slice.UID {
-		m.drop(slice)
+	key := client.ObjectKeyFromObject(slice)
+	if mine := m.live[key].slice; mine != nil && mine.UID == slice.UID {
+		delete(m.live, key)
 	}
 	_, mine := m.gone[slice.UID]
 	delete(m.gone, slice.UID)
 	return mine
 }
 
-func (m *writtenSlices) drop(slice *discoveryv1.EndpointSlice) {
-	key := serviceOf(slice)
-	delete(m.live[key], slice.Name)
-	if len(m.live[key]) == 0 {
-		delete(m.live, key)
-	}
-}
-
 // overlay completes the slices of a Service, by name, that the cache has.
-func (m *writtenSlices) overlay(key types.NamespacedName, cached map[string]*discoveryv1.EndpointSlice, now time.Time) {
+func (m *writtenSlices) overlay(service types.NamespacedName, cached map[string]*discoveryv1.EndpointSlice, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, slice := range cached {
@@ -108,13 +100,16 @@ func (m *writtenSlices) overlay(key types.NamespacedName, cached map[string]*dis
 			delete(cached, name)
 		}
 	}
-	for name, mine := range m.live[key] {
-		old, ok := cached[name]
-		if ok && !newer(mine.slice, old) || now.Sub(mine.at) >= memoryLimit {
-			m.drop(mine.slice)
+	for key, mine := range m.live {
+		if serviceOf(mine.slice) != service {
 			continue
 		}
-		cached[name] = mine.slice
+		old, ok := cached[key.Name]
+		if ok && !newer(mine.slice, old) || now.Sub(mine.at) >= memoryLimit {
+			delete(m.live, key)
+			continue
+		}
+		cached[key.Name] = mine.slice
 	}
 }
 

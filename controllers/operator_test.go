@@ -116,7 +116,15 @@ func startOperator(options operatorOptions) *operator {
 	Expect(err).NotTo(HaveOccurred())
 	o.wire(ctx, &revocable{Registerer: registry})
 	go func() { o.ended <- o.manager.Start(ctx) }()
-	Expect(o.manager.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
+	if options.serveMetrics {
+		Eventually(func() error {
+			conn, err := net.Dial("tcp", settings.Metrics.BindAddress)
+			if err == nil {
+				err = conn.Close()
+			}
+			return err
+		}).Should(Succeed(), "the metrics are not served")
+	}
 	return o
 }
 

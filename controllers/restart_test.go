@@ -75,7 +75,7 @@ var _ = Describe("A restarted operator", func() {
 			Expect(reviving.Attempts()-passed).To(BeNumerically(">=", 2), "checks before it was admitted")
 			Eventually(s.endpointsOf).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue("192.0.2.10", out))
 			Expect(dying.Attempts()-failed).To(BeNumerically(">=", 3), "checks before it was withdrawn")
-			Expect(seen.all()).To(HaveLen(2), "one write a flip")
+			Eventually(seen.all).Should(HaveLen(2), "one write a flip")
 			Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": out, "192.0.2.11": in}))
 		},
 		Entry("of a target that refuses", targets.Refuse),
@@ -98,6 +98,8 @@ var _ = Describe("A restarted operator", func() {
 		restart()
 		left := endpoints{"192.0.2.10": in, "192.0.2.11": in, "2001:db8::10": in}
 		s.expect(ctx, "payments", left)
+		Eventually(seen.all).ShouldNot(BeEmpty())
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("ObservedGeneration", eb.Generation))
 		Expect(seen.all()).To(HaveExactElements(HaveField("Endpoints", endpoints{"192.0.2.10": in, "192.0.2.11": in})))
 	})
 

@@ -68,6 +68,7 @@ type HealthCheck struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.size() == 1 || !self.exists(c, has(c.none))",message="a check of kind none must be the only one"
+	// +kubebuilder:validation:XValidation:rule="self.map(c, has(c.tls) && has(c.tls.caBundle) ? c.tls.caBundle.size() : 0).sum() <= 131072",message="the caBundles of all checks together may hold at most 128 KiB: leave out certificates that no target needs"
 	Checks []Check `json:"checks,omitempty"`
 }
 
@@ -220,8 +221,8 @@ type CheckTLS struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*$')",message="must be a host name such as app.example.com"
 	ServerName string `json:"serverName,omitempty"`
 
-	// caBundle holds the certificates in PEM form, at most 64 KiB, that are
-	// trusted instead of those of the operator's system.
+	// caBundle holds the certificates in PEM form that are trusted instead of
+	// the public ones: at most 64 KiB, and 128 KiB in all checks together.
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
 	// +kubebuilder:validation:XValidation:rule="self.contains('-----BEGIN CERTIFICATE-----')",message="must hold at least one PEM block '-----BEGIN CERTIFICATE-----'"

@@ -44,8 +44,8 @@ type Backend struct {
 	// a headless Service that has none (rule 15).
 	Publishable bool
 
-	// Checks is nil, with a SpecProblem, when they cannot be carried out. It is
-	// empty and not nil for checks of kind none.
+	// Checks is nil, with a SpecProblem or a ServiceProblem, when they cannot be
+	// carried out. It is empty and not nil for checks of kind none.
 	Checks     []*health.Check
 	Thresholds health.Thresholds
 	// Initial verdict of an address that was never seen before.

@@ -56,8 +56,8 @@ func (b *Backend) checks(eb *v1alpha1.ExternalBackend) {
 		}
 		port, problem := b.checkPort(eb, &specified[i])
 		if problem != nil {
-			// Without a Service its ports are not known yet: no fault of the spec.
-			if b.ServiceProblem == nil || b.ServiceProblem.Reason != v1alpha1.ReasonServiceNotFound {
+			// Where nothing can be published, the Service is at fault and not the spec.
+			if b.Publishable || problem.Reason != v1alpha1.ReasonCheckPortNotFound {
 				b.SpecProblem = problem
 			}
 			return

@@ -58,8 +58,8 @@ var _ = Describe("kubectl get", func() {
 		})
 	}
 
-	It("knows the category externalbackend", func(ctx SpecContext) {
-		resources := kubectl(ctx, "api-resources", "--categories=externalbackend", "-o", "name")
+	It("knows the category externalbackend-dev", func(ctx SpecContext) {
+		resources := kubectl(ctx, "api-resources", "--categories=externalbackend-dev", "-o", "name")
 		Expect(strings.Fields(resources)).To(ConsistOf("externalbackends.externalbackend.dev"))
 	})
 
@@ -112,5 +112,12 @@ var _ = Describe("kubectl explain", func() {
 		shown := strings.Join(strings.Fields(kubectl(ctx, "explain", "eb.spec.healthCheck.interval")), " ")
 		Expect(shown).To(ContainSubstring(
 			"interval from the start of one check of an address to the start of the next, such as 10s or 1m30s: 1s to 1h. Default 10s."))
+	})
+})
+
+var _ = Describe("kubectl create", func() {
+	It("accepts the samples", func(ctx SpecContext) {
+		printed := kubectl(ctx, "create", "--dry-run=server", "--validate=strict", "-f", "../../config/samples/v1alpha1_externalbackend.yaml")
+		Expect(printed).To(ContainSubstring("externalbackend.externalbackend.dev/payments created (server dry run)"))
 	})
 })

@@ -4,6 +4,7 @@
 package api_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,7 @@ const (
 	timeoutTooLong  = "must not be longer than interval, which is 10s unless it is set"
 	notOneCheck     = "set exactly one kind of check: tcp, http or none"
 	notOnlyNone     = "a check of kind none must be the only one"
+	tooManyBundles  = "the caBundles of all checks together may hold at most 128 KiB: leave out certificates that no target needs"
 	tlsWithoutHTTP  = "tls goes with an http check only"
 	noneWithPort    = "a check of kind none has no port"
 	notACheckPort   = "must be the name of a port, or a number from 1 to 65535"
@@ -127,6 +129,8 @@ var rejectedChecks = slices.Concat(
 		rejected(tls+".caBundle", notACertificate, set(tls+".caBundle", "trust me")),
 		rejected(tls+".caBundle", notACertificate, set(tls+".caBundle", `""`)),
 		rejected(tls+".caBundle", "Too long: may not be more than 65536 bytes", set(tls+".caBundle", bundle(65537))),
+		rejected("spec.healthCheck.checks", tooManyBundles, set("spec.healthCheck.checks",
+			fmt.Sprintf("[{name: a, http: {}, tls: {caBundle: %[1]s}}, {name: b, http: {}, tls: {caBundle: %[1]s}}, {name: c, http: {}, tls: {caBundle: %[2]s}}]", bundle(65536), bundle(4096)))),
 		rejected(tls+".caBundle", uselessBundle, set(tls+".insecureSkipVerify", "true")),
 	},
 )

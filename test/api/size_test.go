@@ -29,7 +29,7 @@ func address6(n int) string {
 }
 
 // largest is an ExternalBackend at every bound at once: 5000 addresses in 100
-// entries, 100 ports, 8 checks with 64 KiB of certificates each.
+// entries, 100 ports, 8 checks with 128 KiB of certificates.
 func largest() *v1alpha1.ExternalBackend {
 	backend := &v1alpha1.ExternalBackend{}
 	backend.Namespace, backend.Name = namespace, letters64[:63]
@@ -55,7 +55,11 @@ func largest() *v1alpha1.ExternalBackend {
 	}
 	backend.Spec.HealthCheck.Timeout = new(v1alpha1.Duration("00000h00m02s00ms"))
 	for i := range 8 {
-		backend.Spec.HealthCheck.Checks = append(backend.Spec.HealthCheck.Checks, largestCheck(i))
+		check := largestCheck(i)
+		if i < 2 {
+			check.TLS.CABundle = parsed(bundle(65536)).(string)
+		}
+		backend.Spec.HealthCheck.Checks = append(backend.Spec.HealthCheck.Checks, check)
 	}
 	return backend
 }
@@ -70,7 +74,7 @@ func largestCheck(n int) v1alpha1.Check {
 	}
 	return v1alpha1.Check{
 		Name: longest(n), HTTP: http,
-		TLS: &v1alpha1.CheckTLS{ServerName: letters254[:253], CABundle: parsed(bundle(65536)).(string)},
+		TLS: &v1alpha1.CheckTLS{ServerName: letters254[:253]},
 	}
 }
 
