@@ -7,8 +7,6 @@ IMG ?= externalbackend-operator:latest
 ARGS ?=
 # More flags for go test (test, bench), such as TESTFLAGS='-run TestX -count=10'.
 TESTFLAGS ?=
-# If set, test runs only the Ginkgo suites, and in them only the specs with these labels.
-GINKGO_LABEL_FILTER ?=
 # A folder with etcd, kube-apiserver and kubectl to use instead of building them.
 export KUBEBUILDER_ASSETS
 # Platform of the image.
@@ -44,17 +42,13 @@ demo: ## Show the operator at work with a real control plane and kube-proxy (Lin
 	@bin/demo
 
 .PHONY: test
-test: ## Run all tests with the race detector. Settings: TESTFLAGS, GINKGO_LABEL_FILTER, KUBEBUILDER_ASSETS.
+test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_ASSETS.
 	@command -v "$$(go env CC)" >/dev/null || { \
 		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
 	@hack/controlplane.sh etcd kube-apiserver kubectl
 	@go build -o bin/testsummary ./hack/testsummary
-	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -json -timeout=20m $(TESTFLAGS) \
-		$(if $(GINKGO_LABEL_FILTER),$(GINKGO_SUITES) -args -ginkgo.label-filter='$(GINKGO_LABEL_FILTER)',./...) \
+	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -json -timeout=20m $(TESTFLAGS) ./... \
 		| bin/testsummary -trim $(MODULE)/
-
-# Only packages with a Ginkgo suite know Ginkgo's flags.
-GINKGO_SUITES = $(shell go list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/onsi/ginkgo/v2"}}{{$$p}}{{end}}{{end}}{{range .XTestImports}}{{if eq . "github.com/onsi/ginkgo/v2"}} {{$$p}}{{end}}{{end}}' ./...)
 
 .PHONY: bench
 bench: ## Run the benchmarks. Settings: TESTFLAGS.

@@ -72,6 +72,25 @@ var _ = Describe("A bad neighbour", func() {
 		stuck.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, yes(v1alpha1.ReasonPublished))
 	})
 
+	It("that is a network which loses an answer causes no second write", func(ctx SpecContext) {
+		o := ownOperator(operatorOptions{})
+		host := s.host("192.0.2.10")
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+
+		mark := audit.mark()
+		o.requests.loseAnswers(s.slicePath())
+		host.Set(targets.Refuse)
+		Eventually(o.requests.heldUp).Should(Equal(1))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
+		o.requests.release()
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonNoneHealthy))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, yes(v1alpha1.ReasonPublished))
+		Expect(s.writes(mark)).To(HaveLen(1))
+	})
+
 	It("whose hosts never end an answer holds up no other check", func(ctx SpecContext) {
 		sharedOperator()
 		s.host("192.0.2.10").Set(targets.Endless)

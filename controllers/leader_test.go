@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -35,5 +37,26 @@ var _ = Describe("Of two operators", func() {
 		host.Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": out})
 		Expect(standby.requests.counts()).To(HaveKey(ContainSubstring("PUT " + s.slicePath())))
+	})
+
+	It("the one that loses the API server ends, and the other takes over without a write", func(ctx SpecContext) {
+		s := newScene(ctx)
+		host := s.host("192.0.2.10")
+		hasty := operatorOptions{leaderElection: true, lease: 3 * time.Second}
+		leader := ownOperator(hasty)
+		Eventually(leader.manager.Elected()).Should(BeClosed())
+		standby := ownOperator(hasty)
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+		versions := s.versions(ctx)
+
+		leader.requests.holdWrites("/")
+		Eventually(leader.ended).Should(Receive(MatchError(ContainSubstring("leader election lost"))))
+		leader.ended = nil
+		Eventually(standby.manager.Elected()).Should(BeClosed())
+		Eventually(host.Attempts).Should(BeNumerically(">=", host.Attempts()+3))
+		Expect(s.versions(ctx)).To(Equal(versions))
 	})
 })

@@ -164,4 +164,31 @@ var _ = Describe("From apply to published", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
 		Consistently(host.Attempts).Should(BeZero())
 	})
+
+	It("verifies certificates of targets that are checked over HTTPS", func(ctx SpecContext) {
+		_, certificate, err := network.SecureHost("192.0.2.10:8080", "pay.example.com")
+		Expect(err).NotTo(HaveOccurred())
+		s.host("192.0.2.10") // so that it goes with the spec
+		s.service(ctx, "payments")
+		trusting := func(tls *v1alpha1.CheckTLS) func(*v1alpha1.ExternalBackend) {
+			return check(v1alpha1.Check{Name: "https", HTTP: &v1alpha1.HTTPCheck{}, TLS: tls})
+		}
+		eb := s.backend(ctx, "payments", entry("rack", "192.0.2.10"), trusting(&v1alpha1.CheckTLS{ServerName: "pay.example.com"}))
+		reason := func(ctx SpecContext) string {
+			if list := s.statusOf(ctx, "payments").Unhealthy; len(list) == 1 {
+				return list[0].Reason
+			}
+			return ""
+		}
+		Eventually(reason).WithContext(ctx).Should(Equal("CertificateUntrusted"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
+
+		edit(ctx, eb, trusting(&v1alpha1.CheckTLS{ServerName: "pay.example.com", CABundle: certificate}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		edit(ctx, eb, trusting(&v1alpha1.CheckTLS{ServerName: "www.example.com", CABundle: certificate}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
+		Eventually(reason).WithContext(ctx).Should(Equal("CertificateNameMismatch"))
+		edit(ctx, eb, trusting(&v1alpha1.CheckTLS{InsecureSkipVerify: true}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+	})
 })

@@ -23,10 +23,13 @@ var _ = Describe("A restarted operator", func() {
 	thresholds := func(eb *v1alpha1.ExternalBackend) {
 		eb.Spec.HealthCheck.HealthyThreshold, eb.Spec.HealthCheck.UnhealthyThreshold = 2, 3
 	}
-	// rounds waits until a host was checked so many times more.
-	rounds := func(host *targets.Host, n int) {
+	// rounds waits until hosts were checked so many times more.
+	rounds := func(n int, hosts ...*targets.Host) {
 		GinkgoHelper()
-		Eventually(host.Attempts).Should(BeNumerically(">=", host.Attempts()+n))
+		before := attempts(hosts)
+		for i, host := range hosts {
+			Eventually(host.Attempts).Should(BeNumerically(">=", before[i]+n))
+		}
 	}
 	BeforeEach(func(ctx SpecContext) {
 		s = newScene(ctx)
@@ -50,8 +53,7 @@ var _ = Describe("A restarted operator", func() {
 		o.stop()
 		mark := audit.mark()
 		restart()
-		rounds(host, 4)
-		rounds(dead, 4)
+		rounds(4, host, dead)
 		Expect(s.versions(ctx)).To(Equal(versions))
 		Expect(s.writes(mark)).To(BeEmpty())
 		Expect(s.statusOf(ctx, "payments")).To(Equal(status))
@@ -145,7 +147,7 @@ var _ = Describe("A restarted operator", func() {
 			restart()
 			s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": in})
 			s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy))
-			rounds(host, 3)
+			rounds(3, host)
 			Expect(seen.all()).To(HaveLen(writes))
 		},
 		Entry("before the write arrived", (*gate).holdWrites, 1),

@@ -26,9 +26,11 @@ for target in "$@"; do
 done
 
 echo "--- clean tree"
-if changes=$(diff <(echo "$before") <(tree)); then
+after=$(tree)
+if [ "$before" = "$after" ]; then
   echo "ok"
 else
+  changes=$(diff <(echo "$before") <(echo "$after") || true)
   grep '^[<>] .' <<<"$changes" | cut -d' ' -f2 | sort -u | sed 's/^/changed or new: /'
   echo "verify: commit these files, or add them to .gitignore if a build makes them"
   failed+=("clean tree")

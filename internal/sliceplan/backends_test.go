@@ -114,14 +114,18 @@ func TestHandOverAddsFirst(t *testing.T) {
 		name:        "the older exchanges one for another",
 		olderBefore: []string{"10.0.0.1", "10.0.0.2"}, youngerBefore: []string{"10.0.0.3"},
 		olderAfter: []string{"10.0.0.1", "10.0.0.9"}, youngerAfter: []string{"10.0.0.2", "10.0.0.3"},
-		want: []string{"create aa-aaaaaaaa-ipv4-1: 10.0.0.9", "update bb-bbbbbbbb-ipv4-0: 10.0.0.3 10.0.0.2",
-			"update aa-aaaaaaaa-ipv4-0: 10.0.0.1"},
+		want: []string{
+			"create aa-aaaaaaaa-ipv4-1: 10.0.0.9", "update bb-bbbbbbbb-ipv4-0: 10.0.0.3 10.0.0.2",
+			"update aa-aaaaaaaa-ipv4-0: 10.0.0.1",
+		},
 	}, {
 		name:        "both exchange",
 		olderBefore: []string{"10.0.0.1", "10.0.0.2"}, youngerBefore: []string{"10.0.0.3", "10.0.0.4"},
 		olderAfter: []string{"10.0.0.1", "10.0.0.3"}, youngerAfter: []string{"10.0.0.2", "10.0.0.4"},
-		want: []string{"create aa-aaaaaaaa-ipv4-1: 10.0.0.3", "create bb-bbbbbbbb-ipv4-1: 10.0.0.2",
-			"update aa-aaaaaaaa-ipv4-0: 10.0.0.1", "update bb-bbbbbbbb-ipv4-0: 10.0.0.4"},
+		want: []string{
+			"create aa-aaaaaaaa-ipv4-1: 10.0.0.3", "create bb-bbbbbbbb-ipv4-1: 10.0.0.2",
+			"update aa-aaaaaaaa-ipv4-0: 10.0.0.1", "update bb-bbbbbbbb-ipv4-0: 10.0.0.4",
+		},
 	}} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newCluster()

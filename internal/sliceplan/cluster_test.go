@@ -99,13 +99,7 @@ func compute(t tb, in sliceplan.Input) sliceplan.Plan {
 
 func deepCopy(in sliceplan.Input) sliceplan.Input {
 	in.Service.Families = slices.Clone(in.Service.Families)
-	labels := in.Service.Labels
-	if labels != nil {
-		in.Service.Labels = make(map[string]string, len(labels))
-		for key, value := range labels {
-			in.Service.Labels[key] = value
-		}
-	}
+	in.Service.Labels = maps.Clone(in.Service.Labels)
 	in.Backends = slices.Clone(in.Backends)
 	for i := range in.Backends {
 		in.Backends[i].Endpoints = slices.Clone(in.Backends[i].Endpoints)

@@ -90,8 +90,10 @@ func TestLabelsFollowTheService(t *testing.T) {
 		{name: "rule 10: the last label is removed", before: map[string]string{"a": "1"}},
 		{name: "rule 9: becomes headless", headless: [2]bool{false, true}, want: map[string]string{headless: ""}},
 		{name: "rule 9: is headless no more", headless: [2]bool{true, false}},
-		{name: "a label that matters to proxies is mirrored", after: map[string]string{"service.kubernetes.io/service-proxy-name": "other"},
-			want: map[string]string{"service.kubernetes.io/service-proxy-name": "other"}},
+		{
+			name: "a label that matters to proxies is mirrored", after: map[string]string{"service.kubernetes.io/service-proxy-name": "other"},
+			want: map[string]string{"service.kubernetes.io/service-proxy-name": "other"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, in := newCluster(), input(backend(append(sequence(0, 4), "2001:db8::1")...))
@@ -214,10 +216,12 @@ func TestOwnerUID(t *testing.T) {
 		{"nobody", discoveryv1.EndpointSlice{}, ""},
 		{"the controller", discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{bystander, controller}}}, "controller"},
 		{"the controller rather than the endpoints", discoveryv1.EndpointSlice{
-			ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{controller}}, Endpoints: []discoveryv1.Endpoint{named}}, "controller"},
+			ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{controller}}, Endpoints: []discoveryv1.Endpoint{named},
+		}, "controller"},
 		{"stripped: the endpoints tell", discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{{}, named}}, "named"},
 		{"no controller among the owners: the endpoints tell", discoveryv1.EndpointSlice{
-			ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{bystander}}, Endpoints: []discoveryv1.Endpoint{named}}, "named"},
+			ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{bystander}}, Endpoints: []discoveryv1.Endpoint{named},
+		}, "named"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := sliceplan.OwnerUID(&tt.slice); got != tt.want {

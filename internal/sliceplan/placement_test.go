@@ -29,8 +29,10 @@ func TestPlacement(t *testing.T) {
 	}{{
 		name:   "the first endpoints fill slices in their order",
 		wanted: list{"10.0.0.1", "10.0.0.2!", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7"},
-		want: list{"create 0: 10.0.0.1 10.0.0.2! 10.0.0.3", "create 1: 10.0.0.4 10.0.0.5 10.0.0.6",
-			"create 2: 10.0.0.7"},
+		want: list{
+			"create 0: 10.0.0.1 10.0.0.2! 10.0.0.3", "create 1: 10.0.0.4 10.0.0.5 10.0.0.6",
+			"create 2: 10.0.0.7",
+		},
 	}, {
 		name:   "rule 44: nothing changed, nothing is written",
 		live:   []list{{"10.0.0.1", "10.0.0.2!"}, {"10.0.0.3"}},

@@ -178,10 +178,16 @@ func TestLoserTakesOverWhenTheWinnerGoes(t *testing.T) {
 		want   []string
 	}{
 		{"both want all", []target.Claim{winner, loser}, []string{"10.0.0.1/x 10.0.0.2/x", "-10.0.0.1/y->old/x -10.0.0.2/y->old/x"}},
-		{"the winner gives one up", []target.Claim{{winner.Owner, http, winner.Targets[:1]}, loser},
-			[]string{"10.0.0.1/x", "10.0.0.2/y -10.0.0.1/y->old/x"}},
-		{"the winner moves to another port", []target.Claim{{winner.Owner, other, winner.Targets}, loser},
-			[]string{"10.0.0.1/x 10.0.0.2/x", "10.0.0.1/y 10.0.0.2/y"}},
+		{
+			"the winner gives one up",
+			[]target.Claim{{winner.Owner, http, winner.Targets[:1]}, loser},
+			[]string{"10.0.0.1/x", "10.0.0.2/y -10.0.0.1/y->old/x"},
+		},
+		{
+			"the winner moves to another port",
+			[]target.Claim{{winner.Owner, other, winner.Targets}, loser},
+			[]string{"10.0.0.1/x 10.0.0.2/x", "10.0.0.1/y 10.0.0.2/y"},
+		},
 		{"the winner is gone", []target.Claim{loser}, []string{"10.0.0.1/y 10.0.0.2/y"}},
 	} {
 		if diff := cmp.Diff(step.want, describe(target.Arbitrate(step.claims))); diff != "" {

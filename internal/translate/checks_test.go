@@ -49,23 +49,35 @@ func TestCheckPort(t *testing.T) {
 	}{
 		{name: "default: the only port", service: []corev1.ServicePort{servicePort("", 80, 8080)}, want: 8080},
 		{name: "default: the first TCP port", service: []corev1.ServicePort{dns, https, http}, want: 8443},
-		{name: "default: UDP only", service: []corev1.ServicePort{dns},
-			reason: v1alpha1.ReasonCheckPortNotFound, culprits: []string{`check "tcp"`, "no TCP port", "number", "none"}},
+		{
+			name: "default: UDP only", service: []corev1.ServicePort{dns},
+			reason: v1alpha1.ReasonCheckPortNotFound, culprits: []string{`check "tcp"`, "no TCP port", "number", "none"},
+		},
 		{name: "by name", port: byName("https"), service: []corev1.ServicePort{http, https}, want: 8443},
-		{name: "by the name of a UDP port", port: byName("dns"), service: []corev1.ServicePort{http, dns},
-			reason: v1alpha1.ReasonCheckPortNotFound, culprits: []string{`check "tcp"`, `port "dns"`, "TCP"}},
-		{name: "by an unknown name", port: byName("admin"), service: []corev1.ServicePort{http},
-			reason: v1alpha1.ReasonCheckPortNotFound, culprits: []string{`check "tcp"`, `port "admin"`, "number"}},
+		{
+			name: "by the name of a UDP port", port: byName("dns"), service: []corev1.ServicePort{http, dns},
+			reason: v1alpha1.ReasonCheckPortNotFound, culprits: []string{`check "tcp"`, `port "dns"`, "TCP"},
+		},
+		{
+			name: "by an unknown name", port: byName("admin"), service: []corev1.ServicePort{http},
+			reason: v1alpha1.ReasonCheckPortNotFound, culprits: []string{`check "tcp"`, `port "admin"`, "number"},
+		},
 		{name: "by number, published", port: byNumber(8080), service: []corev1.ServicePort{http}, want: 8080},
 		{name: "by number, not published", port: byNumber(9000), service: []corev1.ServicePort{http}, want: 9000},
 		{name: "by number, UDP only", port: byNumber(9000), service: []corev1.ServicePort{dns}, want: 9000},
 		{name: "the highest number", port: byNumber(65535), service: []corev1.ServicePort{http}, want: 65535},
-		{name: "0", port: byNumber(0), service: []corev1.ServicePort{http},
-			reason: v1alpha1.ReasonInvalidSpec, culprits: []string{`check "tcp"`, "port 0", "1 and 65535"}},
-		{name: "65536", port: byNumber(65536), service: []corev1.ServicePort{http},
-			reason: v1alpha1.ReasonInvalidSpec, culprits: []string{"port 65536"}},
-		{name: "-1", port: byNumber(-1), service: []corev1.ServicePort{http},
-			reason: v1alpha1.ReasonInvalidSpec, culprits: []string{"port -1"}},
+		{
+			name: "0", port: byNumber(0), service: []corev1.ServicePort{http},
+			reason: v1alpha1.ReasonInvalidSpec, culprits: []string{`check "tcp"`, "port 0", "1 and 65535"},
+		},
+		{
+			name: "65536", port: byNumber(65536), service: []corev1.ServicePort{http},
+			reason: v1alpha1.ReasonInvalidSpec, culprits: []string{"port 65536"},
+		},
+		{
+			name: "-1", port: byNumber(-1), service: []corev1.ServicePort{http},
+			reason: v1alpha1.ReasonInvalidSpec, culprits: []string{"port -1"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := translate.ForService(backend(withChecks(tcpCheck(tt.port))), service(tt.service...))
@@ -121,10 +133,12 @@ func TestChecks(t *testing.T) {
 	}{
 		{name: "default", want: []*health.Check{{Kind: health.TCP, Port: 8080, Timing: defaultTiming}}},
 		{name: "none", checks: []v1alpha1.Check{{Name: "none", None: &v1alpha1.NoCheck{}}}, want: []*health.Check{}},
-		{name: "http, nothing filled in", checks: []v1alpha1.Check{{Name: "http", HTTP: &v1alpha1.HTTPCheck{}}},
+		{
+			name: "http, nothing filled in", checks: []v1alpha1.Check{{Name: "http", HTTP: &v1alpha1.HTTPCheck{}}},
 			want: []*health.Check{{Kind: health.HTTP, Port: 8080, Timing: defaultTiming, HTTP: &health.HTTPCheck{
 				Method: "GET", Path: "/", ExpectedStatuses: []health.StatusRange{{From: 200, To: 399}},
-			}}}},
+			}}},
+		},
 		{name: "https, everything filled in", checks: []v1alpha1.Check{{
 			Name: "http",
 			HTTP: &v1alpha1.HTTPCheck{
@@ -192,10 +206,14 @@ func TestInvalidChecks(t *testing.T) {
 		"path with newline": {http(func(c *v1alpha1.Check) { c.HTTP.Path = "/\r\nX: y" }), []string{"path"}},
 		"host":              {http(func(c *v1alpha1.Check) { c.HTTP.Hostname = "a b" }), []string{"host", "a b"}},
 		"header":            {http(func(c *v1alpha1.Check) { c.HTTP.Headers = []v1alpha1.HTTPHeader{{Name: "Host"}} }), []string{"headers", "Host"}},
-		"server name": {http(func(c *v1alpha1.Check) { c.TLS = &v1alpha1.CheckTLS{ServerName: "a b"} }),
-			[]string{"serverName", "a b"}},
-		"CA bundle": {http(func(c *v1alpha1.Check) { c.TLS = &v1alpha1.CheckTLS{CABundle: "-----BEGIN CERTIFICATE-----"} }),
-			[]string{"caBundle", "PEM"}},
+		"server name": {
+			http(func(c *v1alpha1.Check) { c.TLS = &v1alpha1.CheckTLS{ServerName: "a b"} }),
+			[]string{"serverName", "a b"},
+		},
+		"CA bundle": {
+			http(func(c *v1alpha1.Check) { c.TLS = &v1alpha1.CheckTLS{CABundle: "-----BEGIN CERTIFICATE-----"} }),
+			[]string{"caBundle", "PEM"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := translate.ForService(backend(withChecks(tt.check)), service())

@@ -32,47 +32,79 @@ func TestPorts(t *testing.T) {
 		reason   string
 		culprits []string
 	}{
-		{name: "default: the numeric targetPort", service: []corev1.ServicePort{http, https, dns},
-			want: "http:8080/TCP https:8443/TCP dns:5353/UDP"},
+		{
+			name: "default: the numeric targetPort", service: []corev1.ServicePort{http, https, dns},
+			want: "http:8080/TCP https:8443/TCP dns:5353/UDP",
+		},
 		{name: "default: rule 13, unnamed", service: []corev1.ServicePort{servicePort("", 80, 8080)}, want: ":8080/TCP"},
 		{name: "default: rule 19, nothing filled in", service: []corev1.ServicePort{bare}, want: "http:80/TCP"},
 		{name: "default: rule 18, the appProtocol of the Service", service: []corev1.ServicePort{h2c}, want: "http:8080/TCP=kubernetes.io/h2c"},
-		{name: "default: rule 14, a named targetPort is left out", service: []corev1.ServicePort{http, named}, want: "http:8080/TCP",
-			reason: v1alpha1.ReasonTargetPortNamed, culprits: []string{`Service "payments"`, `"web"`, `targetPort "http"`, "spec.ports"}},
-		{name: "default: all targetPorts named", service: []corev1.ServicePort{named},
-			reason: v1alpha1.ReasonTargetPortNamed, culprits: []string{`"web"`}},
+		{
+			name: "default: rule 14, a named targetPort is left out", service: []corev1.ServicePort{http, named}, want: "http:8080/TCP",
+			reason: v1alpha1.ReasonTargetPortNamed, culprits: []string{`Service "payments"`, `"web"`, `targetPort "http"`, "spec.ports"},
+		},
+		{
+			name: "default: all targetPorts named", service: []corev1.ServicePort{named},
+			reason: v1alpha1.ReasonTargetPortNamed, culprits: []string{`"web"`},
+		},
 
-		{name: "by name", spec: specified{{Name: "https", Port: 1443}, {Name: "http", Port: 1080}}, service: []corev1.ServicePort{http, https},
-			want: "http:1080/TCP https:1443/TCP"},
-		{name: "only what is listed is published", spec: specified{{Name: "https", Port: 1443}}, service: []corev1.ServicePort{http, https},
-			want: "https:1443/TCP"},
+		{
+			name: "by name", spec: specified{{Name: "https", Port: 1443}, {Name: "http", Port: 1080}}, service: []corev1.ServicePort{http, https},
+			want: "http:1080/TCP https:1443/TCP",
+		},
+		{
+			name: "only what is listed is published", spec: specified{{Name: "https", Port: 1443}}, service: []corev1.ServicePort{http, https},
+			want: "https:1443/TCP",
+		},
 		{name: "rule 13: unnamed", spec: specified{{Port: 1080}}, service: []corev1.ServicePort{servicePort("", 80, 8080)}, want: ":1080/TCP"},
 		{name: "a named targetPort is resolved", spec: specified{{Name: "web", Port: 1080}}, service: []corev1.ServicePort{named}, want: "web:1080/TCP"},
 		{name: "UDP", spec: specified{{Name: "dns", Port: 53, Protocol: v1alpha1.ProtocolUDP}}, service: []corev1.ServicePort{dns}, want: "dns:53/UDP"},
-		{name: "SCTP", spec: specified{{Name: "s", Port: 1, Protocol: v1alpha1.ProtocolSCTP}},
-			service: []corev1.ServicePort{{Name: "s", Port: 9, Protocol: corev1.ProtocolSCTP}}, want: "s:1/SCTP"},
-		{name: "rule 18: appProtocol of the spec goes first", spec: specified{{Name: "http", Port: 1, AppProtocol: new("https")}},
-			service: []corev1.ServicePort{h2c}, want: "http:1/TCP=https"},
-		{name: "rule 18: else that of the Service", spec: specified{{Name: "http", Port: 1}},
-			service: []corev1.ServicePort{h2c}, want: "http:1/TCP=kubernetes.io/h2c"},
-		{name: "the ends of the range", spec: specified{{Name: "http", Port: 1}, {Name: "https", Port: 65535}},
-			service: []corev1.ServicePort{http, https}, want: "http:1/TCP https:65535/TCP"},
+		{
+			name: "SCTP", spec: specified{{Name: "s", Port: 1, Protocol: v1alpha1.ProtocolSCTP}},
+			service: []corev1.ServicePort{{Name: "s", Port: 9, Protocol: corev1.ProtocolSCTP}}, want: "s:1/SCTP",
+		},
+		{
+			name: "rule 18: appProtocol of the spec goes first", spec: specified{{Name: "http", Port: 1, AppProtocol: new("https")}},
+			service: []corev1.ServicePort{h2c}, want: "http:1/TCP=https",
+		},
+		{
+			name: "rule 18: else that of the Service", spec: specified{{Name: "http", Port: 1}},
+			service: []corev1.ServicePort{h2c}, want: "http:1/TCP=kubernetes.io/h2c",
+		},
+		{
+			name: "the ends of the range", spec: specified{{Name: "http", Port: 1}, {Name: "https", Port: 65535}},
+			service: []corev1.ServicePort{http, https}, want: "http:1/TCP https:65535/TCP",
+		},
 
-		{name: "an unknown name", spec: specified{{Name: "http", Port: 1080}, {Name: "htpp", Port: 1081}}, service: []corev1.ServicePort{http, https},
+		{
+			name: "an unknown name", spec: specified{{Name: "http", Port: 1080}, {Name: "htpp", Port: 1081}}, service: []corev1.ServicePort{http, https},
 			want: "http:1080/TCP", reason: v1alpha1.ReasonPortNotFound,
-			culprits: []string{`"htpp" (TCP)`, `Service "payments"`, `"http" (TCP)`, `"https" (TCP)`}},
-		{name: "unnamed against named", spec: specified{{Port: 1080}}, service: []corev1.ServicePort{http},
-			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"" (TCP)`, `"http" (TCP)`}},
-		{name: "named against unnamed", spec: specified{{Name: "http", Port: 1080}}, service: []corev1.ServicePort{servicePort("", 80, 80)},
-			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"http" (TCP)`, `"" (TCP)`}},
-		{name: "rule 13: another protocol", spec: specified{{Name: "dns", Port: 53}}, service: []corev1.ServicePort{dns},
-			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"dns" (TCP)`, `"dns" (UDP)`}},
-		{name: "rule 11: port 0", spec: specified{{Name: "http", Port: 0}, {Name: "https", Port: 1443}}, service: []corev1.ServicePort{http, https},
-			want: "https:1443/TCP", reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"http" with port 0`, "between 1 and 65535"}},
-		{name: "rule 11: port 70000", spec: specified{{Name: "http", Port: 70000}}, service: []corev1.ServicePort{http},
-			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"http" with port 70000`}},
-		{name: "rule 11: a negative port", spec: specified{{Name: "http", Port: -1}}, service: []corev1.ServicePort{http},
-			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"http" with port -1`}},
+			culprits: []string{`"htpp" (TCP)`, `Service "payments"`, `"http" (TCP)`, `"https" (TCP)`},
+		},
+		{
+			name: "unnamed against named", spec: specified{{Port: 1080}}, service: []corev1.ServicePort{http},
+			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"" (TCP)`, `"http" (TCP)`},
+		},
+		{
+			name: "named against unnamed", spec: specified{{Name: "http", Port: 1080}}, service: []corev1.ServicePort{servicePort("", 80, 80)},
+			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"http" (TCP)`, `"" (TCP)`},
+		},
+		{
+			name: "rule 13: another protocol", spec: specified{{Name: "dns", Port: 53}}, service: []corev1.ServicePort{dns},
+			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"dns" (TCP)`, `"dns" (UDP)`},
+		},
+		{
+			name: "rule 11: port 0", spec: specified{{Name: "http", Port: 0}, {Name: "https", Port: 1443}}, service: []corev1.ServicePort{http, https},
+			want: "https:1443/TCP", reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"http" with port 0`, "between 1 and 65535"},
+		},
+		{
+			name: "rule 11: port 70000", spec: specified{{Name: "http", Port: 70000}}, service: []corev1.ServicePort{http},
+			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"http" with port 70000`},
+		},
+		{
+			name: "rule 11: a negative port", spec: specified{{Name: "http", Port: -1}}, service: []corev1.ServicePort{http},
+			reason: v1alpha1.ReasonPortNotFound, culprits: []string{`"http" with port -1`},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			eb := backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = tt.spec })
@@ -99,8 +131,10 @@ func TestServiceWithoutPorts(t *testing.T) {
 	}{
 		{name: "headless", clusterIP: corev1.ClusterIPNone, publishable: true},
 		{name: "with a cluster IP", clusterIP: "10.96.0.1"},
-		{name: "headless, but ports are named", clusterIP: corev1.ClusterIPNone, ports: []v1alpha1.BackendPort{{Name: "http", Port: 80}},
-			publishable: true, reason: v1alpha1.ReasonPortNotFound},
+		{
+			name: "headless, but ports are named", clusterIP: corev1.ClusterIPNone, ports: []v1alpha1.BackendPort{{Name: "http", Port: 80}},
+			publishable: true, reason: v1alpha1.ReasonPortNotFound,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			svc := service()

@@ -36,20 +36,30 @@ func TestServiceProblems(t *testing.T) {
 	}{
 		{name: "as it should be", service: service(), servable: true},
 		{name: "missing", reason: v1alpha1.ReasonServiceNotFound, culprits: []string{`no Service "payments"`, "create it", "spec.service.name"}},
-		{name: "ExternalName", reason: v1alpha1.ReasonServiceExternalName, culprits: []string{`Service "payments"`, "ExternalName", "ClusterIP"},
+		{
+			name: "ExternalName", reason: v1alpha1.ReasonServiceExternalName, culprits: []string{`Service "payments"`, "ExternalName", "ClusterIP"},
 			service: edited(func(s *corev1.Service) {
 				s.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "legacy.example"}
-			})},
-		{name: "ExternalName with ports", reason: v1alpha1.ReasonServiceExternalName,
-			service: edited(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName })},
-		{name: "with a selector", reason: v1alpha1.ReasonServiceHasSelector, culprits: []string{`Service "payments"`, "remove spec.selector"},
-			service: edited(func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "payments"} })},
-		{name: "terminating", reason: v1alpha1.ReasonServiceTerminating, culprits: []string{`Service "payments"`, "being deleted"}, servable: true,
-			service: edited(func(s *corev1.Service) { s.DeletionTimestamp = new(metav1.Now()) })},
-		{name: "a selector, and terminating", reason: v1alpha1.ReasonServiceHasSelector,
+			}),
+		},
+		{
+			name: "ExternalName with ports", reason: v1alpha1.ReasonServiceExternalName,
+			service: edited(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }),
+		},
+		{
+			name: "with a selector", reason: v1alpha1.ReasonServiceHasSelector, culprits: []string{`Service "payments"`, "remove spec.selector"},
+			service: edited(func(s *corev1.Service) { s.Spec.Selector = map[string]string{"app": "payments"} }),
+		},
+		{
+			name: "terminating", reason: v1alpha1.ReasonServiceTerminating, culprits: []string{`Service "payments"`, "being deleted"}, servable: true,
+			service: edited(func(s *corev1.Service) { s.DeletionTimestamp = new(metav1.Now()) }),
+		},
+		{
+			name: "a selector, and terminating", reason: v1alpha1.ReasonServiceHasSelector,
 			service: edited(func(s *corev1.Service) {
 				s.Spec.Selector, s.DeletionTimestamp = map[string]string{"a": "b"}, new(metav1.Now())
-			})},
+			}),
+		},
 		{name: "headless", servable: true, service: edited(func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone })},
 		{name: "of type LoadBalancer", servable: true, service: edited(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeLoadBalancer })},
 	} {

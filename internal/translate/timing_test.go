@@ -23,24 +23,51 @@ func TestTiming(t *testing.T) {
 		want health.Timing
 	}{
 		{"nothing given", durations{}, health.Timing{Interval: 10 * s, Timeout: 3 * s, EdgeInterval: 3 * s, UnhealthyInterval: 10 * s}},
-		{"all given", durations{"20s", "500ms", "2s", "1m30s"},
-			health.Timing{Interval: 20 * s, Timeout: 500 * time.Millisecond, EdgeInterval: 2 * s, UnhealthyInterval: 90 * s}},
-		{"the default timeout is at most the interval", durations{"1s", "", "", ""},
-			health.Timing{Interval: s, Timeout: s, EdgeInterval: s, UnhealthyInterval: s}},
-		{"the default timeout is 3s", durations{"1h", "", "", ""},
-			health.Timing{Interval: time.Hour, Timeout: 3 * s, EdgeInterval: 3 * s, UnhealthyInterval: time.Hour}},
-		{"timeout as long as interval", durations{"5s", "5s", "", ""},
-			health.Timing{Interval: 5 * s, Timeout: 5 * s, EdgeInterval: 5 * s, UnhealthyInterval: 5 * s}},
-		{"edgeInterval is at least the timeout", durations{"10s", "4s", "1s", ""},
-			health.Timing{Interval: 10 * s, Timeout: 4 * s, EdgeInterval: 4 * s, UnhealthyInterval: 10 * s}},
-		{"edgeInterval is at most the interval", durations{"10s", "1s", "30s", ""},
-			health.Timing{Interval: 10 * s, Timeout: s, EdgeInterval: 10 * s, UnhealthyInterval: 10 * s}},
-		{"the default edgeInterval is 2s", durations{"10s", "1s", "", ""},
-			health.Timing{Interval: 10 * s, Timeout: s, EdgeInterval: 2 * s, UnhealthyInterval: 10 * s}},
-		{"unhealthyInterval is at least the timeout", durations{"10s", "4s", "", "1s"},
-			health.Timing{Interval: 10 * s, Timeout: 4 * s, EdgeInterval: 4 * s, UnhealthyInterval: 4 * s}},
-		{"unhealthyInterval may be shorter than interval", durations{"10s", "1s", "", "5s"},
-			health.Timing{Interval: 10 * s, Timeout: s, EdgeInterval: 2 * s, UnhealthyInterval: 5 * s}},
+		{
+			"all given",
+			durations{"20s", "500ms", "2s", "1m30s"},
+			health.Timing{Interval: 20 * s, Timeout: 500 * time.Millisecond, EdgeInterval: 2 * s, UnhealthyInterval: 90 * s},
+		},
+		{
+			"the default timeout is at most the interval",
+			durations{"1s", "", "", ""},
+			health.Timing{Interval: s, Timeout: s, EdgeInterval: s, UnhealthyInterval: s},
+		},
+		{
+			"the default timeout is 3s",
+			durations{"1h", "", "", ""},
+			health.Timing{Interval: time.Hour, Timeout: 3 * s, EdgeInterval: 3 * s, UnhealthyInterval: time.Hour},
+		},
+		{
+			"timeout as long as interval",
+			durations{"5s", "5s", "", ""},
+			health.Timing{Interval: 5 * s, Timeout: 5 * s, EdgeInterval: 5 * s, UnhealthyInterval: 5 * s},
+		},
+		{
+			"edgeInterval is at least the timeout",
+			durations{"10s", "4s", "1s", ""},
+			health.Timing{Interval: 10 * s, Timeout: 4 * s, EdgeInterval: 4 * s, UnhealthyInterval: 10 * s},
+		},
+		{
+			"edgeInterval is at most the interval",
+			durations{"10s", "1s", "30s", ""},
+			health.Timing{Interval: 10 * s, Timeout: s, EdgeInterval: 10 * s, UnhealthyInterval: 10 * s},
+		},
+		{
+			"the default edgeInterval is 2s",
+			durations{"10s", "1s", "", ""},
+			health.Timing{Interval: 10 * s, Timeout: s, EdgeInterval: 2 * s, UnhealthyInterval: 10 * s},
+		},
+		{
+			"unhealthyInterval is at least the timeout",
+			durations{"10s", "4s", "", "1s"},
+			health.Timing{Interval: 10 * s, Timeout: 4 * s, EdgeInterval: 4 * s, UnhealthyInterval: 4 * s},
+		},
+		{
+			"unhealthyInterval may be shorter than interval",
+			durations{"10s", "1s", "", "5s"},
+			health.Timing{Interval: 10 * s, Timeout: s, EdgeInterval: 2 * s, UnhealthyInterval: 5 * s},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := translate.ForService(backend(withDurations(tt.spec)), service())

@@ -6,6 +6,7 @@ package targets
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -55,10 +56,14 @@ type Host struct {
 	changed   chan struct{} // closed when the behaviour changes
 }
 
-func newHost(address netip.AddrPort) (*Host, error) {
+// newHost starts a host, with TLS if there is a configuration for that.
+func newHost(address netip.AddrPort, config *tls.Config) (*Host, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("starting host %s: %w", address, err)
+	}
+	if config != nil {
+		listener = tls.NewListener(listener, config)
 	}
 	h := &Host{
 		address: address, listener: listener,

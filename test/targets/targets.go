@@ -9,6 +9,7 @@ package targets
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -36,7 +37,20 @@ func New() (*Network, error) {
 
 // Host returns the host that serves an address and port such as
 // "192.0.2.10:8080" or "[2001:db8::10]:8080". A new one behaves as Serve.
-func (n *Network) Host(address string) (*Host, error) {
+func (n *Network) Host(address string) (*Host, error) { return n.host(address, nil) }
+
+// SecureHost returns a new host that speaks TLS with a certificate for a DNS
+// name, and that certificate in PEM form, which nobody else has signed.
+func (n *Network) SecureHost(address, name string) (h *Host, certificate string, err error) {
+	config, certificate, err := selfSigned(name)
+	if err != nil {
+		return nil, "", err
+	}
+	h, err = n.host(address, config)
+	return h, certificate, err
+}
+
+func (n *Network) host(address string, config *tls.Config) (*Host, error) {
 	key, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("a host needs an address and a port: %w", err)
@@ -46,7 +60,7 @@ func (n *Network) Host(address string) (*Host, error) {
 	if h := n.hosts[key]; h != nil {
 		return h, nil
 	}
-	h, err := newHost(key)
+	h, err := newHost(key, config)
 	if err != nil {
 		return nil, err
 	}

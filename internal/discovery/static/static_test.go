@@ -20,12 +20,16 @@ func TestResolve(t *testing.T) {
 		culprits []string // one for each problem
 	}{
 		{name: "nothing"},
-		{name: "both families, in the order given", literals: []string{"2001:db8::10", "192.0.2.10", "192.0.2.9"},
-			want: "2001:db8::10 192.0.2.10 192.0.2.9"},
+		{
+			name: "both families, in the order given", literals: []string{"2001:db8::10", "192.0.2.10", "192.0.2.9"},
+			want: "2001:db8::10 192.0.2.10 192.0.2.9",
+		},
 		{name: "canonical form", literals: []string{"2001:DB8:0::A", "::ffff:192.0.2.1"}, want: "2001:db8::a 192.0.2.1"},
 		{name: "duplicates are for others to settle", literals: []string{"192.0.2.1", "192.0.2.1"}, want: "192.0.2.1 192.0.2.1"},
-		{name: "a bad one never hides a good one", literals: []string{"010.0.0.1", "192.0.2.1", "fe80::1%eth0", "192.0.2.2", "host"},
-			want: "192.0.2.1 192.0.2.2", culprits: []string{"010.0.0.1", "fe80::1%eth0", "host"}},
+		{
+			name: "a bad one never hides a good one", literals: []string{"010.0.0.1", "192.0.2.1", "fe80::1%eth0", "192.0.2.2", "host"},
+			want: "192.0.2.1 192.0.2.2", culprits: []string{"010.0.0.1", "fe80::1%eth0", "host"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			targets, problems := static.Resolve("rack", tt.literals)
