@@ -71,11 +71,13 @@ var _ = Describe("A target that dies and comes back", func() {
 		s.expect(ctx, "payments", want)
 
 		// From the second flip on, no condition changes any more.
+		mark := audit.mark()
 		for _, address := range addresses[:3] {
 			s.host(address).Set(targets.Refuse)
 			want[address] = out
 			s.expect(ctx, "payments", want)
 		}
+		Expect(s.reports(mark)).To(BeNumerically("<=", 2), "not more than one in 5 s but for changed conditions")
 		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue("TargetsUnhealthy", ConsistOf(
 			ContainSubstring("192.0.2.10"), ContainSubstring("192.0.2.11"), ContainSubstring("192.0.2.12"))))
 	})

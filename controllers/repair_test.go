@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/targets"
 )
 
 // contentOf returns what a slice tells its consumers and its owners, in a form
@@ -71,12 +72,40 @@ var _ = Describe("Slices that somebody else tampers with", func() {
 			e.Labels[discoveryv1.LabelManagedBy] = "endpointslice-controller.k8s.io"
 		}),
 		Entry("the owner reference removed", func(e *discoveryv1.EndpointSlice) { e.OwnerReferences = nil }),
+		Entry("the owner reference made to hold up deletions", func(e *discoveryv1.EndpointSlice) {
+			e.OwnerReferences[0].BlockOwnerDeletion = new(true)
+		}),
+		Entry("the owner reference no longer that of a controller", func(e *discoveryv1.EndpointSlice) {
+			e.OwnerReferences[0].Controller = nil
+		}),
 		Entry("the owner reference and the managed-by label removed", func(e *discoveryv1.EndpointSlice) {
 			e.OwnerReferences = nil
 			delete(e.Labels, discoveryv1.LabelManagedBy)
 		}),
 		Entry("the recorded Service removed", func(e *discoveryv1.EndpointSlice) { e.Annotations = nil }),
 	)
+
+	It("are not filled up elsewhere when they lose their managed-by label", func(ctx SpecContext) {
+		s.service(ctx, "checkout")
+		addresses := numbered("198.51.100.0", 101)
+		eb := s.backend(ctx, "checkout", none, entry("rack", addresses...))
+		Eventually(s.slicesOf).WithContext(ctx).WithArguments("checkout").Should(HaveLen(2))
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets[0].IP.Addresses = eb.Spec.Targets[0].IP.Addresses[50:]
+		})
+		want := endpoints{}
+		for _, address := range addresses[50:] {
+			want[address] = in
+		}
+		s.expect(ctx, "checkout", want)
+
+		last := s.slicesOf(ctx, "checkout")[1] // the other one has room for its only endpoint
+		stripped := edit(ctx, last.DeepCopy(), func(e *discoveryv1.EndpointSlice) { delete(e.Labels, discoveryv1.LabelManagedBy) })
+		Eventually(s.slicesOf).WithContext(ctx).WithArguments("checkout").Should(ContainElement(And(
+			HaveField("Name", last.Name), HaveField("ResourceVersion", Not(Equal(stripped.ResourceVersion))))))
+		Expect(s.endpointsOf(ctx, "checkout")).To(Equal(want))
+		Expect(s.ours(ctx)).To(ContainElement(last.Name))
+	})
 
 	It("are recreated with the same health when they are deleted", func(ctx SpecContext) {
 		seen := s.watch(ctx)
@@ -156,5 +185,46 @@ var _ = Describe("Slices of somebody else", func() {
 		Expect(admin.Delete(ctx, squatter)).To(Succeed())
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "2001:db8::10": in, "192.0.2.20": in})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	})
+})
+
+var _ = Describe("A slice that somebody edits while it is being written", func() {
+	var s *scene
+	var o *operator
+	var eb *v1alpha1.ExternalBackend
+	var slice discoveryv1.EndpointSlice
+	var mark int
+	BeforeEach(func(ctx SpecContext) {
+		s, o = newScene(ctx), ownOperator(operatorOptions{})
+		s.host("192.0.2.10")
+		s.service(ctx, "payments")
+		eb = s.backend(ctx, "payments", entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		slice = s.slicesOf(ctx, "payments")[0]
+		mark = audit.mark()
+		o.requests.holdWrites(s.slicePath())
+	})
+	interfere := func(ctx SpecContext) {
+		GinkgoHelper()
+		Eventually(o.requests.heldUp).Should(Equal(1))
+		edit(ctx, slice.DeepCopy(), func(e *discoveryv1.EndpointSlice) { e.Labels["mine"] = "yes" })
+		o.requests.release()
+	}
+
+	It("is not overwritten unseen", func(ctx SpecContext) {
+		s.host("192.0.2.10").Set(targets.Refuse)
+		interfere(ctx)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
+		Eventually(s.slices).WithContext(ctx).Should(ConsistOf(HaveField("Labels", Not(HaveKey("mine")))))
+		Eventually(s.writes).WithArguments(mark).Should(Equal([]string{"update " + slice.Name + " (409)", "update " + slice.Name}))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, yes(v1alpha1.ReasonPublished))
+		Expect(s.events(ctx, "payments")).NotTo(HaveKey(v1alpha1.ReasonWriteFailed), "a lost race is no failure")
+	})
+
+	It("is not deleted unseen", func(ctx SpecContext) {
+		Expect(admin.Delete(ctx, eb)).To(Succeed())
+		interfere(ctx)
+		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
+		Eventually(s.writes).WithArguments(mark).Should(Equal([]string{"delete " + slice.Name + " (409)", "delete " + slice.Name}))
 	})
 })

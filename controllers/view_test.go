@@ -5,6 +5,8 @@ package controllers_test
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -121,15 +123,29 @@ func (s *scene) versions(ctx context.Context) map[string]string {
 }
 
 // writes returns what the operator has written to slices since a mark, such as
-// "update payments-1b2c3d4e-ipv4-0".
+// "update payments-1b2c3d4e-ipv4-0", with the code of a refusal behind it.
 func (s *scene) writes(mark int) []string {
 	writes := []string{}
 	for _, r := range audit.since(mark) {
 		if r.Namespace == s.namespace && r.Resource == "endpointslices" && !slices.Contains([]string{"get", "list", "watch"}, r.Verb) {
-			writes = append(writes, r.Verb+" "+r.Name)
+			write := r.Verb + " " + r.Name
+			if r.Code >= http.StatusBadRequest {
+				write += fmt.Sprintf(" (%d)", r.Code)
+			}
+			writes = append(writes, write)
 		}
 	}
 	return writes
+}
+
+// reports returns how often the operator has patched a status since a mark.
+func (s *scene) reports(mark int) (n int) {
+	for _, r := range audit.since(mark) {
+		if r.Namespace == s.namespace && r.Resource == "externalbackends/status" {
+			n++
+		}
+	}
+	return n
 }
 
 // events returns the notes of the events about an object, by reason.

@@ -167,6 +167,18 @@ func TestLongTextsAreBounded(t *testing.T) {
 	}
 }
 
+// TestTextsOfTheLimitAreWhole: nothing is cut without need.
+func TestTextsOfTheLimitAreWhole(t *testing.T) {
+	for _, length := range []int{1024, 1025} {
+		text := strings.Repeat("x", length)
+		facts := good(func(f *status.Facts) { f.Rejected = []status.Rejection{{Entry: "rack", Err: errors.New(text)}} })
+		got := status.Compute(backend(), facts).Status.Sources[0].Problem
+		if whole := got == text; whole != (length == 1024) {
+			t.Errorf("%d bytes became %d", length, len(got))
+		}
+	}
+}
+
 func bounded(t *testing.T, what, text string, limit int) {
 	t.Helper()
 	if !utf8.ValidString(text) {
@@ -179,19 +191,21 @@ func bounded(t *testing.T, what, text string, limit int) {
 
 // TestManyCulpritsAreCounted: five are named, the others counted.
 func TestManyCulpritsAreCounted(t *testing.T) {
-	var edits []func(*status.Facts)
-	for i := range 1000 {
-		edits = append(edits, reject("rack", fmt.Sprintf("127.0.%d.%d", i/250, i%250)))
-	}
-	got := status.Compute(backend(), good(edits...))
-	accepted := find(t, got, v1alpha1.ConditionAccepted).Message
-	for _, message := range []string{accepted, got.Status.Sources[0].Problem} {
-		if strings.Count(message, "127.0.0.0/8") != 5 || !strings.HasSuffix(message, "; and 995 more") {
-			t.Errorf("message %q", message)
+	for n, ending := range map[int]string{1: "(127.0.0.0/8)", 5: "(127.0.0.0/8)", 6: "; and 1 more", 1000: "; and 995 more"} {
+		var edits []func(*status.Facts)
+		for i := range n {
+			edits = append(edits, reject("rack", fmt.Sprintf("127.0.%d.%d", i/250, i%250)))
 		}
-	}
-	if !strings.HasPrefix(accepted, "1000 addresses are left out") {
-		t.Errorf("message %q", accepted)
+		got := status.Compute(backend(), good(edits...))
+		accepted := find(t, got, v1alpha1.ConditionAccepted).Message
+		for _, message := range []string{accepted, got.Status.Sources[0].Problem} {
+			if strings.Count(message, "127.0.0.0/8") != min(n, 5) || !strings.HasSuffix(message, ending) {
+				t.Errorf("%d culprits: %q", n, message)
+			}
+		}
+		if !strings.HasPrefix(accepted, fmt.Sprintf("%d address", n)) {
+			t.Errorf("%d culprits: %q", n, accepted)
+		}
 	}
 }
 

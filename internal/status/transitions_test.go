@@ -133,6 +133,16 @@ func TestTransitionEvents(t *testing.T) {
 		{name: "worth telling from the start, though True", after: edits{ambiguous}, want: []string{
 			`Warning ResolveTargets DuplicateAddress: 192.0.2.1 is listed more than once in "rack" and served once`,
 		}},
+		{name: "another serves an address", before: edits{}, after: edits{lose("192.0.2.9/rack", older, "old")}, want: []string{
+			`Warning ResolveTargets ServedByAnother: 192.0.2.9 is served by the older ExternalBackend "veteran" (target "old")`,
+		}},
+		{name: "the Service lacks a family", before: edits{}, after: edits{func(f *status.Facts) { f.Excluded = targets("2001:db8::1/rack") }}, want: []string{
+			"Warning ResolveTargets FamilyNotServed: 2001:db8::1 is not served: the Service has no IPv6",
+		}},
+		{name: "the Service goes, and so does an address", before: edits{}, after: edits{of(nil), unhealthySpare}, want: []string{
+			`Warning ResolveService ServiceNotFound: there is no Service "payments" in this namespace: create it without a selector, or correct spec.service.name`,
+			"Warning CheckHealth SomeUnhealthy: 1 of 2 addresses are healthy",
+		}},
 		{name: "pending from the start", after: edits{func(f *status.Facts) { f.Health[0].Verdict = health.Unknown }}},
 		{name: "denied", before: edits{}, after: edits{reject("rack", "127.0.0.1")}, want: []string{
 			`Warning ValidateSpec AddressDenied: 1 address is left out, all others are served: target "rack": 127.0.0.1 must not be targeted: loopback (127.0.0.0/8)`,

@@ -134,6 +134,10 @@ func TestChecks(t *testing.T) {
 		{name: "default", want: []*health.Check{{Kind: health.TCP, Port: 8080, Timing: defaultTiming}}},
 		{name: "none", checks: []v1alpha1.Check{{Name: "none", None: &v1alpha1.NoCheck{}}}, want: []*health.Check{}},
 		{
+			name: "none beside another, which the API refuses", checks: []v1alpha1.Check{{Name: "none", None: &v1alpha1.NoCheck{}}, tcpCheck(nil)},
+			want: []*health.Check{{Kind: health.TCP, Port: 8080, Timing: defaultTiming}},
+		},
+		{
 			name: "http, nothing filled in", checks: []v1alpha1.Check{{Name: "http", HTTP: &v1alpha1.HTTPCheck{}}},
 			want: []*health.Check{{Kind: health.HTTP, Port: 8080, Timing: defaultTiming, HTTP: &health.HTTPCheck{
 				Method: "GET", Path: "/", ExpectedStatuses: []health.StatusRange{{From: 200, To: 399}},

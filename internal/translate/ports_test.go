@@ -40,7 +40,7 @@ func TestPorts(t *testing.T) {
 		{name: "default: rule 19, nothing filled in", service: []corev1.ServicePort{bare}, want: "http:80/TCP"},
 		{name: "default: rule 18, the appProtocol of the Service", service: []corev1.ServicePort{h2c}, want: "http:8080/TCP=kubernetes.io/h2c"},
 		{
-			name: "default: rule 14, a named targetPort is left out", service: []corev1.ServicePort{http, named}, want: "http:8080/TCP",
+			name: "default: rule 14, a named targetPort is left out", service: []corev1.ServicePort{named, http}, want: "http:8080/TCP",
 			reason: v1alpha1.ReasonTargetPortNamed, culprits: []string{`Service "payments"`, `"web"`, `targetPort "http"`, "spec.ports"},
 		},
 		{
