@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"maps"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -60,7 +61,7 @@ var _ = Describe("A target that dies and comes back", func() {
 	)
 
 	It("tells in the events which address it was, each time", func(ctx SpecContext) {
-		addresses := []string{"192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"}
+		addresses := []string{"192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.14"}
 		want := endpoints{}
 		for _, address := range addresses {
 			s.host(address)
@@ -71,15 +72,35 @@ var _ = Describe("A target that dies and comes back", func() {
 		s.expect(ctx, "payments", want)
 
 		// From the second flip on, no condition changes any more.
-		mark := audit.mark()
-		for _, address := range addresses[:3] {
+		for _, address := range addresses[:4] {
 			s.host(address).Set(targets.Refuse)
 			want[address] = out
 			s.expect(ctx, "payments", want)
 		}
-		Expect(s.reports(mark)).To(BeNumerically("<=", 2), "not more than one in 5 s but for changed conditions")
 		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue("TargetsUnhealthy", ConsistOf(
-			ContainSubstring("192.0.2.10"), ContainSubstring("192.0.2.11"), ContainSubstring("192.0.2.12"))))
+			ContainSubstring("192.0.2.10"), ContainSubstring("192.0.2.11"), ContainSubstring("192.0.2.12"), ContainSubstring("192.0.2.13"))))
+	})
+
+	It("is reported, and further ones at most every 5 s", func(ctx SpecContext) {
+		addresses := numbered("192.0.2.10", 6)
+		for _, address := range addresses {
+			s.host(address)
+		}
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", addresses...))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+
+		mark, begin := audit.mark(), time.Now()
+		for i, address := range addresses[:5] {
+			s.host(address).Set(targets.Refuse)
+			Eventually(s.endpointsOf).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue(address, out))
+			if i == 0 {
+				Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(
+					HaveField("Targets.Unhealthy", BeEquivalentTo(1)))
+			}
+		}
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Targets.Unhealthy", BeEquivalentTo(5)))
+		Expect(s.reports(mark)).To(BeNumerically("<=", 2+int(time.Since(begin)/(5*time.Second))))
 	})
 
 	It("stays as it is as long as failures stay below the threshold", func(ctx SpecContext) {

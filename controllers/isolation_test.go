@@ -32,8 +32,8 @@ var _ = Describe("A bad neighbour", func() {
 		},
 		Entry("whose addresses are all denied", entry("bad", "127.0.0.1", "169.254.169.254"),
 			v1alpha1.ConditionAccepted, v1alpha1.ReasonAddressDenied),
-		Entry("whose port does not exist", func(eb *v1alpha1.ExternalBackend) {
-			entry("bad", "192.0.2.66")(eb)
+		Entry("whose port does not exist, and that wants the same address", func(eb *v1alpha1.ExternalBackend) {
+			entry("bad", "192.0.2.10", "192.0.2.66")(eb)
 			eb.Spec.Ports = []v1alpha1.BackendPort{{Name: "nothing", Port: 1}}
 		}, v1alpha1.ConditionServiceResolved, v1alpha1.ReasonPortNotFound),
 		Entry("whose check port does not exist", func(eb *v1alpha1.ExternalBackend) {

@@ -96,7 +96,8 @@ func (m *writtenSlices) overlay(service types.NamespacedName, cached map[string]
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, slice := range cached {
-		if at, ok := m.gone[slice.UID]; ok && now.Sub(at) < memoryLimit {
+		// One that waits for a finalizer is still there, and so is its name.
+		if at, ok := m.gone[slice.UID]; ok && slice.DeletionTimestamp == nil && now.Sub(at) < memoryLimit {
 			delete(cached, name)
 		}
 	}
@@ -121,32 +122,56 @@ func newer(a, b metav1.Object) bool {
 }
 
 // vanishedSlices remembers slices that left the cache though nobody here
-// deleted them.
+// deleted them, until it is known what became of them.
 type vanishedSlices struct {
 	mu    sync.Mutex
-	names map[types.NamespacedName][]vanishedSlice
-}
-
-type vanishedSlice struct {
-	name  string
-	owner types.UID
+	names map[types.NamespacedName]map[string]types.UID // Service, slice name, owner
+	// searched are the Services whose slices were looked for by a live list,
+	// since a label may have been stripped while no operator ran.
+	searched map[types.NamespacedName]bool
 }
 
 func (v *vanishedSlices) add(service types.NamespacedName, name string, owner types.UID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.names == nil {
-		v.names = make(map[types.NamespacedName][]vanishedSlice)
+		v.names = make(map[types.NamespacedName]map[string]types.UID)
 	}
-	v.names[service] = append(v.names[service], vanishedSlice{name, owner})
+	if v.names[service] == nil {
+		v.names[service] = make(map[string]types.UID)
+	}
+	v.names[service][name] = owner
 }
 
-func (v *vanishedSlices) take(service types.NamespacedName) []vanishedSlice {
+func (v *vanishedSlices) remove(service types.NamespacedName, name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	list := v.names[service]
-	delete(v.names, service)
-	return list
+	delete(v.names[service], name)
+	if len(v.names[service]) == 0 {
+		delete(v.names, service)
+	}
+}
+
+func (v *vanishedSlices) of(service types.NamespacedName) map[string]types.UID {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return maps.Clone(v.names[service])
+}
+
+// search says whether a Service is still to be searched.
+func (v *vanishedSlices) search(service types.NamespacedName) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return !v.searched[service]
+}
+
+func (v *vanishedSlices) done(service types.NamespacedName) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.searched == nil {
+		v.searched = make(map[types.NamespacedName]bool)
+	}
+	v.searched[service] = true
 }
 
 // knownBackends remembers which ExternalBackends were seen, so that what is
@@ -161,6 +186,10 @@ type knownBackend struct {
 	lastReport time.Time
 	// stored is what the last patch answered, until the cache has it.
 	stored *v1alpha1.ExternalBackend
+	// checks are the last ones that could be carried out.
+	checks []*health.Check
+	// settled is when the last pass began that left nothing to write.
+	settled time.Time
 }
 
 func (k *knownBackends) add(service types.NamespacedName, sub health.Subscriber) {
@@ -203,6 +232,29 @@ func (k *knownBackends) of(service types.NamespacedName) []health.Subscriber {
 		}
 	}
 	return list
+}
+
+// checks returns the checks to carry out: the specified ones, or if they are
+// nil the last ones that were not.
+func (k *knownBackends) checks(sub health.Subscriber, specified []*health.Check) []*health.Check {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if specified != nil {
+		known.checks = specified
+	}
+	return known.checks
+}
+
+// settle records that everything known at began is published, and returns the
+// time that was recorded before.
+func (k *knownBackends) settle(sub health.Subscriber, began time.Time) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	before := known.settled
+	known.settled = began
+	return before
 }
 
 // reported records a patch of the status and its answer.

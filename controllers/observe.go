@@ -129,23 +129,39 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world) ([]*discove
 	return own, nil
 }
 
-// recoverVanished looks for slices that the cache reported as deleted but that
-// this process did not delete: without the managed-by label they are out of
-// its sight, and still ours (rule 5).
+// recoverVanished looks for slices that are out of the cache's sight for want
+// of the managed-by label, and still ours (rule 5): those that it reported as
+// deleted though this process did not delete them, and once for each Service
+// all, since a label may have been stripped while no operator ran.
 func (r *ServiceReconciler) recoverVanished(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool, found map[string]*discoveryv1.EndpointSlice) error {
-	for _, v := range r.vanished.take(key) {
-		if _, cached := found[v.name]; cached || !owners[v.owner] {
+	if len(owners) > 0 && r.vanished.search(key) {
+		var live discoveryv1.EndpointSliceList
+		if err := r.Live.List(ctx, &live, client.InNamespace(key.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: key.Name}); err != nil {
+			return fmt.Errorf("searching for EndpointSlices of Service %s: %w", key, err)
+		}
+		for i := range live.Items {
+			if slice := &live.Items[i]; slice.Labels[discoveryv1.LabelManagedBy] != sliceplan.ManagedBy && owners[sliceplan.OwnerUID(slice)] {
+				r.vanished.add(key, slice.Name, sliceplan.OwnerUID(slice))
+			}
+		}
+		r.vanished.done(key)
+	}
+	for name, owner := range r.vanished.of(key) {
+		if _, cached := found[name]; cached || !owners[owner] {
+			r.vanished.remove(key, name)
 			continue
 		}
 		var live discoveryv1.EndpointSlice
-		err := r.Live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: v.name}, &live)
+		err := r.Live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, &live)
 		switch {
 		case apierrors.IsNotFound(err):
+			r.vanished.remove(key, name)
 		case err != nil:
-			r.vanished.add(key, v.name, v.owner)
-			return fmt.Errorf("reading EndpointSlice %s/%s: %w", key.Namespace, v.name, err)
+			return fmt.Errorf("reading EndpointSlice %s/%s: %w", key.Namespace, name, err)
 		case owners[sliceplan.OwnerUID(&live)]:
-			found[v.name] = &live
+			found[name] = &live
+		default:
+			r.vanished.remove(key, name)
 		}
 	}
 	return nil
@@ -165,8 +181,11 @@ func (r *ServiceReconciler) leftOver(ctx context.Context, slice *discoveryv1.End
 	}
 	key := types.NamespacedName{Namespace: slice.Namespace, Name: name}
 	var eb v1alpha1.ExternalBackend
+	served := func() bool {
+		return eb.UID == uid && eb.DeletionTimestamp == nil && translate.ServiceName(&eb) == slice.Labels[discoveryv1.LabelServiceName]
+	}
 	if err := r.Client.Get(ctx, key, &eb); err == nil && eb.UID == uid {
-		return true, nil
+		return !served(), nil
 	}
 	err := r.Live.Get(ctx, key, &eb)
 	if apierrors.IsNotFound(err) {
@@ -175,7 +194,7 @@ func (r *ServiceReconciler) leftOver(ctx context.Context, slice *discoveryv1.End
 	if err != nil {
 		return false, fmt.Errorf("reading ExternalBackend %s, the owner of EndpointSlice %s: %w", key, slice.Name, err)
 	}
-	return eb.UID != uid || eb.DeletionTimestamp != nil || translate.ServiceName(&eb) != slice.Labels[discoveryv1.LabelServiceName], nil
+	return !served(), nil
 }
 
 // ownerName returns the name of the ExternalBackend that a slice belongs to.

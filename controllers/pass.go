@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
@@ -22,6 +23,8 @@ type pass struct {
 	eb       *v1alpha1.ExternalBackend
 	backend  translate.Backend
 	families []discoveryv1.AddressType // nil: not known
+	// published are the ports that its slices have at the moment.
+	published []discoveryv1.EndpointPort
 
 	candidates []target.Target
 	rejected   []status.Rejection
@@ -36,7 +39,8 @@ func (p *pass) subscriber() health.Subscriber { return subscriberOf(p.eb) }
 func (r *ServiceReconciler) translate(w *world) []*pass {
 	passes := make([]*pass, len(w.backends))
 	for i, eb := range w.backends {
-		passes[i] = &pass{eb: eb, backend: translate.ForService(eb, w.service)}
+		ports := publishedPorts(w.slices, eb.UID)
+		passes[i] = &pass{eb: eb, backend: translate.ForService(eb, w.service, ports...), published: ports}
 		if w.service != nil && len(w.service.Spec.IPFamilies) > 0 {
 			passes[i].families = translate.Service(w.service).Families
 		}
@@ -80,24 +84,45 @@ func familyOf(addr netip.Addr) discoveryv1.AddressType {
 }
 
 // arbitrate decides which ExternalBackend serves an address that several want.
+// One that cannot be published competes with what it has published still; if
+// that is nothing, it takes no address from the others.
 func arbitrate(passes []*pass) {
-	claims := make([]target.Claim, len(passes))
-	for i, p := range passes {
-		claims[i] = target.Claim{Owner: p.backend.Owner, Ports: p.backend.TargetPorts(), Targets: p.candidates}
+	var claims []target.Claim
+	var rivals []*pass
+	for _, p := range passes {
+		claim := target.Claim{Owner: p.backend.Owner, Ports: translate.TargetPorts(p.backend.Ports), Targets: p.candidates}
+		if !p.backend.Publishable {
+			claim.Ports = translate.TargetPorts(p.published)
+			if len(claim.Ports) == 0 {
+				p.grant = target.Arbitrate([]target.Claim{claim})[0]
+				continue
+			}
+		}
+		claims, rivals = append(claims, claim), append(rivals, p)
 	}
 	for i, grant := range target.Arbitrate(claims) {
-		passes[i].grant = grant
+		rivals[i].grant = grant
 	}
 }
 
-// check has the targets checked and reads their health. Where it is not known
-// what to check, what is published stands: no evidence, no change.
+func publishedPorts(list []*discoveryv1.EndpointSlice, owner types.UID) []discoveryv1.EndpointPort {
+	for _, slice := range list {
+		if sliceplan.OwnerUID(slice) == owner {
+			return slice.Ports
+		}
+	}
+	return nil
+}
+
+// check has the targets checked and reads their health. Where the spec does not
+// say what to check, the checks before go on; where it never did, what is
+// published stands: no evidence, no change.
 func (r *ServiceReconciler) check(w *world, passes []*pass) {
 	for _, p := range passes {
 		r.known.add(w.key, p.subscriber())
 		published := publishedHealth(w.slices, p)
+		p.backend.Checks = r.known.checks(p.subscriber(), p.backend.Checks)
 		if p.backend.Checks == nil {
-			r.Health.Forget(p.subscriber())
 			p.health = published.statuses(p)
 			continue
 		}
@@ -184,8 +209,11 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 			backend.Endpoints = p.endpoints(publishNotReady)
 		} else {
 			// Slices of a Service that we must not serve go; those of one that
-			// is only away, or has no port for us, stay as they are.
+			// is only away, or has no port for us, stay.
 			backend.Hold = w.service == nil || translate.Servable(w.service)
+			if w.service != nil && backend.Hold {
+				backend.Endpoints = p.endpoints(publishNotReady)
+			}
 		}
 		in.Backends = append(in.Backends, backend)
 	}

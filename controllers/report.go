@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
@@ -33,14 +34,14 @@ const (
 
 // report measures what was done and brings the status of every ExternalBackend
 // up to date.
-func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass, done applied) (ctrl.Result, error) {
+func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass, done applied, began time.Time) (ctrl.Result, error) {
 	var result ctrl.Result
 	var errs []error
 	if done.stale {
 		result.RequeueAfter = staleDelay
 	}
 	for _, p := range passes {
-		flips := r.measure(p, done.flips)
+		flips := r.measure(p, done, began)
 		outcome := status.Compute(p.eb, p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now()))
 		if len(flips) > 0 {
 			r.emit(p.eb, done.slices[flips[0].Address], outcome.Flips)
@@ -56,14 +57,25 @@ func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass
 			errs = append(errs, err)
 		}
 	}
-	return result, errors.Join(errs...)
+	err := errors.Join(errs...)
+	if err != nil && result.RequeueAfter > 0 {
+		// A failing neighbour must not put off what others wait for.
+		logf.FromContext(ctx).Error(err, "Failed to do everything, trying again", "after", result.RequeueAfter)
+		return result, nil
+	}
+	return result, err
 }
 
 // measure records how the targets are and how long the flips took, and returns
-// the flips of this ExternalBackend.
-func (r *ServiceReconciler) measure(p *pass, flips []sliceplan.Flip) []sliceplan.Flip {
+// the flips of this ExternalBackend. Flips that repair what was published
+// before are not timed: no verdict has just changed.
+func (r *ServiceReconciler) measure(p *pass, done applied, began time.Time) []sliceplan.Flip {
+	var settled time.Time
+	if done.failed[p.eb.UID] == nil {
+		settled = r.known.settle(p.subscriber(), began)
+	}
 	var own []sliceplan.Flip
-	for _, f := range flips {
+	for _, f := range done.flips {
 		if f.Owner == p.eb.UID {
 			own = append(own, f)
 		}
@@ -78,7 +90,7 @@ func (r *ServiceReconciler) measure(p *pass, flips []sliceplan.Flip) []sliceplan
 	}
 	r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name, counts[health.Healthy], counts[health.Unhealthy], counts[health.Unknown])
 	for _, f := range own {
-		if at := since[f.Address]; !at.IsZero() {
+		if at := since[f.Address]; !at.IsZero() && at.After(settled) {
 			r.Metrics.FlipPublished(r.Clock.Since(at))
 		}
 	}

@@ -6,6 +6,7 @@ package controllers_test
 import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/targets"
@@ -103,6 +104,28 @@ var _ = Describe("A restarted operator", func() {
 		Eventually(seen.all).ShouldNot(BeEmpty())
 		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("ObservedGeneration", eb.Generation))
 		Expect(seen.all()).To(HaveExactElements(HaveField("Endpoints", endpoints{"192.0.2.10": in, "192.0.2.11": in})))
+	})
+
+	It("finds slices that lost their label meanwhile", func(ctx SpecContext) {
+		s.service(ctx, "payments")
+		addresses := numbered("198.51.100.0", 101)
+		eb := s.backend(ctx, "payments", none, entry("rack", addresses...))
+		Eventually(s.slicesOf).WithContext(ctx).WithArguments("payments").Should(HaveLen(2))
+		o.stop()
+		last := s.slicesOf(ctx, "payments")[1]
+		edit(ctx, last.DeepCopy(), func(e *discoveryv1.EndpointSlice) { delete(e.Labels, discoveryv1.LabelManagedBy) })
+		// The other slice has room for its only endpoint now.
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets[0].IP.Addresses = eb.Spec.Targets[0].IP.Addresses[50:]
+		})
+		want := endpoints{}
+		for _, address := range addresses[50:] {
+			want[address] = in
+		}
+		restart()
+		s.expect(ctx, "payments", want)
+		Eventually(s.ours).WithContext(ctx).Should(ContainElement(last.Name))
+		Expect(s.slicesOf(ctx, "payments")).To(HaveLen(2))
 	})
 
 	It("deletes what belongs to an ExternalBackend that was deleted meanwhile", func(ctx SpecContext) {

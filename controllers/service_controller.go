@@ -50,6 +50,7 @@ type ServiceReconciler struct {
 // Reconcile brings the slices of one Service and the status of its
 // ExternalBackends up to date. It waits for nothing outside the cluster.
 func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	began := r.Clock.Now()
 	w, err := r.observe(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -61,11 +62,13 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	r.forgetGone(ctx, w, passes)
 
 	plan := sliceplan.Compute(r.planInput(w, passes))
-	if current, err := r.confirmService(ctx, w); err != nil || !current {
-		return ctrl.Result{RequeueAfter: time.Second}, err
+	if current, err := r.confirmService(ctx, w); err != nil {
+		return ctrl.Result{}, err
+	} else if !current {
+		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
 	done := r.apply(ctx, &plan)
-	return r.report(ctx, w, passes, done)
+	return r.report(ctx, w, passes, done, began)
 }
 
 // confirmService reads the Service itself before slices are bound to another

@@ -135,7 +135,7 @@ var _ = Describe("Ports", func() {
 		Eventually(published).WithContext(ctx).Should(Equal(map[string]int32{"http/TCP": 8080, "grpc/TCP": 8081}))
 	})
 
-	It("names a check port that is not published, and leaves what is published as it is", func(ctx SpecContext) {
+	It("names a check port that is not published, and goes on with the checks before", func(ctx SpecContext) {
 		host := s.host("192.0.2.10")
 		s.service(ctx, "payments")
 		eb := s.backend(ctx, "payments", rack)
@@ -144,14 +144,38 @@ var _ = Describe("Ports", func() {
 		port := func(name string) func(*v1alpha1.ExternalBackend) {
 			return func(eb *v1alpha1.ExternalBackend) { eb.Spec.HealthCheck.Checks[0].Port = new(intstr.FromString(name)) }
 		}
+		mark := audit.mark()
 		edit(ctx, eb, port("admin"))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonCheckPortNotFound, `"admin"`))
+		Expect(s.writes(mark)).To(BeEmpty())
 		host.Set(targets.Refuse)
-		Consistently(s.endpointsOf).WithContext(ctx).WithArguments("payments").Should(Equal(endpoints{"192.0.2.10": in}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
 
 		edit(ctx, eb, port("http"))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
+		host.Set(targets.Serve)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+	})
+
+	It("keeps what is published, and true, while the Service has no port for it", func(ctx SpecContext) {
+		host := s.host("192.0.2.10")
+		svc := s.service(ctx, "payments")
+		s.backend(ctx, "payments", rack, ports(v1alpha1.BackendPort{Name: "http", Port: 8080}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+
+		mark := audit.mark()
+		edit(ctx, svc, func(svc *corev1.Service) { svc.Spec.Ports[0].Name = "web" })
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonPortNotFound, `"http"`, `"web"`))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, no(v1alpha1.ReasonNotPublishable))
+		Expect(s.writes(mark)).To(BeEmpty())
+		host.Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
+		Expect(published(ctx)).To(Equal(map[string]int32{"http/TCP": 8080}))
+
+		edit(ctx, svc, func(svc *corev1.Service) { svc.Spec.Ports[0].Name = "http" })
+		host.Set(targets.Serve)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
 	})
 
 	It("changes them in place when those of the Service change", func(ctx SpecContext) {

@@ -85,7 +85,14 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 				q.Add(backendRequest(e.ObjectOld))
 				q.Add(backendRequest(e.ObjectNew))
 			},
-			DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { q.Add(backendRequest(e.Object)) },
+			DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+				q.Add(backendRequest(e.Object))
+				// It may have been moved to this Service without having been seen
+				// there: what is kept for it is kept under the other.
+				if key, ok := r.known.service(subscriberOf(e.Object.(*v1alpha1.ExternalBackend))); ok {
+					q.Add(reconcile.Request{NamespacedName: key})
+				}
+			},
 		}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, deletionBegins()))).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.serviceRequest)).
 		Watches(&discoveryv1.EndpointSlice{}, r.sliceHandler()).

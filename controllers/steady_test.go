@@ -26,7 +26,7 @@ func steadyWindow() time.Duration {
 	GinkgoHelper()
 	text := os.Getenv("STEADY_STATE_DURATION")
 	if text == "" {
-		return 10 * time.Second
+		return 20 * time.Second
 	}
 	window, err := time.ParseDuration(text)
 	Expect(err).NotTo(HaveOccurred(), "STEADY_STATE_DURATION")

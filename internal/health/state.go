@@ -20,6 +20,7 @@ type State struct {
 	streak   uint16 // consecutive results against the verdict; for Unknown, fails
 	verdict  Verdict
 	fresh    bool
+	lasting  bool // obstacle: the result before was Indeterminate, too
 }
 
 // Seed returns the state of a target whose verdict is taken over, from what is
@@ -42,11 +43,11 @@ func Resume(s Status) State {
 func (s State) Step(r Result, t Thresholds, now time.Time) (next State, changed bool) {
 	switch r.Outcome {
 	case Pass:
-		s.fresh, s.obstacle = true, ""
+		s.fresh, s.obstacle, s.lasting = true, "", false
 	case Fail:
-		s.fresh, s.obstacle, s.failure = true, "", r.Reason
+		s.fresh, s.obstacle, s.lasting, s.failure = true, "", false, r.Reason
 	default:
-		s.obstacle = r.Reason
+		s.obstacle, s.lasting = r.Reason, s.obstacle != ""
 		return s, false
 	}
 	if !s.opposes(r.Outcome) {
@@ -114,7 +115,10 @@ func (s State) Interval(t Timing) time.Duration {
 
 // Status returns what is worth telling about the state.
 func (s State) Status() Status {
-	st := Status{Verdict: s.verdict, Fresh: s.fresh, Obstacle: s.obstacle}
+	st := Status{Verdict: s.verdict, Fresh: s.fresh}
+	if s.lasting {
+		st.Obstacle = s.obstacle
+	}
 	if s.verdict != Healthy {
 		st.Reason = s.failure
 	}

@@ -102,6 +102,10 @@ func TestStateStatus(t *testing.T) {
 		t.Errorf("after the flip: %+v, want %+v", got, flipped)
 	}
 	s, _ = s.Step(Result{Indeterminate, AddressDenied, 0}, thresholds, epoch.Add(time.Minute))
+	if got := s.Status(); got != flipped {
+		t.Errorf("a single Indeterminate shows: %+v", got)
+	}
+	s, _ = s.Step(Result{Indeterminate, AddressDenied, 0}, thresholds, epoch.Add(time.Minute))
 	obstructed := flipped
 	obstructed.Obstacle = AddressDenied
 	if got := s.Status(); got != obstructed {
@@ -233,7 +237,7 @@ func TestIndeterminateIsInvisible(t *testing.T) {
 				t.Fatal("an Indeterminate result changed the verdict")
 			}
 			undisturbed := noisy
-			undisturbed.obstacle = plain.obstacle
+			undisturbed.obstacle, undisturbed.lasting = plain.obstacle, plain.lasting
 			if undisturbed != plain {
 				t.Fatalf("with Indeterminate results %+v, without %+v", noisy, plain)
 			}

@@ -17,8 +17,8 @@ type Status struct {
 	// Fresh says that every check has passed or failed at least once since the
 	// target became known. While false, the verdict is taken over.
 	Fresh bool
-	// Obstacle says why the latest check could not find out anything; empty if
-	// it could. It explains a target that stays Unknown.
+	// Obstacle says why the last two checks or more could not find out
+	// anything; empty if they could. It explains a target that stays Unknown.
 	Obstacle Reason
 }
 

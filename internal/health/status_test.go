@@ -21,6 +21,7 @@ func TestCombine(t *testing.T) {
 	refused := state(Result{Fail, ConnectionRefused, 0}, 3)
 	status := state(Result{Fail, UnexpectedStatus5xx, 0}, 4)
 	denied := state(Result{Indeterminate, AddressDenied, 0}, 5)
+	denied.lasting = true
 	for name, tc := range map[string]struct {
 		states []State
 		want   Status

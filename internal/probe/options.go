@@ -39,7 +39,7 @@ type Options struct {
 	// reason AddressDenied. Default: everything is allowed.
 	Guard func(netip.Addr) error
 	// Notify tells that the combined verdict of at least one target of a
-	// subscriber changed. Changes are coalesced per subscriber. It is called
+	// subscriber changed, or what keeps its checks from being carried out. Changes are coalesced per subscriber. It is called
 	// from one goroutine, holds up nothing but further notifications, and must
 	// return once Start's context is done. Default: nobody is told.
 	Notify func(health.Subscriber)

@@ -103,19 +103,21 @@ func (s *Scheduler) apply(p *probe, result health.Result) (changes []change) {
 	for _, l := range p.links {
 		m := l.member
 		next, flipped := l.state().Step(result, m.sub.thresholds, now)
-		if !flipped {
+		if !flipped && next.Status().Obstacle == l.state().Status().Obstacle {
 			*l.state() = next
 			continue
 		}
-		from := health.Combine(m.states...).Verdict
+		from := health.Combine(m.states...)
 		*l.state() = next
-		to := health.Combine(m.states...).Verdict
-		if from != to {
-			changes = append(changes, change{m.sub.key, from, to})
+		to := health.Combine(m.states...)
+		if from.Verdict != to.Verdict {
+			changes = append(changes, change{m.sub.key, from.Verdict, to.Verdict})
+		}
+		if from.Verdict != to.Verdict || from.Obstacle != to.Obstacle {
 			s.changed[m.sub.key] = struct{}{}
 		}
 	}
-	if len(changes) > 0 {
+	if len(s.changed) > 0 {
 		select {
 		case s.news <- struct{}{}:
 		default:

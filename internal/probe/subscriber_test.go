@@ -287,3 +287,28 @@ func TestObserverLearnsWhichTargetChanged(t *testing.T) {
 		}
 	})
 }
+
+// TestObstaclesAreTold: what keeps checks from being carried out changes no
+// verdict, but somebody has to report it, and that it is over.
+func TestObstaclesAreTold(t *testing.T) {
+	inWorld(t, Options{}, func(w *world) {
+		w.tell("198.18.0.1", 80, func(h *host) { h.result = local })
+		w.Ensure(shop, usual, targets(1, health.Healthy, tcp(80)))
+		w.run()
+		w.after(2 * time.Minute)
+		if told := w.seen().notified; len(told) != 1 || told[0] != shop {
+			t.Errorf("notified %v, want once", told)
+		}
+		if got := w.Statuses(shop, nil)[0]; got.Obstacle != health.LocalResources || got.Verdict != health.Healthy {
+			t.Errorf("status is %+v", got)
+		}
+		w.tell("198.18.0.1", 80, func(h *host) { h.result = pass })
+		w.after(time.Minute)
+		if told := w.seen().notified; len(told) != 2 {
+			t.Errorf("notified %d times, want a second time when the obstacle is gone", len(told))
+		}
+		if got := w.Statuses(shop, nil)[0]; got.Obstacle != "" {
+			t.Errorf("status is %+v", got)
+		}
+	})
+}

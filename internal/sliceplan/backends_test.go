@@ -53,6 +53,36 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestHoldFollowsHealth: on hold, conditions are all that changes, also where
+// everything else is not as it should be.
+func TestHoldFollowsHealth(t *testing.T) {
+	c, in := newCluster(), input(backend(sequence(0, 3)...))
+	c.settle(t, in)
+	c.edit(v4Slice+"0", func(s *discoveryv1.EndpointSlice) { s.Ports = nil })
+	before := c.stored[v4Slice+"0"].DeepCopy()
+	in.Backends[0].Hold = true
+	in.Backends[0].Endpoints = append(in.Backends[0].Endpoints[1:], named("aa", "10.0.0.99").Endpoints...)
+	in.Backends[0].Endpoints[0].Conditions = sliceplan.Conditions{}
+	flipped := in.Backends[0].Endpoints[0].Address
+	in.Existing = c.list()
+	plan := sliceplan.Compute(in)
+	if len(plan.Update) != 1 || len(plan.Create)+len(plan.Delete)+len(plan.Misplaced) != 0 {
+		t.Fatalf("plan is %v", describe(plan))
+	}
+	for i, e := range plan.Update[0].Endpoints {
+		if want := e.Addresses[0] != flipped; *e.Conditions.Ready != want {
+			t.Errorf("%s is ready=%t", e.Addresses[0], !want)
+		}
+		plan.Update[0].Endpoints[i].Conditions = before.Endpoints[i].Conditions
+	}
+	if diff := gocmp.Diff(before, plan.Update[0]); diff != "" {
+		t.Errorf("more than conditions changed (-before +after):\n%s", diff)
+	}
+	if len(plan.Flips) != 1 || plan.Flips[0].Address != flipped || plan.Flips[0].Ready {
+		t.Errorf("flips are %v", plan.Flips)
+	}
+}
+
 // TestStraysAreDeleted: slices of this Service whose owner is none of its
 // backends.
 func TestStraysAreDeleted(t *testing.T) {

@@ -21,8 +21,38 @@ func (m *machine) isHeld(slice *discoveryv1.EndpointSlice) bool {
 	})
 }
 
+// heldSlices are those of backends on hold, without their versions.
 func (m *machine) heldSlices() []*discoveryv1.EndpointSlice {
-	return slices.DeleteFunc(m.cluster.list(), func(s *discoveryv1.EndpointSlice) bool { return !m.isHeld(s) })
+	var held []*discoveryv1.EndpointSlice
+	for _, slice := range m.cluster.list() {
+		if m.isHeld(slice) {
+			slice = slice.DeepCopy()
+			slice.ResourceVersion = ""
+			held = append(held, slice)
+		}
+	}
+	return held
+}
+
+// heldAfter is what a plan may make of heldSlices: the conditions of wanted
+// endpoints are brought up to date, nothing else.
+func (m *machine) heldAfter() []*discoveryv1.EndpointSlice {
+	held := m.heldSlices()
+	for i := range m.in.Backends {
+		b := &m.in.Backends[i]
+		homes := m.homes(b)
+		for _, e := range b.Endpoints {
+			at, ok := homes[e.Address]
+			if n := slices.IndexFunc(held, func(s *discoveryv1.EndpointSlice) bool { return s.Name == at.slice }); ok && n >= 0 {
+				held[n].Endpoints[at.index].Conditions = conditions(e.Conditions)
+			}
+		}
+	}
+	return held
+}
+
+func conditions(c sliceplan.Conditions) discoveryv1.EndpointConditions {
+	return discoveryv1.EndpointConditions{Ready: new(c.Ready), Serving: new(c.Serving), Terminating: new(c.Terminating)}
 }
 
 // budget is how many writes are enough: one for each slice that is not as it
@@ -38,6 +68,12 @@ func (m *machine) budget() int {
 	for i := range m.in.Backends {
 		if b := &m.in.Backends[i]; !b.Hold {
 			budget += m.budgetOf(b)
+		}
+	}
+	after := m.heldAfter()
+	for i, before := range m.heldSlices() {
+		if !equality.Semantic.DeepEqual(before, after[i]) {
+			budget++
 		}
 	}
 	return budget
@@ -105,10 +141,8 @@ func (m *machine) metaIsGood(slice *discoveryv1.EndpointSlice, b *sliceplan.Back
 
 func endpointIsGood(live *discoveryv1.Endpoint, want *sliceplan.Endpoint, o sliceplan.Owner) bool {
 	return equality.Semantic.DeepEqual(*live, discoveryv1.Endpoint{
-		Addresses: []string{want.Address},
-		Conditions: discoveryv1.EndpointConditions{
-			Ready: new(want.Conditions.Ready), Serving: new(want.Conditions.Serving), Terminating: new(want.Conditions.Terminating),
-		},
+		Addresses:  []string{want.Address},
+		Conditions: conditions(want.Conditions),
 		TargetRef: &corev1.ObjectReference{
 			APIVersion: o.APIVersion, Kind: o.Kind, Namespace: "shop", Name: o.Name, UID: o.UID,
 			FieldPath: "spec.targets{" + want.Entry + "}",

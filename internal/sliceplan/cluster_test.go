@@ -35,6 +35,9 @@ type cluster struct {
 	revision int
 	// afterWrite, if set, looks at every state between two writes.
 	afterWrite func(t tb, write string)
+	// untouched, if set, tells slices that may be updated though they are not
+	// as they should be.
+	untouched func(*discoveryv1.EndpointSlice) bool
 }
 
 func newCluster() *cluster {
@@ -161,7 +164,7 @@ func (c *cluster) update(slice *discoveryv1.EndpointSlice) error {
 	case equality.Semantic.DeepEqual(stored, slice): // rule 44
 		return fmt.Errorf("nothing changed")
 	}
-	if err := validate(slice); err != nil {
+	if err := validate(slice); err != nil && (c.untouched == nil || !c.untouched(slice)) {
 		return err
 	}
 	c.put(slice.DeepCopy())

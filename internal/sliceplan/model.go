@@ -74,8 +74,9 @@ type Backend struct {
 	Ports []discoveryv1.EndpointPort
 	// Endpoints in the order in which new ones are placed; no address twice.
 	Endpoints []Endpoint
-	// Hold keeps the slices of this backend exactly as they are, because what
-	// should be published cannot be said right now.
+	// Hold keeps ports, labels and addresses of the slices of this backend as
+	// they are, because what they should be cannot be said right now. Only the
+	// conditions of Endpoints are brought up to date.
 	Hold bool
 }
 

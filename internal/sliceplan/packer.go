@@ -94,6 +94,40 @@ func newPacker(in *Input, backend *Backend, plan *Plan) *packer {
 	return p
 }
 
+// hold changes nothing but the conditions of endpoints that are there already.
+func (p *packer) hold(live []*discoveryv1.EndpointSlice) {
+	for _, slice := range live {
+		if slice.DeletionTimestamp != nil {
+			continue
+		}
+		var changed *discoveryv1.EndpointSlice
+		for i := range slice.Endpoints {
+			endpoint := &slice.Endpoints[i]
+			want := p.claim(endpoint, slice.AddressType, 0)
+			if want == nil || sameConditions(endpoint, want) {
+				continue
+			}
+			if changed == nil {
+				changed = slice.DeepCopy()
+			}
+			p.flip(endpoint, want)
+			changed.Endpoints[i].Conditions = conditions(want)
+		}
+		if changed != nil {
+			p.plan.Update = append(p.plan.Update, changed)
+		}
+	}
+}
+
+// flip records a change of published readiness.
+func (p *packer) flip(live *discoveryv1.Endpoint, want *Endpoint) {
+	if readyOf(live) != want.Conditions.Ready {
+		p.plan.Flips = append(p.plan.Flips, Flip{
+			Owner: p.backend.Owner.UID, Address: want.Address, Entry: want.Entry, Ready: want.Conditions.Ready,
+		})
+	}
+}
+
 // usable says whether a live slice can go on serving this Service. One that
 // has lost its service-name label altogether can: consumers ignore that edit.
 func (p *packer) usable(slice *discoveryv1.EndpointSlice) bool {
@@ -128,11 +162,7 @@ func (p *packer) keep(slice *discoveryv1.EndpointSlice) *draft {
 			}
 			continue
 		}
-		if was := readyOf(endpoint); was != want.Conditions.Ready {
-			p.plan.Flips = append(p.plan.Flips, Flip{
-				Owner: p.backend.Owner.UID, Address: want.Address, Entry: want.Entry, Ready: want.Conditions.Ready,
-			})
-		}
+		p.flip(endpoint, want)
 		d.copyBefore(i)
 		d.kept = append(d.kept, p.endpoint(want))
 	}

@@ -25,8 +25,11 @@ func Compute(in Input) Plan {
 	}
 	packers := make([]*packer, 0, len(in.Backends))
 	for i := range in.Backends {
-		if backend := &in.Backends[i]; !backend.Hold {
-			packers = append(packers, newPacker(&in, backend, &plan))
+		backend := &in.Backends[i]
+		if p := newPacker(&in, backend, &plan); backend.Hold {
+			p.hold(owned[backend.Owner.UID])
+		} else {
+			packers = append(packers, p)
 		}
 	}
 	var shrink []*discoveryv1.EndpointSlice

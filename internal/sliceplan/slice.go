@@ -66,12 +66,21 @@ func (p *packer) reference(entry string) *corev1.ObjectReference {
 func (p *packer) endpoint(e *Endpoint) discoveryv1.Endpoint {
 	ref := *p.refs[e.Entry]
 	return discoveryv1.Endpoint{
-		Addresses: []string{e.Address},
-		Conditions: discoveryv1.EndpointConditions{
-			Ready: new(e.Conditions.Ready), Serving: new(e.Conditions.Serving), Terminating: new(e.Conditions.Terminating),
-		},
-		TargetRef: &ref,
+		Addresses:  []string{e.Address},
+		Conditions: conditions(e),
+		TargetRef:  &ref,
 	}
+}
+
+func conditions(e *Endpoint) discoveryv1.EndpointConditions {
+	return discoveryv1.EndpointConditions{
+		Ready: new(e.Conditions.Ready), Serving: new(e.Conditions.Serving), Terminating: new(e.Conditions.Terminating),
+	}
+}
+
+func sameConditions(live *discoveryv1.Endpoint, want *Endpoint) bool {
+	c := live.Conditions
+	return is(c.Ready, want.Conditions.Ready) && is(c.Serving, want.Conditions.Serving) && is(c.Terminating, want.Conditions.Terminating)
 }
 
 func (p *packer) sameMeta(slice *discoveryv1.EndpointSlice) bool {
@@ -87,9 +96,7 @@ func (p *packer) sameMeta(slice *discoveryv1.EndpointSlice) bool {
 }
 
 func (p *packer) sameEndpoint(live *discoveryv1.Endpoint, want *Endpoint) bool {
-	c := live.Conditions
-	return len(live.Addresses) == 1 && is(c.Ready, want.Conditions.Ready) && is(c.Serving, want.Conditions.Serving) &&
-		is(c.Terminating, want.Conditions.Terminating) &&
+	return len(live.Addresses) == 1 && sameConditions(live, want) &&
 		live.TargetRef != nil && *live.TargetRef == *p.refs[want.Entry] &&
 		live.Hostname == nil && live.NodeName == nil && live.Zone == nil && live.Hints == nil &&
 		len(live.DeprecatedTopology) == 0

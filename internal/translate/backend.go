@@ -67,8 +67,9 @@ func ServiceName(eb *v1alpha1.ExternalBackend) string {
 }
 
 // ForService translates an ExternalBackend in the light of its Service, which
-// is nil if it does not exist.
-func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service) Backend {
+// is nil if it does not exist. published are the ports that its slices have:
+// they go on being checked while the Service has none for it.
+func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, published ...discoveryv1.EndpointPort) Backend {
 	b := Backend{
 		Owner:   target.Owner{Name: eb.Name, UID: string(eb.UID), Created: eb.CreationTimestamp.Time},
 		Entries: entries(eb),
@@ -86,7 +87,7 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service) Backend {
 			b.Publishable = len(b.Ports) > 0 || len(svc.Spec.Ports) == 0 && svc.Spec.ClusterIP == corev1.ClusterIPNone
 		}
 	}
-	b.checks(eb)
+	b.checks(eb, published)
 	return b
 }
 
@@ -105,11 +106,13 @@ func entries(eb *v1alpha1.ExternalBackend) []Entry {
 	return list
 }
 
-// TargetPorts returns the ports in the form in which claims are compared.
-func (b *Backend) TargetPorts() []target.Port {
-	list := make([]target.Port, len(b.Ports))
-	for i, p := range b.Ports {
-		list[i] = target.Port{Name: *p.Name, Protocol: string(*p.Protocol), Number: *p.Port}
+// TargetPorts returns ports in the form in which claims are compared.
+func TargetPorts(ports []discoveryv1.EndpointPort) []target.Port {
+	list := make([]target.Port, 0, len(ports))
+	for _, p := range ports {
+		if p.Name != nil && p.Protocol != nil && p.Port != nil {
+			list = append(list, target.Port{Name: *p.Name, Protocol: string(*p.Protocol), Number: *p.Port})
+		}
 	}
 	return list
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ const (
 var defaultChecks = []v1alpha1.Check{{Name: "tcp", TCP: &v1alpha1.TCPCheck{}}}
 
 // checks fills in what is to be checked, or the reason why that is impossible.
-func (b *Backend) checks(eb *v1alpha1.ExternalBackend) {
+func (b *Backend) checks(eb *v1alpha1.ExternalBackend, published []discoveryv1.EndpointPort) {
 	hc := &eb.Spec.HealthCheck
 	b.Thresholds = health.Thresholds{Healthy: defaultHealthyThreshold, Unhealthy: defaultUnhealthyThreshold}
 	if hc.HealthyThreshold > 0 {
@@ -54,7 +55,7 @@ func (b *Backend) checks(eb *v1alpha1.ExternalBackend) {
 		if specified[i].None != nil {
 			continue
 		}
-		port, problem := b.checkPort(eb, &specified[i])
+		port, problem := checkPort(b.candidatePorts(eb, published), &specified[i])
 		if problem != nil {
 			// Where nothing can be published, the Service is at fault and not the spec.
 			if b.Publishable || problem.Reason != v1alpha1.ReasonCheckPortNotFound {
@@ -101,14 +102,14 @@ func timingOf(hc *v1alpha1.HealthCheck) (t health.Timing, err error) {
 }
 
 // checkPort finds the number of the port that a check goes to.
-func (b *Backend) checkPort(eb *v1alpha1.ExternalBackend, check *v1alpha1.Check) (uint16, *Problem) {
+func checkPort(candidates []discoveryv1.EndpointPort, check *v1alpha1.Check) (uint16, *Problem) {
 	if check.Port != nil && check.Port.Type == intstr.Int {
 		if !validPort(check.Port.IntVal) {
 			return 0, &Problem{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("check %q: port %d is not between 1 and 65535", check.Name, check.Port.IntVal)}
 		}
 		return uint16(check.Port.IntVal), nil
 	}
-	for _, p := range b.candidatePorts(eb) {
+	for _, p := range candidates {
 		if *p.Protocol == corev1.ProtocolTCP && (check.Port == nil || *p.Name == check.Port.StrVal) {
 			return uint16(*p.Port), nil
 		}
@@ -121,11 +122,17 @@ func (b *Backend) checkPort(eb *v1alpha1.ExternalBackend, check *v1alpha1.Check)
 		"check %q goes to port %q, which is not the name of a published TCP port: use the name of one, or a number", check.Name, check.Port.StrVal)}
 }
 
-// candidatePorts are the published ports or, without a Service, those of the
-// spec.
-func (b *Backend) candidatePorts(eb *v1alpha1.ExternalBackend) []discoveryv1.EndpointPort {
+// candidatePorts are the ports to publish, else those that are published still,
+// else those of the spec.
+func (b *Backend) candidatePorts(eb *v1alpha1.ExternalBackend, published []discoveryv1.EndpointPort) []discoveryv1.EndpointPort {
 	if len(b.Ports) > 0 {
 		return b.Ports
+	}
+	complete := func(p discoveryv1.EndpointPort) bool {
+		return p.Name != nil && p.Protocol != nil && p.Port != nil && validPort(*p.Port)
+	}
+	if len(published) > 0 && !slices.ContainsFunc(published, func(p discoveryv1.EndpointPort) bool { return !complete(p) }) {
+		return published
 	}
 	list := make([]discoveryv1.EndpointPort, len(eb.Spec.Ports))
 	for i, p := range eb.Spec.Ports {

@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -122,6 +123,52 @@ func TestUnresolvedPortsAreNotBlamedOnChecks(t *testing.T) {
 	}
 	eb.Spec.HealthCheck.Checks[0].Port = new(intstr.FromInt32(70000))
 	checkProblem(t, translate.ForService(eb, nil).SpecProblem, v1alpha1.ReasonInvalidSpec, "70000")
+}
+
+// TestCheckPortWhileNothingCanBePublished: what is published still goes on
+// being checked where it is.
+func TestCheckPortWhileNothingCanBePublished(t *testing.T) {
+	published := func(edits ...func(*discoveryv1.EndpointPort)) []discoveryv1.EndpointPort {
+		list := []discoveryv1.EndpointPort{
+			{Name: new("dns"), Protocol: new(corev1.ProtocolUDP), Port: new(int32(5353))},
+			{Name: new("web"), Protocol: new(corev1.ProtocolTCP), Port: new(int32(7000))},
+		}
+		for _, edit := range edits {
+			edit(&list[0])
+		}
+		return list
+	}
+	specified := v1alpha1.BackendPort{Name: "http", Port: 1080}
+	for _, tt := range []struct {
+		name      string
+		service   *corev1.Service
+		published []discoveryv1.EndpointPort
+		want      uint16 // 0: no check
+	}{
+		{"no Service, nothing published", nil, nil, 1080},
+		{"no Service", nil, published(), 7000},
+		{"the port is gone", service(servicePort("other", 80, 8080)), published(), 7000},
+		{"the port is gone, nothing published", service(servicePort("other", 80, 8080)), nil, 1080},
+		{"the port is there", service(servicePort("http", 80, 8080)), published(), 1080},
+		{"published by somebody without a name", nil, published(func(p *discoveryv1.EndpointPort) { p.Name = nil }), 1080},
+		{"published by somebody without a protocol", nil, published(func(p *discoveryv1.EndpointPort) { p.Protocol = nil }), 1080},
+		{"published by somebody without a number", nil, published(func(p *discoveryv1.EndpointPort) { p.Port = nil }), 1080},
+		{"published by somebody with a wrong number", nil, published(func(p *discoveryv1.EndpointPort) { p.Port = new(int32(70000)) }), 1080},
+		{"published without TCP", nil, published()[:1], 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eb := backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = []v1alpha1.BackendPort{specified} })
+			b := translate.ForService(eb, tt.service, tt.published...)
+			checkProblem(t, b.SpecProblem, "")
+			var got uint16
+			if len(b.Checks) > 0 {
+				got = b.Checks[0].Port
+			}
+			if got != tt.want {
+				t.Errorf("port %d is checked, want %d", got, tt.want)
+			}
+		})
+	}
 }
 
 func TestChecks(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -31,8 +32,12 @@ func FuzzForService(f *testing.F) {
 			return ""
 		}
 		flag := func(i int) bool { return flags&(1<<i) != 0 }
-		b := translate.ForService(fuzzedBackend(word, flag, port, checkPort), fuzzedService(word, flag))
-		b.TargetPorts()
+		published := []discoveryv1.EndpointPort{{Port: &port}}
+		if flag(3) {
+			published[0].Name, published[0].Protocol = new(word(5)), new(corev1.Protocol(word(6)))
+		}
+		b := translate.ForService(fuzzedBackend(word, flag, port, checkPort), fuzzedService(word, flag), published...)
+		translate.TargetPorts(b.Ports)
 		b.SliceOwner()
 		portsText(t, b.Ports)
 		if b.Checks == nil && b.SpecProblem == nil && b.Publishable {

@@ -8,6 +8,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -154,7 +155,12 @@ func TestServiceWithoutPorts(t *testing.T) {
 func TestTargetPorts(t *testing.T) {
 	b := translate.ForService(backend(), service(servicePort("http", 80, 8080), udp(servicePort("dns", 53, 5353))))
 	want := []target.Port{{Name: "http", Protocol: "TCP", Number: 8080}, {Name: "dns", Protocol: "UDP", Number: 5353}}
-	if diff := gocmp.Diff(want, b.TargetPorts()); diff != "" {
-		t.Errorf("ports (-want +got):\n%s", diff)
+	// Those of a slice may have been edited by somebody.
+	edited := append(b.Ports, discoveryv1.EndpointPort{Name: new("unset")}, discoveryv1.EndpointPort{Protocol: new(corev1.ProtocolTCP)},
+		discoveryv1.EndpointPort{Name: new("a"), Port: new(int32(1))})
+	for name, ports := range map[string][]discoveryv1.EndpointPort{"resolved": b.Ports, "edited": edited} {
+		if diff := gocmp.Diff(want, translate.TargetPorts(ports)); diff != "" {
+			t.Errorf("%s ports (-want +got):\n%s", name, diff)
+		}
 	}
 }
