@@ -9,6 +9,8 @@ ARGS ?=
 TESTFLAGS ?=
 # A folder with etcd, kube-apiserver and kubectl to use instead of building them.
 export KUBEBUILDER_ASSETS
+# How long the API requests of the steady state are counted (test): 20s if empty.
+export STEADY_STATE_DURATION
 # Platform of the image.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -42,7 +44,7 @@ demo: ## Show the operator at work with a real control plane and kube-proxy (Lin
 	@bin/demo
 
 .PHONY: test
-test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_ASSETS.
+test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
 	@command -v "$$(go env CC)" >/dev/null || { \
 		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
 	@hack/controlplane.sh etcd kube-apiserver kubectl

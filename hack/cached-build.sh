@@ -24,7 +24,9 @@ sources=(go.mod go.sum)
 for f in *.go; do [ ! -e "$f" ] || sources+=("$f"); done
 key=$({ go version; printf '%s\n' "$package" "${flags[@]}"; cat "${sources[@]}"; } | digest)
 
-cache=${XDG_CACHE_HOME:-${HOME:?cached-build.sh: set HOME or XDG_CACHE_HOME to a folder that can be written}/.cache}/externalbackend-operator/$name
+# Go itself does without HOME where GOCACHE is set, and so does this.
+caches=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+cache=${caches:-$(dirname "$(go env GOCACHE)")}/externalbackend-operator/$name
 binary=$cache/$key/$name
 found() { [ -x "$binary" ] && touch "$cache/$key" && echo "$binary"; }
 if found; then exit 0; fi

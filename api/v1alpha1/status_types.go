@@ -160,8 +160,8 @@ const (
 	ReasonAddressDenied = "AddressDenied"
 	// ReasonInvalidSpec: a value cannot be acted on; the message names it.
 	ReasonInvalidSpec = "InvalidSpec"
-	// ReasonCheckPortNotFound: a check goes to a port that is not published;
-	// the published readiness stays as it is.
+	// ReasonCheckPortNotFound: a check goes to a port that is not published.
+	// The checks before go on; without any, readiness stays as it is.
 	ReasonCheckPortNotFound = "CheckPortNotFound"
 )
 
