@@ -57,7 +57,6 @@ var embedding = []struct {
 	prefix netip.Prefix
 	offset int
 }{
-	{netip.MustParsePrefix("::ffff:0:0/96"), 12}, // IPv4-mapped, RFC 4291 2.5.5.2
 	{netip.MustParsePrefix("::/96"), 12},         // IPv4-compatible, RFC 4291 2.5.5.1
 	{netip.MustParsePrefix("64:ff9b::/96"), 12},  // NAT64, RFC 6052
 	{netip.MustParsePrefix("2002::/16"), 2},      // 6to4, RFC 3056
@@ -115,7 +114,7 @@ func carriedIPv4(addr netip.Addr) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	bytes := addr.As16()
-	if addr.Is4In6() {
+	if addr.Is4In6() { // RFC 4291 2.5.5.2
 		return netip.AddrFrom4([4]byte(bytes[12:16])), true
 	}
 	for _, e := range embedding {
