@@ -57,9 +57,9 @@ var embedding = []struct {
 	prefix netip.Prefix
 	offset int
 }{
-	{netip.MustParsePrefix("::/96"), 12},         // IPv4-compatible, RFC 4291 2.5.5.1
-	{netip.MustParsePrefix("64:ff9b::/96"), 12},  // NAT64, RFC 6052
-	{netip.MustParsePrefix("2002::/16"), 2},      // 6to4, RFC 3056
+	{netip.MustParsePrefix("::/96"), 12},        // IPv4-compatible, RFC 4291 2.5.5.1
+	{netip.MustParsePrefix("64:ff9b::/96"), 12}, // NAT64, RFC 6052
+	{netip.MustParsePrefix("2002::/16"), 2},     // 6to4, RFC 3056
 }
 
 // Options widen what a Guard allows.
