@@ -15,6 +15,7 @@ import (
 	"github.com/onsi/gomega/gleak"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -44,7 +45,7 @@ func TestAPI(t *testing.T) {
 	RunSpecs(t, "API")
 }
 
-var _ = BeforeSuite(func(_ SpecContext) {
+var _ = BeforeSuite(func(ctx SpecContext) {
 	ctrl.SetLogger(GinkgoLogr)
 	before := gleak.Goroutines()
 	DeferCleanup(func() { Eventually(gleak.Goroutines, 20*time.Second).ShouldNot(gleak.HaveLeaked(before)) })
@@ -68,6 +69,15 @@ var _ = BeforeSuite(func(_ SpecContext) {
 	direct, err := client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	api = client.WithFieldValidation(direct, metav1.FieldValidationStrict)
+
+	// The API server publishes the description of a new kind a while after it
+	// serves the kind; kubectl explain shows it.
+	published, err := discovery.NewDiscoveryClientForConfig(config)
+	Expect(err).NotTo(HaveOccurred())
+	Eventually(func() (string, error) {
+		description, err := published.RESTClient().Get().AbsPath("/openapi/v3/apis", v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version).DoRaw(ctx)
+		return string(description), err
+	}).WithContext(ctx).WithTimeout(time.Minute).Should(ContainSubstring("/namespaces/{namespace}/externalbackends/{name}"))
 }, NodeTimeout(2*time.Minute))
 
 // binary returns the path of a program of the control plane.
