@@ -26,9 +26,14 @@ type Facts struct {
 	ServiceName string
 	ServiceUID  types.UID
 
-	// Targets are served, with their health in the same order.
+	// Targets are served, with their health in the same order. Those of entries
+	// in Disabled are among them, those that drain are not.
 	Targets []target.Target
 	Health  []health.Status
+	// Draining are addresses that are published as terminating.
+	Draining []target.Departure
+	// Drain and Disabled are the names of the entries with these states.
+	Drain, Disabled map[string]bool
 
 	// Rejected names what was not an address or is denied.
 	Rejected []Rejection
@@ -37,8 +42,17 @@ type Facts struct {
 	// Excluded are addresses of families that the Service does not have.
 	Excluded []target.Target
 
+	// ManagedProblem is why a managed Service is not as specified.
+	ManagedProblem *translate.Problem
+	// Foreign are slices of somebody else on the Service, which has no selector.
+	Foreign []ForeignSlice
+
+	// Awaiting is true while the first publication is held.
+	Awaiting bool
 	// Flips are the changes of published readiness that were written.
 	Flips []sliceplan.Flip
+	// Drained are addresses whose drain ended in this pass.
+	Drained []netip.Addr
 	// WriteError is why slices could not be brought up to date.
 	WriteError error
 
@@ -51,6 +65,13 @@ type Rejection struct {
 	Err   error
 	// Denied is true when the guard rejected it, false when it is no address.
 	Denied bool
+}
+
+// ForeignSlice is an EndpointSlice that is not the operator's.
+type ForeignSlice struct {
+	Name string
+	// ManagedBy is the value of its managed-by label; empty if it has none.
+	ManagedBy string
 }
 
 // Event is worth telling once.
