@@ -28,9 +28,10 @@ func conflict(facts Facts) metav1.Condition {
 	for _, s := range foreign {
 		culprits = append(culprits, fmt.Sprintf("%q (managed by %s)", s.Name, cmp.Or(s.ManagedBy, "nobody")))
 	}
-	return condition(v1alpha1.ConditionConflict, true, v1alpha1.ReasonForeignEndpointSlices, fmt.Sprintf(
-		"%s not the operator's, and clients use their endpoints next to those published here. %s. Found: %s",
-		plural(len(foreign), "EndpointSlice of the Service is", "EndpointSlices of the Service are"),
+	return condition(v1alpha1.ConditionConflict, true, v1alpha1.ReasonForeignEndpointSlices, fmt.Sprintf("%s. %s. Found: %s",
+		plural(len(foreign),
+			"EndpointSlice of the Service is not the operator's: its endpoints take traffic next to those published here",
+			"EndpointSlices of the Service are not the operator's: their endpoints take traffic next to those published here"),
 		strings.Join(remedies(facts), ". "), naming(culprits)))
 }
 
