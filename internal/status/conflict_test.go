@@ -32,19 +32,23 @@ func conflictCases() []conditionCase {
 	const kind, reason = v1alpha1.ConditionConflict, v1alpha1.ReasonForeignEndpointSlices
 	return []conditionCase{
 		{
-			"a slice of nobody", edits{foreign("hand-made", "")},
+			"a slice of nobody",
+			edits{foreign("hand-made", "")},
 			kind, yes, reason, oneForeign + ofOthers + `Found: "hand-made" (managed by nobody)`, false,
 		},
 		{
-			"a slice of somebody", edits{foreign("mesh-1", "mesh.example")},
+			"a slice of somebody",
+			edits{foreign("mesh-1", "mesh.example")},
 			kind, yes, reason, oneForeign + ofOthers + `Found: "mesh-1" (managed by mesh.example)`, false,
 		},
 		{
-			"a slice from a selector", edits{foreign("payments-x7k2p", ofKubernetes)},
+			"a slice from a selector",
+			edits{foreign("payments-x7k2p", ofKubernetes)},
 			kind, yes, reason, oneForeign + leftOver + `Found: "payments-x7k2p" (managed by endpointslice-controller.k8s.io)`, false,
 		},
 		{
-			"a mirrored slice", edits{foreign("payments-8dkq2", mirrored)},
+			"a mirrored slice",
+			edits{foreign("payments-8dkq2", mirrored)},
 			kind, yes, reason, oneForeign + copies + `Found: "payments-8dkq2" (managed by endpointslicemirroring-controller.k8s.io)`, false,
 		},
 		{
