@@ -164,7 +164,7 @@ func (c *cluster) update(slice *discoveryv1.EndpointSlice) error {
 		return fmt.Errorf("addressType is immutable")
 	case stored.DeletionTimestamp != nil:
 		return fmt.Errorf("is terminating") // rule 48
-	case equality.Semantic.DeepEqual(stored, slice): // rule 44
+	case equality.Semantic.DeepEqual(withoutRiders(stored), withoutRiders(slice)): // rule 44
 		return fmt.Errorf("nothing changed")
 	}
 	if err := validate(slice); err != nil && (c.untouched == nil || !c.untouched(slice)) {
@@ -243,18 +243,28 @@ func validateEndpoint(e *discoveryv1.Endpoint, slice *discoveryv1.EndpointSlice,
 	return nil
 }
 
-// published is what consumers of a Service see: the readiness of every
-// address.
+// published is what consumers of a Service see: facts as tell states them.
 func (c *cluster) published(service string) map[string]bool {
-	seen := make(map[string]bool)
+	facts := make(map[string]bool)
 	for _, slice := range c.stored {
 		if slice.Labels[discoveryv1.LabelServiceName] != service || slice.DeletionTimestamp != nil {
 			continue
 		}
 		for i := range slice.Endpoints {
 			ready := slice.Endpoints[i].Conditions.Ready
-			seen[slice.Endpoints[i].Addresses[0]] = ready == nil || *ready
+			tell(facts, slice.Endpoints[i].Addresses[0], slice.Ports, ready == nil || *ready)
 		}
 	}
-	return seen
+	return facts
+}
+
+// tell adds what is true of a published address. What consumers make of one
+// that stands in two places is not defined.
+func tell(facts map[string]bool, address string, ports []discoveryv1.EndpointPort, ready bool) {
+	facts[address+" twice"] = facts[address]
+	facts[address] = true
+	if ready {
+		facts[address+" ready"] = true
+		facts[address+" ready on "+portText(ports)] = true
+	}
 }
