@@ -97,6 +97,11 @@ func compute(t tb, in sliceplan.Input) sliceplan.Plan {
 	if reversed := sliceplan.Compute(copied); !equality.Semantic.DeepEqual(plan, reversed) {
 		t.Fatalf("the plan depends on the order of the slices (-sorted +reversed):\n%s", gocmp.Diff(plan, reversed))
 	}
+	slices.Reverse(copied.Backends)
+	sorted, reversed := slices.Sorted(slices.Values(describe(plan))), slices.Sorted(slices.Values(describe(sliceplan.Compute(copied))))
+	if !slices.Equal(sorted, reversed) {
+		t.Fatalf("the writes depend on the order of the backends (-given +reversed):\n%s", gocmp.Diff(sorted, reversed))
+	}
 	return plan
 }
 
