@@ -72,8 +72,8 @@ func TestTiming(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := translate.ForService(backend(withDurations(tt.spec)), service())
 			checkProblem(t, b.SpecProblem, "")
-			if len(b.Checks) != 1 || b.Checks[0].Timing != tt.want {
-				t.Errorf("checks %+v, want the timing %+v", b.Checks[0], tt.want)
+			if len(b.Checks) != 1 || len(b.Checks[0]) != 1 || b.Checks[0][0].Timing != tt.want || b.Timing != tt.want {
+				t.Errorf("checks %+v, timing %+v, want the timing %+v", b.Checks, b.Timing, tt.want)
 			}
 		})
 	}
@@ -121,7 +121,7 @@ func TestEmptyDurationIsAbsent(t *testing.T) {
 		eb.Spec.HealthCheck.Timeout, eb.Spec.HealthCheck.UnhealthyInterval = new(v1alpha1.Duration("")), new(v1alpha1.Duration(""))
 	}), service())
 	checkProblem(t, b.SpecProblem, "")
-	if got := b.Checks[0].Timing; got != defaultTiming {
+	if got := b.Checks[0][0].Timing; got != defaultTiming {
 		t.Errorf("timing %+v, want %+v", got, defaultTiming)
 	}
 }
