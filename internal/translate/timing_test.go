@@ -144,3 +144,17 @@ func TestThresholds(t *testing.T) {
 		}
 	}
 }
+
+// TestDrain: a duration that cannot be read drains nobody at once.
+func TestDrain(t *testing.T) {
+	for text, want := range map[v1alpha1.Duration]time.Duration{
+		"": 30 * time.Second, "0s": 0, "0": 0, "1500ms": 1500 * time.Millisecond, "1m30s": 90 * time.Second, "1h": time.Hour,
+		"-1s": 30 * time.Second, "soon": 30 * time.Second, "99999999h": 30 * time.Second,
+	} {
+		b := translate.ForService(backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Drain.Duration = text }), service())
+		if b.Drain != want {
+			t.Errorf("drain.duration %q: %v, want %v", text, b.Drain, want)
+		}
+		checkProblem(t, b.SpecProblem, "")
+	}
+}
