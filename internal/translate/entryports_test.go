@@ -66,7 +66,9 @@ func TestEntryPorts(t *testing.T) {
 		{
 			name: "equal ones share a set", service: []corev1.ServicePort{http, https},
 			entries: []list{
-				{{Name: "http", Port: 1}}, {{Name: "http", Port: 2}}, {{Name: "http", Port: 1}},
+				{{Name: "http", Port: 1}},
+				{{Name: "http", Port: 2}},
+				{{Name: "http", Port: 1}},
 				{{Name: "https", Port: 8443}, {Name: "http", Port: 1}},
 			},
 			sets: []string{"http:8080/TCP https:8443/TCP", "http:1/TCP https:8443/TCP", "http:2/TCP https:8443/TCP"}, of: []int{1, 2, 1, 1},

@@ -147,9 +147,11 @@ func TestEditedManagedService(t *testing.T) {
 		"traffic distribution": {edit: func(s *corev1.Service) { s.Spec.TrafficDistribution = new("PreferClose") }},
 		"target port":          {edit: func(s *corev1.Service) { s.Spec.Ports[0].TargetPort = intstr.FromString("web") }},
 		"app protocol":         {edit: func(s *corev1.Service) { s.Spec.Ports[0].AppProtocol = new("http") }},
-		"a port more":          {edit: func(s *corev1.Service) { s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: "more", Port: 1}) }},
-		"no ports":             {edit: func(s *corev1.Service) { s.Spec.Ports = nil }},
-		"single-stack":         {edit: func(s *corev1.Service) { s.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicySingleStack) }},
+		"a port more": {edit: func(s *corev1.Service) {
+			s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: "more", Port: 1})
+		}},
+		"no ports":     {edit: func(s *corev1.Service) { s.Spec.Ports = nil }},
+		"single-stack": {edit: func(s *corev1.Service) { s.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicySingleStack) }},
 		"NodePort": {edit: func(s *corev1.Service) {
 			s.Spec.Type, s.Spec.Ports[0].NodePort = corev1.ServiceTypeNodePort, 30080
 		}},
@@ -175,7 +177,9 @@ func TestEditedManagedService(t *testing.T) {
 		"external addresses":     {kept: true, edit: func(s *corev1.Service) { s.Spec.ExternalIPs = []string{"192.0.2.9"} }},
 		"status":                 {kept: true, edit: func(s *corev1.Service) { s.Status.Conditions = []metav1.Condition{{Type: "X"}} }},
 		"another owner, not its": {kept: true, edit: func(s *corev1.Service) { s.OwnerReferences = append(s.OwnerReferences, foreignOwner) }},
-		"another owner before":   {kept: true, edit: func(s *corev1.Service) { s.OwnerReferences = append([]metav1.OwnerReference{foreignOwner}, s.OwnerReferences...) }},
+		"another owner before": {kept: true, edit: func(s *corev1.Service) {
+			s.OwnerReferences = append([]metav1.OwnerReference{foreignOwner}, s.OwnerReferences...)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eb := managed(stacks("RequireDualStack"), func(t *v1alpha1.ServiceTemplate) {

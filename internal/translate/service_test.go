@@ -126,7 +126,8 @@ func TestConditions(t *testing.T) {
 		{v1alpha1.TargetDisabled, health.Unhealthy, conditions{}, conditions{}},
 		{v1alpha1.TargetDisabled, health.Unknown, conditions{}, conditions{}},
 		{
-			v1alpha1.TargetDrain, health.Healthy, conditions{Serving: true, Terminating: true},
+			v1alpha1.TargetDrain, health.Healthy,
+			conditions{Serving: true, Terminating: true},
 			conditions{Ready: true, Serving: true, Terminating: true},
 		},
 		{v1alpha1.TargetDrain, health.Unhealthy, conditions{Terminating: true}, conditions{Ready: true, Terminating: true}},
