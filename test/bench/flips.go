@@ -1,0 +1,195 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// apart is the time between the end of one side's flip and the other's. It
+	// is long enough that every flip finds its side at rest: both sides
+	// together take longer than the operator's window for one Service.
+	apart = 300 * time.Millisecond
+	// atRest is how long nothing must have come before a flip of many is over.
+	atRest = 2 * time.Second
+	// idleTime is how long the processor time of a side at rest is taken.
+	idleTime = 5 * time.Second
+)
+
+// flips is what was measured of one kind of flip on one side.
+type flips struct {
+	Endpoints int
+	Kind      string
+	Side      string
+	// AtOnce is the number of addresses that flip together, Rounds how often
+	// they did.
+	AtOnce, Rounds int
+	// Took is the longest time from the first verdict of a round to the last.
+	Took      time.Duration
+	Latencies []time.Duration
+	// Writes are requests, Touched the slices that a flipped address is in, in
+	// all rounds.
+	Writes  writes
+	Touched int
+	// CPU is the processor time of all rounds, less what the process uses at
+	// rest.
+	CPU time.Duration
+}
+
+func (f *flips) count() int { return f.AtOnce * f.Rounds }
+
+// contest has both sides make the same flips in turn.
+type contest struct {
+	lanes []*lane
+}
+
+// kind is a way to flip.
+type kind struct {
+	name           string
+	atOnce, rounds int
+	// paced spreads the operator's verdicts over the time that the Pods'
+	// updates took, in place of making them known at once.
+	paced bool
+	// settle is how long to wait after a flip for writes that come late.
+	settle time.Duration
+}
+
+func kinds(endpoints, samples int) []kind {
+	tenth := max(1, endpoints/10)
+	rounds := max(2, samples/16) &^ 1
+	list := []kind{
+		{name: "one", atOnce: 1, rounds: samples &^ 1, settle: apart},
+		{name: "ten", atOnce: 10, rounds: max(2, samples/4) &^ 1, settle: apart},
+	}
+	if tenth > 10 {
+		list = append(list,
+			kind{name: "10 %", atOnce: tenth, rounds: rounds, settle: atRest},
+			kind{name: "10 %, paced alike", atOnce: tenth, rounds: 2, settle: atRest, paced: true})
+	}
+	return list
+}
+
+// run makes all flips of a kind.
+func (c *contest) run(ctx context.Context, k kind) ([]*flips, error) {
+	idle, err := c.idle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]*flips, len(c.lanes))
+	spent := make([]func() (time.Duration, error), len(c.lanes))
+	for i, l := range c.lanes {
+		results[i] = &flips{
+			Endpoints: len(l.addresses), Kind: k.name, Side: l.name(), AtOnce: k.atOnce, Rounds: k.rounds, Writes: writes{},
+		}
+		if spent[i], err = meter(l.side, idle[i]); err != nil {
+			return nil, err
+		}
+	}
+	for round := range k.rounds {
+		var pace time.Duration
+		for i := range c.lanes {
+			// The side that goes first changes with the round; where one sets
+			// the pace of the other, it is always the Pods' side.
+			n := (i + round) % len(c.lanes)
+			if k.paced {
+				n = len(c.lanes) - 1 - i
+			}
+			took, err := c.round(ctx, c.lanes[n], results[n], k, round, pace)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s flip at %d endpoints: %w", results[n].Side, k.name, results[n].Endpoints, err)
+			}
+			if k.paced {
+				pace = took
+			}
+		}
+	}
+	for i := range c.lanes {
+		if results[i].CPU, err = spent[i](); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// round makes one flip of one side: down in even rounds, up again in odd ones.
+func (c *contest) round(ctx context.Context, l *lane, result *flips, k kind, round int, pace time.Duration) (time.Duration, error) {
+	if _, err := l.audit.take(l.namespace); err != nil {
+		return 0, err
+	}
+	addresses := chosen(l.addresses, k.atOnce, round/2)
+	touched := l.slices.touched(addresses)
+	f, err := l.flip(ctx, addresses, round%2 == 1, pace)
+	if err != nil {
+		return 0, err
+	}
+	if err := sleep(ctx, k.settle); err != nil {
+		return 0, err
+	}
+	if err := l.slices.quiet(ctx, k.settle); err != nil {
+		return 0, err
+	}
+	made, err := l.audit.take(l.namespace)
+	if err != nil {
+		return 0, err
+	}
+	for verb, n := range made {
+		result.Writes[verb] += n
+	}
+	result.Touched += touched
+	result.Latencies = append(result.Latencies, f.latencies...)
+	result.Took = max(result.Took, f.took)
+	return f.took, nil
+}
+
+// chosen returns count addresses, evenly spread, other ones for every turn.
+func chosen(addresses []string, count, turn int) []string {
+	step := len(addresses) / count
+	list := make([]string, count)
+	for i := range list {
+		list[i] = addresses[(i*step+turn*7)%len(addresses)]
+	}
+	return list
+}
+
+// idle returns the processor time per second that each side uses at rest.
+func (c *contest) idle(ctx context.Context) ([]float64, error) {
+	meters := make([]func() (time.Duration, error), len(c.lanes))
+	rates := make([]float64, len(c.lanes))
+	var err error
+	for i, l := range c.lanes {
+		if err := l.slices.quiet(ctx, atRest); err != nil {
+			return nil, err
+		}
+		if meters[i], err = meter(l.side, 0); err != nil {
+			return nil, err
+		}
+	}
+	if err := sleep(ctx, idleTime); err != nil {
+		return nil, err
+	}
+	for i := range c.lanes {
+		used, err := meters[i]()
+		if err != nil {
+			return nil, err
+		}
+		rates[i] = used.Seconds() / idleTime.Seconds()
+	}
+	return rates, nil
+}
+
+// meter begins to measure the processor time of a side beyond what it uses at
+// rest.
+func meter(s side, idle float64) (func() (time.Duration, error), error) {
+	began := now()
+	before, err := s.cpuTime()
+	return func() (time.Duration, error) {
+		after, err := s.cpuTime()
+		return after - before - time.Duration(idle*float64(now().since(began))), err
+	}, err
+}
