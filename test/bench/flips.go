@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -20,6 +21,15 @@ const (
 	atRest = 2 * time.Second
 	// idleTime is how long the processor time of a side at rest is taken.
 	idleTime = 5 * time.Second
+)
+
+// Kinds of flips, by the number of addresses.
+const (
+	kindOne     = "one"
+	kindAnother = "one, others out"
+	kindTen     = "ten"
+	kindTenth   = "10 %"
+	kindPaced   = "10 %, paced alike"
 )
 
 // flips is what was measured of one kind of flip on one side.
@@ -56,6 +66,9 @@ type kind struct {
 	// paced spreads the operator's verdicts over the time that the Pods'
 	// updates took, in place of making them known at once.
 	paced bool
+	// othersOut has an address of every ExternalBackend be out all the while,
+	// so that no flip changes a condition.
+	othersOut bool
 	// settle is how long to wait after a flip for writes that come late.
 	settle time.Duration
 }
@@ -64,19 +77,25 @@ func kinds(endpoints, samples int) []kind {
 	tenth := max(1, endpoints/10)
 	rounds := max(2, samples/16) &^ 1
 	list := []kind{
-		{name: "one", atOnce: 1, rounds: samples &^ 1, settle: apart},
-		{name: "ten", atOnce: 10, rounds: max(2, samples/4) &^ 1, settle: apart},
+		{name: kindOne, atOnce: 1, rounds: samples &^ 1, settle: apart},
+		{name: kindAnother, atOnce: 1, rounds: max(2, samples/4) &^ 1, settle: apart, othersOut: true},
+		{name: kindTen, atOnce: 10, rounds: max(2, samples/4) &^ 1, settle: apart},
 	}
 	if tenth > 10 {
 		list = append(list,
-			kind{name: "10 %", atOnce: tenth, rounds: rounds, settle: atRest},
-			kind{name: "10 %, paced alike", atOnce: tenth, rounds: 2, settle: atRest, paced: true})
+			kind{name: kindTenth, atOnce: tenth, rounds: rounds, settle: atRest},
+			kind{name: kindPaced, atOnce: tenth, rounds: 2, settle: atRest, paced: true})
 	}
 	return list
 }
 
 // run makes all flips of a kind.
 func (c *contest) run(ctx context.Context, k kind) ([]*flips, error) {
+	if k.othersOut {
+		if err := c.flipSpares(ctx, false); err != nil {
+			return nil, err
+		}
+	}
 	idle, err := c.idle(ctx)
 	if err != nil {
 		return nil, err
@@ -114,7 +133,30 @@ func (c *contest) run(ctx context.Context, k kind) ([]*flips, error) {
 			return nil, err
 		}
 	}
+	if k.othersOut {
+		return results, c.flipSpares(ctx, true)
+	}
 	return results, nil
+}
+
+// flipSpares takes one address of every ExternalBackend out, or back in.
+func (c *contest) flipSpares(ctx context.Context, ready bool) error {
+	for _, l := range c.lanes {
+		if _, err := l.flip(ctx, spares(l.addresses), ready, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spares are the last addresses of each ExternalBackend. No other flip takes
+// them.
+func spares(addresses []string) []string {
+	var list []string
+	for part := range slices.Chunk(addresses, maxPerBackend) {
+		list = append(list, part[len(part)-1])
+	}
+	return list
 }
 
 // round makes one flip of one side: down in even rounds, up again in odd ones.
@@ -122,7 +164,9 @@ func (c *contest) round(ctx context.Context, l *lane, result *flips, k kind, rou
 	if _, err := l.audit.take(l.namespace); err != nil {
 		return 0, err
 	}
-	addresses := chosen(l.addresses, k.atOnce, round/2)
+	spare := spares(l.addresses)
+	others := slices.DeleteFunc(slices.Clone(l.addresses), func(a string) bool { return slices.Contains(spare, a) })
+	addresses := chosen(others, k.atOnce, round/2)
 	touched := l.slices.touched(addresses)
 	f, err := l.flip(ctx, addresses, round%2 == 1, pace)
 	if err != nil {

@@ -135,7 +135,9 @@ func (w *sliceWatch) arrivals(ctx context.Context, addresses []string) ([]moment
 	defer w.mu.Unlock()
 	times := make([]moment, len(addresses))
 	for i, address := range addresses {
-		times[i] = w.seen[address]
+		if times[i] = w.seen[address]; times[i] == 0 {
+			return nil, fmt.Errorf("%s was published as expected before", address)
+		}
 	}
 	return times, nil
 }
