@@ -51,11 +51,19 @@ type ExternalBackendList struct {
 // ExternalBackendSpec is the wanted state.
 //
 // +kubebuilder:validation:XValidation:rule="self.targets.map(t, has(t.ip) ? t.ip.addresses.size() : 0).sum() <= 5000",message="all targets together may list at most 5000 addresses: split them over several ExternalBackends of the same Service",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || has(self.ports) || (has(self.service.template) && has(self.service.template.headless) && self.service.template.headless)",message="management: Managed needs ports, the ports of the Service to create: list them, or set service.template.headless to have none",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.service.management == 'Managed' || !has(self.ports) || !self.ports.exists(p, has(p.servicePort))",message="servicePort is the port of a Service that the operator creates: set service.management: Managed, or remove it",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || !has(self.ports) || self.ports.size() == 1 || !self.ports.exists(p, p.name == '')",message="every port of a Service with several ports needs a name",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || !has(self.ports) || self.ports.all(p, self.ports.exists_one(q, p.protocol == q.protocol && (has(p.servicePort) ? p.servicePort : p.port) == (has(q.servicePort) ? q.servicePort : q.port)))",message="two ports of the Service would have the same number and protocol: give each its own servicePort, which is port unless it is set",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.targets.map(t, has(t.ports) ? t.ports.size() : 0).sum() <= 1000",message="all targets together may have at most 1000 ports of their own: split them over several ExternalBackends of the same Service",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="!has(self.ports) || self.targets.map(t, has(t.ports) ? t.ports.size() : 0).sum() > 1000 || [self.ports.map(p, p.name)].all(names, self.targets.all(t, !has(t.ports) || t.ports.all(p, p.name in names)))",message="ports of a target must have names that spec.ports has: correct the name, or list it there, too",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || has(self.ports) || !self.targets.exists(t, has(t.ports))",message="ports of a target override ports of spec.ports, and there are none: list them there, too",fieldPath=".targets"
 type ExternalBackendSpec struct {
 	// service names the Service that clients in the cluster use. It must be in
 	// the same namespace and have no selector. Left out, it is the Service with
 	// the name of this object.
 	// +optional
+	// +default={}
 	Service ServiceReference `json:"service,omitzero"`
 
 	// ports maps ports of the Service to ports of the targets, at most 100.
@@ -83,16 +91,23 @@ type ExternalBackendSpec struct {
 	// +optional
 	// +default={}
 	HealthCheck HealthCheck `json:"healthCheck,omitzero"`
+
+	// drain says what becomes of addresses that are taken out on purpose.
+	// +optional
+	// +default={}
+	Drain DrainPolicy `json:"drain,omitzero"`
 }
 
-// ServiceReference names a Service of the same namespace.
-type ServiceReference struct {
-	// name of the Service. Default: the name of this object.
+// DrainPolicy says what becomes of addresses that are taken out on purpose: an
+// entry or an address that is removed, or an entry with state Drain.
+type DrainPolicy struct {
+	// duration for which such an address stays published as terminating: it gets
+	// no new connections while others are ready, and keeps those that it has.
+	// 0s takes it out at once. 0s to 1h, default 30s.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a Service: lower-case letters, digits and '-'"
-	Name string `json:"name,omitempty"`
+	// +default="30s"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="must be a duration from 0s to 1h in whole numbers, such as 30s or 2m"
+	Duration Duration `json:"duration,omitempty"`
 }
 
 // BackendPort maps one port of the Service to a port of the targets.
@@ -110,6 +125,13 @@ type BackendPort struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port"`
+
+	// servicePort is the port of the Service, 1 to 65535, default port. Only
+	// with management: Managed.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	ServicePort *int32 `json:"servicePort,omitempty"`
 
 	// protocol of the port in the Service: TCP (default), UDP or SCTP.
 	// +optional
@@ -138,43 +160,6 @@ const (
 	// ProtocolSCTP is SCTP.
 	ProtocolSCTP Protocol = "SCTP"
 )
-
-// Target is a named entry with exactly one kind of target: ip.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.ip)",message="set exactly one kind of target: ip"
-type Target struct {
-	// name of the entry, unique in this object: at most 63 lower-case letters,
-	// digits and '-'. Status, events and EndpointSlices refer to it.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit"
-	Name string `json:"name"`
-
-	// ip lists fixed addresses.
-	// +optional
-	IP *IPTarget `json:"ip,omitempty"`
-}
-
-// IPTarget is a set of literal addresses.
-type IPTarget struct {
-	// addresses are IPv4 and IPv6 addresses such as 192.0.2.10 and
-	// 2001:db8::10, in any order: 1 to 1000 an entry, at most 5000 in all
-	// entries. An address that is listed twice is served once, one of a family
-	// that the Service does not have is not served.
-	// +required
-	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=1000
-	Addresses []IPAddress `json:"addresses"`
-}
-
-// IPAddress is an IPv4 or IPv6 address in text form.
-//
-// +kubebuilder:validation:MinLength=2
-// +kubebuilder:validation:MaxLength=45
-// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an IPv4 or IPv6 address such as 192.0.2.10 or 2001:db8::10: no port, no prefix length, no zone, no leading zeros, no IPv4-mapped IPv6 (write ::ffff:192.0.2.10 as 192.0.2.10)"
-type IPAddress string
 
 // Duration is a length of time such as 500ms, 10s or 1m30s. Its bounds and its
 // form are checked in one rule a field, so that a user reads one message.

@@ -5,9 +5,29 @@
 // EndpointSlices that it has, and says which slices to create, update and
 // delete: the fewest writes, endpoints staying where they are. Rule numbers
 // are those of docs/endpointslice-rules.md.
+//
+// Grouping: a slice holds endpoints of one backend, family and port set. A live
+// one goes on with its ports as long as an endpoint in it has them. Otherwise
+// it takes in place those that most of its endpoints have now, the first if
+// several are had by as many (rule 17). Those that terminate have a say only
+// where no other does. Endpoints with other ports leave the slice once another
+// one has them (rule 43).
+//
+// Compaction: only where a plan takes endpoints away from a group, its emptiest
+// slices may be freed: their endpoints go to slices that are written anyway,
+// the fullest first, then to others, the emptiest first. As many are freed as
+// gives the largest surplus of slices freed over slices written only for that;
+// without a surplus, none. So plans that only flip or add move nothing.
+//
+// Bound: a plan writes each live slice that is not as it should be once; for
+// every n endpoints of a group that have no place, at most n divided by the
+// size of a slice, rounded up, others; and where compaction frees f slices,
+// fewer than 2f more.
 package sliceplan
 
 import (
+	"time"
+
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -20,6 +40,12 @@ const (
 	// ServiceUIDAnnotation records the UID of the Service that a slice was
 	// written for (rule 50).
 	ServiceUIDAnnotation = "externalbackend.dev/service-uid"
+
+	// StateAnnotation records what the conditions of endpoints cannot say, for
+	// those of a slice that need it: JSON, an object by address of objects with
+	// drainUntil (RFC 3339). It is written along with other changes and never
+	// causes a write.
+	StateAnnotation = "externalbackend.dev/endpoint-state"
 
 	// DefaultMaxEndpoints is the default number of endpoints in a slice.
 	DefaultMaxEndpoints = 100
@@ -40,6 +66,8 @@ type Service struct {
 	Headless bool
 	// Families lists the address types of the Service (rule 26).
 	Families []discoveryv1.AddressType
+	// TrafficDistribution of the Service; nil if it has none (rule 40).
+	TrafficDistribution *string
 }
 
 // Owner is the ExternalBackend that slices belong to.
@@ -63,15 +91,28 @@ type Endpoint struct {
 	// Family of the address.
 	Family discoveryv1.AddressType
 	// Entry is the name of the target entry that the address comes from.
-	Entry      string
+	Entry string
+	// Ports is the index of its ports in Backend.PortSets.
+	Ports int
+	// Hostname under which headless Services name the address; empty: none.
+	Hostname string
+	// Zone that the address is in; empty: not known (rule 39).
+	Zone       string
 	Conditions Conditions
+	// Changed is when Conditions became what they are, for the annotation
+	// last-change-trigger-time; zero if that is not known.
+	Changed time.Time
+	// DrainUntil is when a terminating endpoint goes; it is recorded in the
+	// slice. Zero for all others.
+	DrainUntil time.Time
 }
 
 // Backend is what one ExternalBackend contributes.
 type Backend struct {
 	Owner Owner
-	// Ports of every endpoint, with all defaults filled in (rules 12, 19).
-	Ports []discoveryv1.EndpointPort
+	// PortSets are the different ports that endpoints have, with all defaults
+	// filled in (rules 12, 19). A slice has the ports of one set.
+	PortSets [][]discoveryv1.EndpointPort
 	// Endpoints in the order in which new ones are placed; no address twice.
 	Endpoints []Endpoint
 	// Hold keeps ports, labels and addresses of the slices of this backend as
@@ -112,6 +153,8 @@ type Flip struct {
 	Address string
 	Entry   string
 	Ready   bool
+	// Draining is true when the endpoint is not ready because it drains.
+	Draining bool
 }
 
 // Empty says that nothing is to be written.
