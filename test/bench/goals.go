@@ -17,7 +17,7 @@ const (
 	goalPlanning      = 20 * time.Millisecond
 	goalColdStart     = checkInterval + 5*time.Second
 	goalCPUGrowth     = 1.2 // of a flip from the smallest to the largest Service: noise, no more
-	goalAllocations   = 100 // of planning the unchanged: a constant, whatever the number of endpoints
+	goalAllocations   = 0.05 // of planning, for each further unchanged endpoint
 	goalRestartWrites = 0
 )
 
@@ -115,21 +115,32 @@ func (r *results) otherGoals() []goal {
 			fmt.Sprint(goalRestartWrites), fmt.Sprint(most), most == goalRestartWrites,
 		})
 	}
+	return append(goals, r.planningGoals()...)
+}
+
+func (r *results) planningGoals() []goal {
+	var goals []goal
+	allocations := map[string]float64{}
 	for _, b := range r.Go {
 		endpoints, change, ok := planCase(b)
-		if !ok || endpoints != "10000" {
+		if !ok {
 			continue
 		}
-		took := time.Duration(b.Values["ns/op"])
-		goals = append(goals, goal{
-			"planning " + endpoints + " endpoints, " + change, fmt.Sprintf("under %s", goalPlanning), millis(took) + " ms", took < goalPlanning,
-		})
 		if change == "unchanged" {
+			allocations[endpoints] = b.Values["allocs/op"]
+		}
+		if took := time.Duration(b.Values["ns/op"]); endpoints == "10000" {
 			goals = append(goals, goal{
-				"allocations of planning " + endpoints + " unchanged endpoints", fmt.Sprintf("a constant (at most %d)", goalAllocations),
-				fmt.Sprintf("%.0f", b.Values["allocs/op"]), b.Values["allocs/op"] <= goalAllocations,
+				"planning 10000 endpoints, " + change, fmt.Sprintf("under %s", goalPlanning), millis(took) + " ms", took < goalPlanning,
 			})
 		}
 	}
-	return goals
+	if len(allocations) == 0 {
+		return goals
+	}
+	growth := (allocations["10000"] - allocations["1000"]) / 9000
+	return append(goals, goal{
+		"allocations of planning for each further unchanged endpoint, from 1000 to 10000",
+		fmt.Sprintf("none but for what a slice costs (at most %.2f)", goalAllocations), fmt.Sprintf("%.3f", growth), growth <= goalAllocations,
+	})
 }

@@ -21,7 +21,7 @@ func planCase(b goBenchmark) (endpoints, change string, ok bool) {
 	if b.Package != planner || len(parts) != 3 || parts[0] != "Plan" {
 		return "", "", false
 	}
-	return parts[1], parts[2], true
+	return parts[1], strings.ReplaceAll(parts[2], "_", " "), true
 }
 
 func (r *results) writePlanning(d *document) {
@@ -29,7 +29,7 @@ func (r *results) writePlanning(d *document) {
 	for _, b := range r.Go {
 		if endpoints, change, ok := planCase(b); ok {
 			rows = append(rows, []string{
-				endpoints + ", " + strings.ReplaceAll(change, "_", " "), fmt.Sprintf("%.3f", b.Values["ns/op"]/1e6),
+				endpoints + ", " + change, fmt.Sprintf("%.3f", b.Values["ns/op"]/1e6),
 				fmt.Sprintf("%.0f", b.Values["allocs/op"]), fmt.Sprintf("%.1f", b.Values["B/op"]/1024),
 			})
 		}
