@@ -16,7 +16,7 @@ const (
 	goalPerTouched    = 1.2 // writes a touched slice when a tenth flips at once
 	goalPlanning      = 20 * time.Millisecond
 	goalColdStart     = checkInterval + 5*time.Second
-	goalCPUGrowth     = 1.2 // of a flip from the smallest to the largest Service: noise, no more
+	goalCPUGrowth     = 1.2  // of a flip from the smallest to the largest Service: noise, no more
 	goalAllocations   = 0.05 // of planning, for each further unchanged endpoint
 	goalRestartWrites = 0
 )
