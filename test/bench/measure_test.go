@@ -33,9 +33,13 @@ func TestPercentileIsTheNearestRank(t *testing.T) {
 		share  float64
 		want   time.Duration
 	}{
-		{hundred, 0.50, 50}, {hundred, 0.99, 99}, {hundred, 1, 100},
-		{[]time.Duration{7}, 0.50, 7}, {[]time.Duration{7}, 0.99, 7},
-		{[]time.Duration{3, 1, 2}, 0.50, 2}, {nil, 0.50, 0},
+		{hundred, 0.50, 50},
+		{hundred, 0.99, 99},
+		{hundred, 1, 100},
+		{[]time.Duration{7}, 0.50, 7},
+		{[]time.Duration{7}, 0.99, 7},
+		{[]time.Duration{3, 1, 2}, 0.50, 2},
+		{nil, 0.50, 0},
 	} {
 		if got := percentile(test.values, test.share); got != test.want {
 			t.Errorf("percentile %v of %d values = %d, want %d", test.share, len(test.values), got, test.want)
