@@ -18,7 +18,6 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 )
@@ -48,8 +47,8 @@ func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass
 		counts := outcome.Status.Targets
 		r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name,
 			int(counts.Healthy), int(counts.Unhealthy), int(counts.Unknown), int(counts.Draining), int(counts.Disabled))
-		if len(flips) > 0 {
-			r.emit(p.eb, done.slices[flips[0].Address], outcome.Flips)
+		if len(outcome.Flips) > 0 {
+			r.emit(p.eb, done.relatedTo(flips), outcome.Flips)
 		}
 		after, err := r.reportOn(ctx, p, outcome)
 		if after > 0 {
@@ -113,8 +112,12 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
 		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded, Foreign: w.foreign,
-		Awaiting: p.awaiting, Drained: p.drained,
+		Awaiting: p.awaiting,
 		Flips: flips, WriteError: writeError, Now: now,
+	}
+	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
+	if writeError == nil {
+		facts.Drained = p.drained
 	}
 	for _, d := range p.draining {
 		facts.Draining = append(facts.Draining, d.Departure)
@@ -123,6 +126,19 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		facts.ServiceUID = w.service.UID
 	}
 	return facts
+}
+
+func (p *pass) entriesIn(state v1alpha1.TargetState) map[string]bool {
+	var names map[string]bool
+	for name, entry := range p.entries {
+		if entry.State == state {
+			if names == nil {
+				names = make(map[string]bool)
+			}
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // reportOn patches one status if it changed, and tells when to come back if it
