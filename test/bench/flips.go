@@ -193,10 +193,9 @@ func (c *contest) round(ctx context.Context, l *lane, result *flips, k kind, rou
 
 // chosen returns count addresses, evenly spread, other ones for every turn.
 func chosen(addresses []string, count, turn int) []string {
-	step := len(addresses) / count
 	list := make([]string, count)
 	for i := range list {
-		list[i] = addresses[(i*step+turn*7)%len(addresses)]
+		list[i] = addresses[(i*len(addresses)/count+turn*7)%len(addresses)]
 	}
 	return list
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -33,6 +34,14 @@ import (
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+// What cmd/manager has by default: the requests that it sends in a second, and
+// at once, and the Services that it works on at the same time.
+const (
+	apiQPS   = 100
+	apiBurst = 200
+	workers  = 8
 )
 
 // command tells the operator process what to do. Its answer is one line too.
@@ -90,7 +99,7 @@ func newManager(kubeconfig string) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.QPS, config.Burst = 100, 200
+	config.QPS, config.Burst = apiQPS, apiBurst
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
 		Cache:                   controllers.CacheOptions(),
@@ -112,11 +121,12 @@ func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
+		Reports:      flowcontrol.NewTokenBucketPassiveRateLimiter(apiQPS/4, apiBurst/4),
 	}
 	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: vetted.Check, Notify: reconciler.Wake})
 	source := newInjector(scheduler, reconciler.Wake)
 	reconciler.Health = source
-	return source, errors.Join(mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, 8))
+	return source, errors.Join(mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))
 }
 
 // obey carries out the commands, one a line, until there are no more.
