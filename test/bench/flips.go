@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// apart is the time between the end of one side's flip and the other's. It
-	// is long enough that every flip finds its side at rest: both sides
-	// together take longer than the operator's window for one Service.
-	apart = 300 * time.Millisecond
+	// apart is the time between two flips of one side, of which the operator
+	// holds back those that come within its window of 500 ms for a Service. The
+	// sides take turns, so that each waits its share of it after a flip.
+	apart = 600 * time.Millisecond
 	// atRest is how long nothing must have come before a flip of many is over.
 	atRest = 2 * time.Second
 	// idleTime is how long the processor time of a side at rest is taken.
@@ -69,7 +69,8 @@ type kind struct {
 	// othersOut has an address of every ExternalBackend be out all the while,
 	// so that no flip changes a condition.
 	othersOut bool
-	// settle is how long to wait after a flip for writes that come late.
+	// settle is how long to wait for writes that come late, if that is longer
+	// than what lies between flips anyway.
 	settle time.Duration
 }
 
@@ -77,9 +78,9 @@ func kinds(endpoints, samples int) []kind {
 	tenth := max(1, endpoints/10)
 	rounds := max(2, samples/16) &^ 1
 	list := []kind{
-		{name: kindOne, atOnce: 1, rounds: samples &^ 1, settle: apart},
-		{name: kindAnother, atOnce: 1, rounds: max(2, samples/4) &^ 1, settle: apart, othersOut: true},
-		{name: kindTen, atOnce: 10, rounds: max(2, samples/4) &^ 1, settle: apart},
+		{name: kindOne, atOnce: 1, rounds: samples &^ 1},
+		{name: kindAnother, atOnce: 1, rounds: max(2, samples/4) &^ 1, othersOut: true},
+		{name: kindTen, atOnce: 10, rounds: max(2, samples/4) &^ 1},
 	}
 	if tenth > 10 {
 		list = append(list,
@@ -113,12 +114,7 @@ func (c *contest) run(ctx context.Context, k kind) ([]*flips, error) {
 	for round := range k.rounds {
 		var pace time.Duration
 		for i := range c.lanes {
-			// The side that goes first changes with the round; where one sets
-			// the pace of the other, it is always the Pods' side.
-			n := (i + round) % len(c.lanes)
-			if k.paced {
-				n = len(c.lanes) - 1 - i
-			}
+			n := len(c.lanes) - 1 - i // the Pods' side first: it sets the pace
 			took, err := c.round(ctx, c.lanes[n], results[n], k, round, pace)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s flip at %d endpoints: %w", results[n].Side, k.name, results[n].Endpoints, err)
@@ -172,10 +168,11 @@ func (c *contest) round(ctx context.Context, l *lane, result *flips, k kind, rou
 	if err != nil {
 		return 0, err
 	}
-	if err := sleep(ctx, k.settle); err != nil {
+	settle := max(k.settle, apart/time.Duration(len(c.lanes)))
+	if err := sleep(ctx, settle); err != nil {
 		return 0, err
 	}
-	if err := l.slices.quiet(ctx, k.settle); err != nil {
+	if err := l.slices.quiet(ctx, settle); err != nil {
 		return 0, err
 	}
 	made, err := l.audit.take(l.namespace)

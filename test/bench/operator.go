@@ -41,7 +41,7 @@ import (
 const (
 	apiQPS   = 100
 	apiBurst = 200
-	workers  = 8
+	workers  = 64
 )
 
 // command tells the operator process what to do. Its answer is one line too.
