@@ -85,6 +85,16 @@ type TargetCounts struct {
 	// +default=0
 	// +kubebuilder:validation:Minimum=0
 	Unknown int32 `json:"unknown"`
+
+	// draining addresses are taken out on purpose and published as terminating.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Draining int32 `json:"draining,omitempty"`
+
+	// disabled addresses belong to entries with state Disabled.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Disabled int32 `json:"disabled,omitempty"`
 }
 
 // SourceStatus is what one entry of spec.targets yielded.
@@ -151,6 +161,17 @@ const (
 // somebody edits the object or its Service.
 const ConditionStalled = "Stalled"
 
+// ConditionConflict is there, and True, while EndpointSlices of somebody else
+// are on the Service: their endpoints take traffic next to ours.
+const ConditionConflict = "Conflict"
+
+// Reasons of the condition Conflict.
+const (
+	// ReasonForeignEndpointSlices: the message names the slices and who manages
+	// them.
+	ReasonForeignEndpointSlices = "ForeignEndpointSlices"
+)
+
 // Reasons of the condition Accepted.
 const (
 	// ReasonAccepted: the whole spec can be acted on.
@@ -163,6 +184,9 @@ const (
 	// ReasonCheckPortNotFound: a check goes to a port that is not published.
 	// The checks before go on; without any, readiness stays as it is.
 	ReasonCheckPortNotFound = "CheckPortNotFound"
+	// ReasonAnnotationDenied: spec.service.template has annotations that the
+	// administrator does not allow; the rest of it is acted on.
+	ReasonAnnotationDenied = "AnnotationDenied"
 )
 
 // Reasons of the condition ServiceResolved.
@@ -185,6 +209,15 @@ const (
 	ReasonTargetPortNamed = "TargetPortNamed"
 	// ReasonServiceTerminating: the Service is being deleted.
 	ReasonServiceTerminating = "ServiceTerminating"
+	// ReasonServiceNotOwned: management is Managed and the Service belongs to
+	// somebody else. It is served as it is, and not written.
+	ReasonServiceNotOwned = "ServiceNotOwned"
+	// ReasonServiceUpdateRefused: the API server refuses to create the managed
+	// Service or to change it; the message says what it says.
+	ReasonServiceUpdateRefused = "ServiceUpdateRefused"
+	// ReasonTrafficPolicyLocal: the Service can be served, but with a traffic
+	// policy of Local no traffic reaches endpoints outside the cluster.
+	ReasonTrafficPolicyLocal = "TrafficPolicyLocal"
 )
 
 // Reasons of the condition TargetsResolved.
@@ -214,6 +247,9 @@ const (
 	// ReasonWriteFailed: the API server refused or failed a write; it is tried
 	// again.
 	ReasonWriteFailed = "WriteFailed"
+	// ReasonAwaitingFirstChecks: nothing has been published yet, because the
+	// first round of checks has not ended.
+	ReasonAwaitingFirstChecks = "AwaitingFirstChecks"
 )
 
 // Reasons of the condition Healthy.
