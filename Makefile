@@ -11,6 +11,8 @@ TESTFLAGS ?=
 export KUBEBUILDER_ASSETS
 # How long the API requests of the steady state are counted (test): 20s if empty.
 export STEADY_STATE_DURATION
+# Rules or mutants to try (mutants): all if empty.
+RULE ?=
 # Platform of the image.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -55,6 +57,11 @@ test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_
 .PHONY: bench
 bench: ## Run the benchmarks. Settings: TESTFLAGS.
 	go test -run='^$$' -bench=. -benchmem $(TESTFLAGS) ./...
+
+.PHONY: mutants
+mutants: ## Break the rules for EndpointSlices one by one and show that their tests notice. Settings: RULE (such as '9 44').
+	@hack/controlplane.sh etcd kube-apiserver kubectl
+	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
 verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, and a tree left as it was.
