@@ -157,3 +157,40 @@ var _ = Describe("Published readiness", func() {
 		Expect(seen.all()).To(BeEmpty())
 	})
 })
+
+var _ = Describe("Where something is being deleted", func() {
+	var s *scene
+	var eb *v1alpha1.ExternalBackend
+	var svc *corev1.Service
+	BeforeEach(func(ctx SpecContext) {
+		sharedOperator()
+		s = newScene(ctx)
+		svc = s.service(ctx, "payments", func(svc *corev1.Service) { svc.Finalizers = []string{"example.com/hold"} })
+		DeferCleanup(func(ctx SpecContext) { edit(ctx, svc, func(svc *corev1.Service) { svc.Finalizers = nil }) })
+		eb = s.backend(ctx, "payments", none, entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	})
+
+	It("a Service gets no new endpoints (rule 49)", func(ctx SpecContext) {
+		Expect(admin.Delete(ctx, svc.DeepCopy())).To(Succeed())
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceTerminating))
+		mark := audit.mark()
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets[0].IP.Addresses = append(eb.Spec.Targets[0].IP.Addresses, "192.0.2.11", "2001:db8::11")
+		})
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("ObservedGeneration", eb.Generation))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+		Expect(s.writes(mark)).To(BeEmpty())
+	})
+
+	It("a namespace is left to its deletion (rule 49)", func(ctx SpecContext) {
+		Expect(admin.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}})).To(Succeed())
+		mark := audit.mark()
+		slice := s.slicesOf(ctx, "payments")[0]
+		Expect(admin.Delete(ctx, slice.DeepCopy())).To(Succeed())
+		Eventually(s.writes).WithArguments(mark).ShouldNot(BeEmpty(), "only the answer tells what becomes of the namespace")
+		Consistently(s.writes).WithArguments(mark).Should(Equal([]string{"create " + slice.Name + " (403)"}))
+		Expect(s.condition(ctx, "payments", v1alpha1.ConditionPublished)).To(yes(v1alpha1.ReasonPublished), "that is no failure")
+	})
+})

@@ -42,24 +42,65 @@ const (
 	failed
 )
 
-// binary compiles the tests of a package. An overlay may be empty.
-func (t *trial) binary(ctx context.Context, pkg, overlay, folder string) (string, error) {
-	path := filepath.Join(folder, strings.ReplaceAll(pkg, "/", "-")+".test")
-	args := []string{"test", "-c", "-o", path}
-	if overlay != "" {
-		args = append(args, "-overlay="+overlay)
+// endToEnd is the package whose tests start the operator as a program.
+const endToEnd = "test/e2e"
+
+// suite is a test binary and the folder of the programs that it starts.
+type suite struct{ binary, programs string }
+
+// compile makes the suite of a package, with an overlay unless that is empty:
+// of the operator that the suite starts, or of the code that its tests call.
+func (t *trial) compile(ctx context.Context, pkg, overlay, folder string) (suite, error) {
+	s := suite{filepath.Join(folder, "suite.test"), filepath.Join(t.root, "bin")}
+	if pkg != endToEnd {
+		return s, t.build(ctx, overlay, "test", "-c", "-o", s.binary, "./"+pkg)
 	}
-	command := exec.CommandContext(ctx, "go", append(args, "./"+pkg)...)
+	var err error
+	if s.programs, err = t.programs(folder); err != nil {
+		return s, err
+	}
+	if err := t.build(ctx, overlay, "build", "-o", filepath.Join(s.programs, "manager"), "./cmd/manager"); err != nil {
+		return s, err
+	}
+	return s, t.build(ctx, "", "test", "-c", "-o", s.binary, "./"+pkg)
+}
+
+func (t *trial) build(ctx context.Context, overlay, verb string, args ...string) error {
+	if overlay != "" {
+		args = append([]string{"-overlay=" + overlay}, args...)
+	}
+	command := exec.CommandContext(ctx, "go", append([]string{verb}, args...)...)
 	command.Dir = t.root
 	if out, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("it does not compile:\n%s", out)
+		return fmt.Errorf("it does not compile:\n%s", out)
 	}
-	return path, nil
+	return nil
+}
+
+// programs makes a folder with links to all programs but the operator.
+func (t *trial) programs(folder string) (string, error) {
+	linked := filepath.Join(folder, "bin")
+	if err := os.Mkdir(linked, 0o700); err != nil {
+		return "", err
+	}
+	list, err := os.ReadDir(filepath.Join(t.root, "bin"))
+	if err != nil {
+		return "", err
+	}
+	for _, program := range list {
+		if program.Name() == "manager" {
+			continue
+		}
+		if err := os.Symlink(filepath.Join(t.root, "bin", program.Name()), filepath.Join(linked, program.Name())); err != nil {
+			return "", err
+		}
+	}
+	return linked, nil
 }
 
 // execute runs tests of one package with its binary, and tells what became of
 // each. Ginkgo specs and Go tests need runs of their own.
-func (t *trial) execute(ctx context.Context, binary string, tests []test, folder string) (map[test]verdict, string, error) {
+func (t *trial) execute(ctx context.Context, s suite, tests []test, folder string) (map[test]verdict, string, error) {
 	verdicts := make(map[test]verdict, len(tests))
 	var log strings.Builder
 	specs, functions := partition(tests)
@@ -68,25 +109,25 @@ func (t *trial) execute(ctx context.Context, binary string, tests []test, folder
 		for i, f := range functions {
 			names[i] = f.name
 		}
-		out, err := t.start(ctx, binary, functions[0].pkg(), "-test.v", "-test.run=^("+strings.Join(names, "|")+")$")
+		out, err := t.start(ctx, s, functions[0].pkg(), "-test.v", "-test.run=^("+strings.Join(names, "|")+")$")
 		log.Write(out)
 		for _, f := range functions {
 			verdicts[f] = functionVerdict(out, f.name)
 		}
 		if err != nil && !slices.ContainsFunc(functions, func(f test) bool { return verdicts[f] == failed }) {
-			return verdicts, log.String(), fmt.Errorf("%s: %w", binary, err)
+			return verdicts, log.String(), fmt.Errorf("the tests: %w", err)
 		}
 	}
 	if len(specs) > 0 {
 		report := filepath.Join(folder, "report.json")
 		args := []string{"-ginkgo.no-color", "-ginkgo.json-report=" + report}
-		for _, s := range specs {
-			args = append(args, "-ginkgo.focus="+regexp.QuoteMeta(s.name), "-ginkgo.focus-file="+regexp.QuoteMeta(filepath.Base(s.file))+"$")
+		for _, spec := range specs {
+			args = append(args, "-ginkgo.focus="+regexp.QuoteMeta(spec.name), "-ginkgo.focus-file="+regexp.QuoteMeta(filepath.Base(spec.file))+"$")
 		}
 		if len(tests) == 1 {
 			args = append(args, "-ginkgo.fail-fast")
 		}
-		out, err := t.start(ctx, binary, specs[0].pkg(), args...)
+		out, err := t.start(ctx, s, specs[0].pkg(), args...)
 		log.Write(out)
 		if broken := specVerdicts(report, specs, verdicts); broken != nil {
 			return verdicts, log.String(), fmt.Errorf("%w (%w)", broken, err)
@@ -107,10 +148,10 @@ func partition(tests []test) (specs, functions []test) {
 }
 
 // start runs a test binary in the folder of its package, as go test does.
-func (t *trial) start(ctx context.Context, binary, pkg string, args ...string) ([]byte, error) {
-	command := exec.CommandContext(ctx, binary, append(args, "-test.timeout="+timeout, "-test.count=1")...)
+func (t *trial) start(ctx context.Context, s suite, pkg string, args ...string) ([]byte, error) {
+	command := exec.CommandContext(ctx, s.binary, append(args, "-test.timeout="+timeout, "-test.count=1")...)
 	command.Dir = filepath.Join(t.root, pkg)
-	command.Env = append(os.Environ(), "KUBEBUILDER_ASSETS="+filepath.Join(t.root, "bin"))
+	command.Env = append(os.Environ(), "KUBEBUILDER_ASSETS="+s.programs)
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
 	err := command.Run()

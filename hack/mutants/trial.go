@@ -59,11 +59,11 @@ func (t *trial) greenPackage(ctx context.Context, pkg string, tests []test) erro
 	if err != nil {
 		return err
 	}
-	binary, err := t.binary(ctx, pkg, "", folder)
+	s, err := t.compile(ctx, pkg, "", folder)
 	if err != nil {
 		return err
 	}
-	verdicts, log, err := t.execute(ctx, binary, tests, folder)
+	verdicts, log, err := t.execute(ctx, s, tests, folder)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, tail(log))
 	}
@@ -126,11 +126,11 @@ func (t *trial) one(ctx context.Context, m *mutant) (bool, error) {
 		return false, err
 	}
 	named := m.test()
-	binary, err := t.binary(ctx, named.pkg(), overlay, folder)
+	s, err := t.compile(ctx, named.pkg(), overlay, folder)
 	if err != nil {
 		return false, err
 	}
-	verdicts, log, err := t.execute(ctx, binary, []test{named}, folder)
+	verdicts, log, err := t.execute(ctx, s, []test{named}, folder)
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("%w\n%s", err, tail(log))
