@@ -20,49 +20,49 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		if !p.backend.Publishable {
 			continue
 		}
-		departures, ports := r.departures(passes, p)
+		departures, from := r.departures(passes, p)
 		staying, next := target.Drain(departures, p.backend.Drain, now)
 		if !next.IsZero() {
 			w.again(next.Sub(now))
 		}
 		r.known.setDrains(p.subscriber(), staying)
 		for _, d := range staying {
-			p.draining = append(p.draining, departure{d, ports[d.Addr]})
-			delete(ports, d.Addr)
+			published := from[d.Addr]
+			p.draining = append(p.draining, departure{d, published, p.backend.PortSet(published.Ports)})
+			delete(from, d.Addr)
 		}
 		for _, d := range departures {
-			if _, left := ports[d.Addr]; left {
+			if from[d.Addr] != nil {
 				p.drained = append(p.drained, d.Addr)
 			}
 		}
 	}
 }
 
-// departures lists what may drain, with the ports of each as an index in
-// translate.Backend.PortSets. What is denied, of a family that the Service has
+// departures lists what may drain, and as what each is published. What is denied, of a family that the Service has
 // lost, without ports though the Service has some, or served by another
 // ExternalBackend goes at once.
-func (r *ServiceReconciler) departures(passes []*pass, p *pass) (list []target.Departure, ports map[netip.Addr]int) {
+func (r *ServiceReconciler) departures(passes []*pass, p *pass) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
 	began := r.known.drains(p.subscriber())
-	ports = make(map[netip.Addr]int)
+	from = make(map[netip.Addr]*sliceplan.Published)
 	for i := range p.published {
 		e := &p.published[i]
 		addr, err := netip.ParseAddr(e.Address)
 		if err != nil || p.serves(addr) {
 			continue
 		}
-		if _, twice := ports[addr]; twice || r.Guard.Check(addr) != nil || !p.hasFamily(addr) ||
+		if from[addr] != nil || r.Guard.Check(addr) != nil || !p.hasFamily(addr) ||
 			len(e.Ports) == 0 != p.backend.Portless || servedByAnother(passes, p, addr, e) {
 			continue
 		}
-		ports[addr] = p.backend.PortSet(e.Ports)
+		from[addr] = e
 		d := target.Departure{Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: began[addr]}
 		if e.Conditions.Terminating != nil && *e.Conditions.Terminating && !e.DrainUntil.IsZero() {
 			d.Deadline = e.DrainUntil
 		}
 		list = append(list, d)
 	}
-	return list, ports
+	return list, from
 }
 
 // grantOf finds the target of an address that is granted.

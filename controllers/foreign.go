@@ -114,7 +114,9 @@ func (r *ServiceReconciler) search(ctx context.Context, w *world, owners map[typ
 	}
 	var leftovers []status.ForeignSlice
 	for i := range live.Items {
-		switch slice := &live.Items[i]; managedBy := slice.Labels[discoveryv1.LabelManagedBy]; {
+		slice := &live.Items[i]
+		managedBy := slice.Labels[discoveryv1.LabelManagedBy]
+		switch {
 		case managedBy == sliceplan.ManagedBy || slice.DeletionTimestamp != nil:
 		case owners[sliceplan.OwnerUID(slice)]:
 			r.vanished.add(w.key, slice.Name, sliceplan.OwnerUID(slice))

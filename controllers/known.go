@@ -166,6 +166,16 @@ func (k *knownBackends) settle(sub health.Subscriber, began time.Time) time.Time
 	return before
 }
 
+// settledAt returns the time that settle recorded last.
+func (k *knownBackends) settledAt(sub health.Subscriber) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		return known.settled
+	}
+	return time.Time{}
+}
+
 // reported records a patch of the status and its answer.
 func (k *knownBackends) reported(sub health.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time) {
 	k.mu.Lock()

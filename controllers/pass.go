@@ -6,6 +6,7 @@ package controllers
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 
@@ -40,11 +41,11 @@ type pass struct {
 	health []health.Status
 }
 
-// departure is an address that drains, with the ports that it is published
-// with.
+// departure is an address that drains as it is published.
 type departure struct {
 	target.Departure
-	ports int // index in translate.Backend.PortSets
+	published *sliceplan.Published
+	ports     int // index in translate.Backend.PortSets
 }
 
 func (p *pass) subscriber() health.Subscriber { return subscriberOf(p.eb) }
@@ -156,13 +157,13 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 		switch {
 		case p.awaiting:
 		case p.backend.Publishable:
-			backend.Endpoints = p.endpoints(w)
+			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		default:
 			// Slices of a Service that we must not serve go; those of one that
 			// is only away, or has no port for us, stay.
 			backend.Hold = w.service == nil || translate.Servable(w.service)
 			if w.service != nil && backend.Hold {
-				backend.Endpoints = p.endpoints(w)
+				backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 			}
 		}
 		in.Backends = append(in.Backends, backend)
@@ -170,32 +171,36 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 	return in
 }
 
-func (p *pass) endpoints(w *world) []sliceplan.Endpoint {
+// endpoints lists what is to be published. A verdict that was reached before the
+// last settled pass is not what changes an endpoint now.
+func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
+	changed := func(h *health.Status) time.Time {
+		if h.Since.After(settled) {
+			return h.Since
+		}
+		return time.Time{}
+	}
 	list := make([]sliceplan.Endpoint, 0, len(p.grant.Targets)+len(p.draining))
 	publishNotReady := w.service.Spec.PublishNotReadyAddresses
 	headless := translate.IsHeadless(w.service)
-	add := func(t target.Target, state v1alpha1.TargetState, ports int) *sliceplan.Endpoint {
-		h := &p.health[len(list)]
+	for _, t := range p.grant.Targets {
+		entry, h := p.entries[t.Entry], &p.health[len(list)]
 		e := sliceplan.Endpoint{
-			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: ports,
-			Conditions: translate.Conditions(h.Verdict, state, publishNotReady), Changed: h.Since,
-		}
-		if entry := p.entries[t.Entry]; entry != nil {
-			e.Zone = entry.Zone
+			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: entry.Ports, Zone: entry.Zone,
+			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
 		}
 		if headless {
 			e.Hostname = t.Entry
 		}
 		list = append(list, e)
-		return &list[len(list)-1]
-	}
-	for _, t := range p.grant.Targets {
-		entry := p.entries[t.Entry]
-		add(t, entry.State, entry.Ports)
 	}
 	for _, d := range p.draining {
-		e := add(d.Target, v1alpha1.TargetDrain, d.ports)
-		e.DrainUntil = d.Deadline
+		h := &p.health[len(list)]
+		list = append(list, sliceplan.Endpoint{
+			Address: d.Addr.String(), Family: familyOf(d.Addr), Entry: d.Entry, Ports: d.ports,
+			Zone: d.published.Zone, Hostname: d.published.Hostname, DrainUntil: d.Deadline, Changed: changed(h),
+			Conditions: translate.Conditions(h.Verdict, v1alpha1.TargetDrain, publishNotReady),
+		})
 	}
 	return list
 }
