@@ -18,7 +18,6 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 )
@@ -116,6 +115,7 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		Awaiting: p.awaiting, Drained: p.drained,
 		Flips: flips, WriteError: writeError, Now: now,
 	}
+	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
 	for _, d := range p.draining {
 		facts.Draining = append(facts.Draining, d.Departure)
 	}
@@ -123,6 +123,19 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		facts.ServiceUID = w.service.UID
 	}
 	return facts
+}
+
+func (p *pass) entriesIn(state v1alpha1.TargetState) map[string]bool {
+	var names map[string]bool
+	for name, entry := range p.entries {
+		if entry.State == state {
+			if names == nil {
+				names = make(map[string]bool)
+			}
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // reportOn patches one status if it changed, and tells when to come back if it
