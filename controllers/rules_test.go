@@ -62,8 +62,9 @@ var _ = Describe("A slice", func() {
 	})
 
 	It("that has our name and owner without our label is taken over (rule 6)", func(ctx SpecContext) {
-		eb := s.backend(ctx, "payments", entry("rack", "192.0.2.10"))
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceNotFound))
+		s.service(ctx, "payments")
+		eb := s.backend(ctx, "payments", none, entry("rack", "127.0.0.1"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, no(v1alpha1.ReasonAddressDenied))
 		name := "payments-" + string(eb.UID)[:8] + "-ipv4-0"
 		found := &discoveryv1.EndpointSlice{
 			ObjectMeta: metav1.ObjectMeta{
@@ -74,7 +75,7 @@ var _ = Describe("A slice", func() {
 		}
 		Expect(admin.Create(ctx, found)).To(Succeed())
 
-		s.service(ctx, "payments")
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].IP.Addresses[0] = "192.0.2.10" })
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 		Expect(s.slices(ctx)).To(HaveExactElements(HaveField("UID", found.UID)))
 		Expect(s.ours(ctx)).To(Equal([]string{name}))
@@ -182,15 +183,5 @@ var _ = Describe("Where something is being deleted", func() {
 		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("ObservedGeneration", eb.Generation))
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
 		Expect(s.writes(mark)).To(BeEmpty())
-	})
-
-	It("a namespace is left to its deletion (rule 49)", func(ctx SpecContext) {
-		Expect(admin.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}})).To(Succeed())
-		mark := audit.mark()
-		slice := s.slicesOf(ctx, "payments")[0]
-		Expect(admin.Delete(ctx, slice.DeepCopy())).To(Succeed())
-		Eventually(s.writes).WithArguments(mark).ShouldNot(BeEmpty(), "only the answer tells what becomes of the namespace")
-		Consistently(s.writes).WithArguments(mark).Should(Equal([]string{"create " + slice.Name + " (403)"}))
-		Expect(s.condition(ctx, "payments", v1alpha1.ConditionPublished)).To(yes(v1alpha1.ReasonPublished), "that is no failure")
 	})
 })

@@ -13,10 +13,12 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/static"
 	"externalbackend.dev/operator/internal/guard"
@@ -25,10 +27,16 @@ import (
 	"externalbackend.dev/operator/internal/sliceplan"
 )
 
-// lagging is a cache that still shows a Service which is gone.
+// lagging is a client whose cache may still show a Service that is gone. What
+// it creates is created by the admin: the operator's own requests must never be
+// refused for want of a permission (rbac_test.go).
 type lagging struct {
 	client.Client
-	shown *corev1.Service // nil: it is up to date
+	shown *corev1.Service // nil: the cache is up to date
+}
+
+func (l *lagging) Create(ctx context.Context, object client.Object, options ...client.CreateOption) error {
+	return admin.Create(ctx, object, options...)
 }
 
 func (l *lagging) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
@@ -59,51 +67,77 @@ func standbyReconciler(ctx context.Context) (*controllers.ServiceReconciler, *la
 	cache := &lagging{Client: o.manager.GetClient()}
 	vetted := guard.New(guard.Options{})
 	r := &controllers.ServiceReconciler{
-		Client: cache, Live: o.manager.GetAPIReader(),
+		Client: cache, Live: o.manager.GetAPIReader(), Foreign: o.manager.GetAPIReader(),
 		Health:   probe.New(probe.Options{Guard: vetted.Check}),
 		Literals: static.Resolve, Guard: vetted,
 		Metrics:      metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} }),
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
+		Reports:      flowcontrol.NewFakeAlwaysRateLimiter(),
 	}
 	return r, cache
 }
 
-var _ = Describe("A slice of a Service that was deleted and created again", func() {
-	It("is not bound to one that a lagging cache shows (rule 50)", func(ctx SpecContext) {
-		s := newScene(ctx)
-		r, cache := standbyReconciler(ctx)
-		request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: s.namespace, Name: "payments"}}
+var _ = Describe("A reconciler alone", func() {
+	var s *scene
+	var cache *lagging
+	var pass func(ctx context.Context) time.Duration
+	// recorded is the UID of the Service that the only slice names.
+	recorded := func(ctx context.Context) string {
+		if list := s.slicesOf(ctx, "payments"); len(list) == 1 {
+			return list[0].Annotations[sliceplan.ServiceUIDAnnotation]
+		}
+		return ""
+	}
+	BeforeEach(func(ctx SpecContext) {
+		s = newScene(ctx)
+		var r *controllers.ServiceReconciler
+		r, cache = standbyReconciler(ctx)
 		// pass reconciles once, and says when the next pass is due.
-		pass := func() time.Duration {
+		pass = func(ctx context.Context) time.Duration {
 			GinkgoHelper()
-			result, err := r.Reconcile(ctx, request)
+			result, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: s.namespace, Name: "payments"}})
 			Expect(err).NotTo(HaveOccurred())
 			return result.RequeueAfter
 		}
-		recorded := func() string {
-			if list := s.slicesOf(ctx, "payments"); len(list) == 1 {
-				return list[0].Annotations[sliceplan.ServiceUIDAnnotation]
-			}
-			return ""
-		}
+	})
+	// settle reconciles until slices are bound to the Service.
+	settle := func(ctx context.Context, svc *corev1.Service) {
+		GinkgoHelper()
+		Eventually(func(ctx context.Context) string { pass(ctx); return recorded(ctx) }).WithContext(ctx).Should(Equal(string(svc.UID)))
+	}
+
+	It("does not bind slices to a Service that a lagging cache shows (rule 50)", func(ctx SpecContext) {
 		first := s.service(ctx, "payments")
 		s.backend(ctx, "payments", none, entry("rack", "192.0.2.10"))
-		Eventually(func() string { pass(); return recorded() }).Should(Equal(string(first.UID)))
+		settle(ctx, first)
 
 		Expect(admin.Delete(ctx, first.DeepCopy())).To(Succeed())
 		second := s.service(ctx, "payments")
 		Expect(admin.Delete(ctx, second.DeepCopy())).To(Succeed())
 		third := s.service(ctx, "payments")
 		versions := s.versions(ctx)
-
 		cache.shown = second
-		Expect(pass()).To(BeNumerically(">", 0), "it looks again soon")
+		Eventually(pass).WithContext(ctx).Should(Equal(time.Second), "it looks again soon")
 		Expect(s.versions(ctx)).To(Equal(versions))
 
 		cache.shown = nil
-		Eventually(func() string { pass(); return recorded() }).Should(Equal(string(third.UID)))
+		settle(ctx, third)
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+	})
+
+	It("leaves a namespace to its deletion (rule 49)", func(ctx SpecContext) {
+		svc := s.service(ctx, "payments")
+		s.backend(ctx, "payments", none, entry("rack", "192.0.2.10"))
+		settle(ctx, svc)
+		Eventually(pass).WithContext(ctx).Should(BeZero())
+
+		Expect(admin.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}})).To(Succeed())
+		Expect(admin.Delete(ctx, new(s.slicesOf(ctx, "payments")[0]))).To(Succeed())
+		// Whether the cache knows of that yet or not: nothing is tried again.
+		Consistently(pass).WithContext(ctx).Should(BeZero())
+		Expect(s.slices(ctx)).To(BeEmpty())
+		Expect(s.condition(ctx, "payments", v1alpha1.ConditionPublished)).To(yes(v1alpha1.ReasonPublished), "that is no failure")
 	})
 })
