@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -103,6 +104,16 @@ func (a *applied) errorFor(owner types.UID) error {
 		return nil
 	}
 	return err
+}
+
+// relatedTo returns a slice that holds one of the flips; nil if none does.
+func (a *applied) relatedTo(flips []sliceplan.Flip) runtime.Object {
+	for _, f := range flips {
+		if slice := a.slices[f.Address]; slice != nil {
+			return slice
+		}
+	}
+	return nil
 }
 
 // create writes a new slice. If its name is taken, the live slice decides:

@@ -32,7 +32,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 			delete(from, d.Addr)
 		}
 		for _, d := range departures {
-			if from[d.Addr] != nil {
+			if from[d.Addr] != nil && !d.Deadline.IsZero() {
 				p.drained = append(p.drained, d.Addr)
 			}
 		}

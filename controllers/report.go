@@ -47,8 +47,8 @@ func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass
 		counts := outcome.Status.Targets
 		r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name,
 			int(counts.Healthy), int(counts.Unhealthy), int(counts.Unknown), int(counts.Draining), int(counts.Disabled))
-		if len(flips) > 0 {
-			r.emit(p.eb, done.slices[flips[0].Address], outcome.Flips)
+		if len(outcome.Flips) > 0 {
+			r.emit(p.eb, done.relatedTo(flips), outcome.Flips)
 		}
 		after, err := r.reportOn(ctx, p, outcome)
 		if after > 0 {
@@ -112,10 +112,13 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
 		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded, Foreign: w.foreign,
-		Awaiting: p.awaiting, Drained: p.drained,
+		Awaiting: p.awaiting,
 		Flips: flips, WriteError: writeError, Now: now,
 	}
 	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
+	if writeError == nil {
+		facts.Drained = p.drained
+	}
 	for _, d := range p.draining {
 		facts.Draining = append(facts.Draining, d.Departure)
 	}

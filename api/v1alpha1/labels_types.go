@@ -5,9 +5,10 @@ package v1alpha1
 
 import "maps"
 
-// ServiceLabels are labels of a Service that the operator creates. Reserved are
-// those by which EndpointSlices find their Service, their writer and their
-// readers, since slices get the labels of their Service.
+// ServiceLabels are labels of a Service that the operator creates, with values
+// of at most 63 characters. Reserved are those by which EndpointSlices find
+// their Service, their writer and their readers, since slices get the labels of
+// their Service.
 //
 // +kubebuilder:object:generate=false
 // +kubebuilder:validation:MaxProperties=32
@@ -29,7 +30,8 @@ func (in ServiceLabels) DeepCopyInto(out *ServiceLabels) { *out = in.DeepCopy() 
 // DeepCopy returns a copy of the labels.
 func (in ServiceLabels) DeepCopy() ServiceLabels { return maps.Clone(in) }
 
-// ServiceAnnotations are annotations of a Service that the operator creates.
+// ServiceAnnotations are annotations of a Service that the operator creates,
+// with values of at most 4096 characters.
 //
 // +kubebuilder:object:generate=false
 // +kubebuilder:validation:MaxProperties=32

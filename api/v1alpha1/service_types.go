@@ -22,7 +22,8 @@ type ServiceReference struct {
 	// +default="Referenced"
 	Management ServiceManagement `json:"management,omitempty"`
 
-	// template shapes the Service. Only with management: Managed.
+	// template shapes the Service: its labels, annotations and families, and
+	// whether it is headless. Only with management: Managed.
 	// +optional
 	Template *ServiceTemplate `json:"template,omitempty"`
 }
@@ -41,15 +42,16 @@ const (
 
 // ServiceTemplate shapes a Service that the operator creates.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.ipFamilies) || size(self.ipFamilies) < 2 || (has(self.ipFamilyPolicy) && self.ipFamilyPolicy != 'SingleStack')",message="two ipFamilies need ipFamilyPolicy: PreferDualStack or RequireDualStack",fieldPath=".ipFamilies"
+// +kubebuilder:validation:XValidation:rule="!has(self.ipFamilies) || self.ipFamilies.size() < 2 || (has(self.ipFamilyPolicy) ? self.ipFamilyPolicy != 'SingleStack' : has(self.headless) && self.headless)",message="two families are no SingleStack, which is the default of a Service that is not headless: set ipFamilyPolicy: PreferDualStack or RequireDualStack, or remove a family",fieldPath=".ipFamilies"
 type ServiceTemplate struct {
 	// labels of the Service, at most 32. The EndpointSlices get them, too.
+	// Labels that the Service has besides are left alone.
 	// +optional
 	Labels ServiceLabels `json:"labels,omitempty"`
 
-	// annotations of the Service, at most 32, with keys that the operator's
-	// administrator allows (flag --managed-service-annotations), since other
-	// controllers act on them.
+	// annotations of the Service, at most 32 of at most 4096 characters, with
+	// keys that the operator's administrator allows (flag
+	// --managed-service-annotations), since other controllers act on them.
 	// +optional
 	Annotations ServiceAnnotations `json:"annotations,omitempty"`
 
@@ -59,13 +61,13 @@ type ServiceTemplate struct {
 	Headless bool `json:"headless,omitempty"`
 
 	// ipFamilyPolicy is SingleStack, PreferDualStack or RequireDualStack.
-	// Default: that of the cluster.
+	// Default: SingleStack, or RequireDualStack for a headless Service.
 	// +optional
 	// +kubebuilder:validation:Enum=SingleStack;PreferDualStack;RequireDualStack
 	IPFamilyPolicy *string `json:"ipFamilyPolicy,omitempty"`
 
-	// ipFamilies are IPv4, IPv6 or both, the primary one first. Default: those
-	// of the cluster.
+	// ipFamilies are IPv4, IPv6 or both, the primary one first. Default: the
+	// cluster's own first, and as many as ipFamilyPolicy says.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1

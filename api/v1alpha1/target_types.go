@@ -36,7 +36,8 @@ type Target struct {
 	State TargetState `json:"state,omitempty"`
 
 	// ports of these addresses where they are not those of spec.ports, at most
-	// 100, by the name of the port in the Service.
+	// 100, and 1000 in all entries. Each names a port of the Service; those that
+	// are not named here are as for every entry.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

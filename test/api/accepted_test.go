@@ -4,15 +4,16 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/translate"
@@ -129,12 +130,14 @@ func acceptedThresholds(fields ...string) (list [][]edit) {
 // expectKept expects that everything in the posted value is in the stored one.
 func expectKept(posted, stored map[string]any) {
 	GinkgoHelper()
+	kept := map[string]string{}
+	visit("", stored, func(path string, value any) { kept[path] = fmt.Sprint(value) })
 	for _, part := range []string{"spec", "status"} {
 		visit(part, posted[part], func(path string, value any) {
 			switch value.(type) {
 			case map[string]any, []any, nil:
 			default:
-				Expect(fmt.Sprint(at(stored, path))).To(Equal(fmt.Sprint(value)), path)
+				Expect(kept).To(HaveKeyWithValue(path, fmt.Sprint(value)))
 			}
 		})
 	}
@@ -151,14 +154,15 @@ func at(value any, path string) any {
 }
 
 // expectActionable expects that the operator can act on what the API server
-// accepted: its own validation has no objection left.
-func expectActionable(stored *unstructured.Unstructured) {
+// accepted: its own validation has no objection left, and the API server none
+// to the Service that the operator would create.
+func expectActionable(ctx context.Context, stored *unstructured.Unstructured) {
 	GinkgoHelper()
 	backend := typed(stored)
-	service := &corev1.Service{}
-	service.Name = translate.ServiceName(backend)
-	for _, port := range backend.Spec.Ports {
-		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: port.Name, Protocol: corev1.Protocol(port.Protocol), Port: port.Port})
+	service, refused := translate.ManagedService(backend, nil, translate.AnnotationRules{"*"})
+	if translate.IsManaged(backend) {
+		Expect(refused).To(BeNil())
+		Expect(api.Create(ctx, service, client.DryRunAll)).To(Succeed())
 	}
 	problem := translate.ForService(backend, service).SpecProblem
 	if problem != nil {

@@ -56,7 +56,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		CRDDirectoryPaths:     []string{crdFolder},
 		ErrorIfCRDPathMissing: true,
 	}
-	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/112") // dual-stack
+	// Both families, so that Services can have both.
+	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/112")
 	config, err := env.Start()
 	DeferCleanup(func() error { return env.Stop() })
 	Expect(err).NotTo(HaveOccurred(), "the control plane did not start with the CRD installed")
