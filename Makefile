@@ -13,6 +13,8 @@ BENCHFLAGS ?=
 export KUBEBUILDER_ASSETS
 # How long the API requests of the steady state are counted (test): 20s if empty.
 export STEADY_STATE_DURATION
+# Rules or mutants to try (mutants): all if empty.
+RULE ?=
 # Platform of the image.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -63,6 +65,11 @@ bench: ## Measure speed, writes and processor time beside kube-controller-manage
 .PHONY: bench-report
 bench-report: ## Run bench and write the results into docs/benchmarks.md. Settings: BENCHFLAGS.
 	@$(MAKE) --no-print-directory bench BENCHFLAGS='-report=docs/benchmarks.md $(BENCHFLAGS)'
+
+.PHONY: mutants
+mutants: ## Break the rules for EndpointSlices one by one and show that their tests notice. Settings: RULE (such as '9 44').
+	@hack/controlplane.sh etcd kube-apiserver kubectl
+	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
 verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, and a tree left as it was.
