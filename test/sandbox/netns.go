@@ -58,6 +58,20 @@ func (n *Netns) DialContext(ctx context.Context, network, address string) (conn 
 	return conn, err
 }
 
+// WithHostname calls f on a thread that has a host name of its own, as a Pod
+// does; processes that f starts have it too.
+func WithHostname(name string, f func() error) error {
+	return onThreadOfItsOwn(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWUTS); err != nil {
+			return fmt.Errorf("make a UTS namespace: %w", err)
+		}
+		if err := unix.Sethostname([]byte(name)); err != nil {
+			return fmt.Errorf("set the host name %s: %w", name, err)
+		}
+		return f()
+	})
+}
+
 // onThreadOfItsOwn calls f on a thread that ends afterwards, so that f may move
 // it to another namespace.
 func onThreadOfItsOwn(f func() error) error {
