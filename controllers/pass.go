@@ -204,7 +204,7 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 		publishNotReady = w.service.Spec.PublishNotReadyAddresses
 	}
 	for _, p := range passes {
-		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), Ports: p.backend.Ports}
+		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: [][]discoveryv1.EndpointPort{p.backend.Ports}}
 		if p.backend.Publishable {
 			backend.Endpoints = p.endpoints(publishNotReady)
 		} else {

@@ -8,6 +8,8 @@
 package sliceplan
 
 import (
+	"time"
+
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -20,6 +22,12 @@ const (
 	// ServiceUIDAnnotation records the UID of the Service that a slice was
 	// written for (rule 50).
 	ServiceUIDAnnotation = "externalbackend.dev/service-uid"
+
+	// StateAnnotation records what the conditions of endpoints cannot say, for
+	// those of a slice that need it: JSON, an object by address of objects with
+	// drainUntil (RFC 3339). It is written along with other changes and never
+	// causes a write.
+	StateAnnotation = "externalbackend.dev/endpoint-state"
 
 	// DefaultMaxEndpoints is the default number of endpoints in a slice.
 	DefaultMaxEndpoints = 100
@@ -40,6 +48,8 @@ type Service struct {
 	Headless bool
 	// Families lists the address types of the Service (rule 26).
 	Families []discoveryv1.AddressType
+	// TrafficDistribution of the Service; nil if it has none (rule 40).
+	TrafficDistribution *string
 }
 
 // Owner is the ExternalBackend that slices belong to.
@@ -63,15 +73,28 @@ type Endpoint struct {
 	// Family of the address.
 	Family discoveryv1.AddressType
 	// Entry is the name of the target entry that the address comes from.
-	Entry      string
+	Entry string
+	// Ports is the index of its ports in Backend.PortSets.
+	Ports int
+	// Hostname under which headless Services name the address; empty: none.
+	Hostname string
+	// Zone that the address is in; empty: not known (rule 39).
+	Zone       string
 	Conditions Conditions
+	// Changed is when Conditions became what they are, for the annotation
+	// last-change-trigger-time; zero if that is not known.
+	Changed time.Time
+	// DrainUntil is when a terminating endpoint goes; it is recorded in the
+	// slice. Zero for all others.
+	DrainUntil time.Time
 }
 
 // Backend is what one ExternalBackend contributes.
 type Backend struct {
 	Owner Owner
-	// Ports of every endpoint, with all defaults filled in (rules 12, 19).
-	Ports []discoveryv1.EndpointPort
+	// PortSets are the different ports that endpoints have, with all defaults
+	// filled in (rules 12, 19). A slice has the ports of one set.
+	PortSets [][]discoveryv1.EndpointPort
 	// Endpoints in the order in which new ones are placed; no address twice.
 	Endpoints []Endpoint
 	// Hold keeps ports, labels and addresses of the slices of this backend as
@@ -112,6 +135,8 @@ type Flip struct {
 	Address string
 	Entry   string
 	Ready   bool
+	// Draining is true when the endpoint is not ready because it drains.
+	Draining bool
 }
 
 // Empty says that nothing is to be written.

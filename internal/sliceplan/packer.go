@@ -146,7 +146,7 @@ func (p *packer) misplaced(slice *discoveryv1.EndpointSlice) bool {
 // keep goes over the endpoints of a live slice: those that are wanted stay
 // where they are, with their conditions brought up to date in place (rule 35).
 func (p *packer) keep(slice *discoveryv1.EndpointSlice) *draft {
-	d := &draft{live: slice, dirty: !p.sameMeta(slice) || !samePorts(slice.Ports, p.backend.Ports)}
+	d := &draft{live: slice, dirty: !p.sameMeta(slice) || !samePorts(slice.Ports, p.backend.PortSets[0])}
 	for i := range slice.Endpoints {
 		endpoint := &slice.Endpoints[i]
 		want := p.claim(endpoint, slice.AddressType, d.count)
@@ -286,5 +286,5 @@ func (p *packer) stamp(slice *discoveryv1.EndpointSlice) {
 	}
 	slice.Annotations[ServiceUIDAnnotation] = string(p.in.Service.UID)
 	slice.OwnerReferences = p.ownerReferences()
-	slice.Ports = clonePorts(p.backend.Ports)
+	slice.Ports = clonePorts(p.backend.PortSets[0])
 }

@@ -72,85 +72,85 @@ func TestArbitrate(t *testing.T) {
 		want:   []string{""},
 	}, {
 		name:   "grants are sorted by address, IPv4 first",
-		claims: []target.Claim{{owner("a", 0), http, addresses("2001:db8::1/v6", "10.0.0.10/x", "10.0.0.9/y")}},
+		claims: []target.Claim{{owner("a", 0), http, nil, addresses("2001:db8::1/v6", "10.0.0.10/x", "10.0.0.9/y")}},
 		want:   []string{"10.0.0.9/y 10.0.0.10/x 2001:db8::1/v6"},
 	}, {
 		name: "the oldest wins, wherever it stands",
 		claims: []target.Claim{
-			{owner("a", 2), http, addresses("10.0.0.1/x")},
-			{owner("b", 1), http, addresses("10.0.0.1/y", "10.0.0.2/y")},
-			{owner("c", 3), http, addresses("10.0.0.1/z", "10.0.0.3/z")},
+			{owner("a", 2), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), http, nil, addresses("10.0.0.1/y", "10.0.0.2/y")},
+			{owner("c", 3), http, nil, addresses("10.0.0.1/z", "10.0.0.3/z")},
 		},
 		want: []string{"-10.0.0.1/x->b/y", "10.0.0.1/y 10.0.0.2/y", "10.0.0.3/z -10.0.0.1/z->b/y"},
 	}, {
 		name: "of the same age, the first name wins",
 		claims: []target.Claim{
-			{owner("b", 1), http, addresses("10.0.0.1/x")},
-			{owner("a", 1), http, addresses("10.0.0.1/y")},
+			{owner("b", 1), http, nil, addresses("10.0.0.1/x")},
+			{owner("a", 1), http, nil, addresses("10.0.0.1/y")},
 		},
 		want: []string{"-10.0.0.1/x->a/y", "10.0.0.1/y"},
 	}, {
 		name: "of the same age and name, the first UID wins",
 		claims: []target.Claim{
-			{target.Owner{Name: "a", UID: "2", Created: epoch}, http, addresses("10.0.0.1/x")},
-			{target.Owner{Name: "a", UID: "1", Created: epoch}, http, addresses("10.0.0.1/y")},
+			{target.Owner{Name: "a", UID: "2", Created: epoch}, http, nil, addresses("10.0.0.1/x")},
+			{target.Owner{Name: "a", UID: "1", Created: epoch}, http, nil, addresses("10.0.0.1/y")},
 		},
 		want: []string{"-10.0.0.1/x->a/y", "10.0.0.1/y"},
 	}, {
 		name:   "within a claim the entry that is named first wins",
-		claims: []target.Claim{{owner("a", 0), http, addresses("10.0.0.2/z", "10.0.0.1/z", "10.0.0.1/a", "10.0.0.2/z")}},
+		claims: []target.Claim{{owner("a", 0), http, nil, addresses("10.0.0.2/z", "10.0.0.1/z", "10.0.0.1/a", "10.0.0.2/z")}},
 		want:   []string{"10.0.0.1/z 10.0.0.2/z -10.0.0.1/a->a/z -10.0.0.2/z->a/z"},
 	}, {
 		name: "every entry that lists a lost address loses it to the same winner",
 		claims: []target.Claim{
-			{owner("a", 0), http, addresses("10.0.0.1/x")},
-			{owner("b", 1), http, addresses("10.0.0.1/y", "10.0.0.1/z")},
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), http, nil, addresses("10.0.0.1/y", "10.0.0.1/z")},
 		},
 		want: []string{"10.0.0.1/x", "-10.0.0.1/y->a/x -10.0.0.1/z->a/x"},
 	}, {
 		name: "different numbers on one address do not collide",
 		claims: []target.Claim{
-			{owner("a", 0), http, addresses("10.0.0.1/x")},
-			{owner("b", 1), other, addresses("10.0.0.1/y")},
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), other, nil, addresses("10.0.0.1/y")},
 		},
 		want: []string{"10.0.0.1/x", "10.0.0.1/y"},
 	}, {
 		name: "different Service ports on one number do not collide",
 		claims: []target.Claim{
-			{owner("a", 0), http, addresses("10.0.0.1/x")},
-			{owner("b", 1), []target.Port{tcp("admin", 8080)}, addresses("10.0.0.1/y")},
-			{owner("c", 2), []target.Port{{Name: "http", Protocol: "UDP", Number: 8080}}, addresses("10.0.0.1/z")},
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), []target.Port{tcp("admin", 8080)}, nil, addresses("10.0.0.1/y")},
+			{owner("c", 2), []target.Port{{Name: "http", Protocol: "UDP", Number: 8080}}, nil, addresses("10.0.0.1/z")},
 		},
 		want: []string{"10.0.0.1/x", "10.0.0.1/y", "10.0.0.1/z"},
 	}, {
 		name: "a claim that shares one port with the winner loses the address",
 		claims: []target.Claim{
-			{owner("a", 0), http, addresses("10.0.0.1/x")},
-			{owner("b", 1), []target.Port{tcp("https", 8443), tcp("http", 8080)}, addresses("10.0.0.1/y", "10.0.0.2/y")},
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), []target.Port{tcp("https", 8443), tcp("http", 8080)}, nil, addresses("10.0.0.1/y", "10.0.0.2/y")},
 		},
 		want: []string{"10.0.0.1/x", "10.0.0.2/y -10.0.0.1/y->a/x"},
 	}, {
 		name: "the loss names the claim that is in the way, not the oldest",
 		claims: []target.Claim{
-			{owner("a", 0), http, addresses("10.0.0.1/x")},
-			{owner("b", 1), other, addresses("10.0.0.1/y")},
-			{owner("c", 2), other, addresses("10.0.0.1/z")},
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), other, nil, addresses("10.0.0.1/y")},
+			{owner("c", 2), other, nil, addresses("10.0.0.1/z")},
 		},
 		want: []string{"10.0.0.1/x", "10.0.0.1/y", "-10.0.0.1/z->b/y"},
 	}, {
 		name: "what a loser does not hold is in nobody's way",
 		claims: []target.Claim{
-			{owner("a", 0), http, addresses("10.0.0.1/x")},
-			{owner("b", 1), append(http[:1:1], other...), addresses("10.0.0.1/y")},
-			{owner("c", 2), other, addresses("10.0.0.1/z")},
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), append(http[:1:1], other...), nil, addresses("10.0.0.1/y")},
+			{owner("c", 2), other, nil, addresses("10.0.0.1/z")},
 		},
 		want: []string{"10.0.0.1/x", "-10.0.0.1/y->a/x", "10.0.0.1/z"},
 	}, {
 		name: "without ports the address alone counts",
 		claims: []target.Claim{
-			{owner("a", 0), http, addresses("10.0.0.1/x")},
-			{owner("b", 1), nil, addresses("10.0.0.1/y", "10.0.0.2/y")},
-			{owner("c", 2), other, addresses("10.0.0.2/z")},
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), nil, nil, addresses("10.0.0.1/y", "10.0.0.2/y")},
+			{owner("c", 2), other, nil, addresses("10.0.0.2/z")},
 		},
 		want: []string{"10.0.0.1/x", "10.0.0.2/y -10.0.0.1/y->a/x", "-10.0.0.2/z->b/y"},
 	}} {
@@ -180,12 +180,12 @@ func TestLoserTakesOverWhenTheWinnerGoes(t *testing.T) {
 		{"both want all", []target.Claim{winner, loser}, []string{"10.0.0.1/x 10.0.0.2/x", "-10.0.0.1/y->old/x -10.0.0.2/y->old/x"}},
 		{
 			"the winner gives one up",
-			[]target.Claim{{winner.Owner, http, winner.Targets[:1]}, loser},
+			[]target.Claim{{winner.Owner, http, nil, winner.Targets[:1]}, loser},
 			[]string{"10.0.0.1/x", "10.0.0.2/y -10.0.0.1/y->old/x"},
 		},
 		{
 			"the winner moves to another port",
-			[]target.Claim{{winner.Owner, other, winner.Targets}, loser},
+			[]target.Claim{{winner.Owner, other, nil, winner.Targets}, loser},
 			[]string{"10.0.0.1/x 10.0.0.2/x", "10.0.0.1/y 10.0.0.2/y"},
 		},
 		{"the winner is gone", []target.Claim{loser}, []string{"10.0.0.1/y 10.0.0.2/y"}},
@@ -198,13 +198,13 @@ func TestLoserTakesOverWhenTheWinnerGoes(t *testing.T) {
 
 func TestArbitrateLeavesItsInputAlone(t *testing.T) {
 	claims := []target.Claim{
-		{owner("b", 1), http, addresses("10.0.0.2/x", "10.0.0.1/x")},
-		{owner("a", 0), http, addresses("10.0.0.1/y")},
+		{owner("b", 1), http, nil, addresses("10.0.0.2/x", "10.0.0.1/x")},
+		{owner("a", 0), http, nil, addresses("10.0.0.1/y")},
 	}
 	target.Arbitrate(claims)
 	want := []target.Claim{
-		{owner("b", 1), http, addresses("10.0.0.2/x", "10.0.0.1/x")},
-		{owner("a", 0), http, addresses("10.0.0.1/y")},
+		{owner("b", 1), http, nil, addresses("10.0.0.2/x", "10.0.0.1/x")},
+		{owner("a", 0), http, nil, addresses("10.0.0.1/y")},
 	}
 	if diff := cmp.Diff(want, claims, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)

@@ -68,9 +68,19 @@ type Port struct {
 // Claim is what one ExternalBackend wants to serve: every target on every
 // port. Targets are in the order of the spec.
 type Claim struct {
-	Owner   Owner
-	Ports   []Port
-	Targets []Target
+	Owner Owner
+	// Ports of the targets, but for those of entries in EntryPorts.
+	Ports []Port
+	// EntryPorts are the ports of entries that have their own.
+	EntryPorts map[string][]Port
+	Targets    []Target
+}
+
+func (c *Claim) portsOf(entry string) []Port {
+	if ports, ok := c.EntryPorts[entry]; ok {
+		return ports
+	}
+	return c.Ports
 }
 
 // Loss is a target that is not served on behalf of its claim, because the
@@ -113,7 +123,7 @@ func Arbitrate(claims []Claim) []Grant {
 	for _, c := range order {
 		grants[c].Targets = make([]Target, 0, len(claims[c].Targets))
 		for _, t := range claims[c].Targets {
-			if winner, ok := collision(claims, held[t.Addr], c); ok {
+			if winner, ok := collision(claims, held[t.Addr], c, t.Entry); ok {
 				grants[c].Losses = append(grants[c].Losses, Loss{
 					Target: t, Winner: claims[winner.claim].Owner, WinnerEntry: winner.entry,
 				})
@@ -132,10 +142,11 @@ func Arbitrate(claims []Claim) []Grant {
 	return grants
 }
 
-// collision finds who already holds the address on a port of claim c.
-func collision(claims []Claim, holders []holder, c int) (holder, bool) {
+// collision finds who already holds the address on a port of that entry of
+// claim c. Within a claim an address is served once whatever its ports.
+func collision(claims []Claim, holders []holder, c int, entry string) (holder, bool) {
 	for _, h := range holders {
-		if h.claim == c || portsOverlap(claims[h.claim].Ports, claims[c].Ports) {
+		if h.claim == c || portsOverlap(claims[h.claim].portsOf(h.entry), claims[c].portsOf(entry)) {
 			return h, true
 		}
 	}

@@ -6,8 +6,13 @@
 package translate
 
 import (
+	"cmp"
+	"slices"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -31,6 +36,12 @@ type Problem struct {
 type Entry struct {
 	Name     string
 	Literals []string
+	// State is never empty.
+	State v1alpha1.TargetState
+	// Zone is empty if it is not known.
+	Zone string
+	// Ports is the index of its ports in Backend.PortSets.
+	Ports int
 }
 
 // Backend is an ExternalBackend as the core sees it.
@@ -38,24 +49,38 @@ type Backend struct {
 	Owner   target.Owner
 	Entries []Entry
 
-	// Ports of its endpoints, with all defaults filled in.
-	Ports []discoveryv1.EndpointPort
+	// PortSets are the different ports that entries have, with all defaults
+	// filled in. The first one is that of entries without ports of their own.
+	PortSets [][]discoveryv1.EndpointPort
+	// Portless is true for a headless Service without ports: the only one whose
+	// endpoints have none (rule 15).
+	Portless bool
 	// Publishable is true when endpoints can be written at all: some port, or
-	// a headless Service that has none (rule 15).
+	// Portless.
 	Publishable bool
 
-	// Checks is nil, with a SpecProblem or a ServiceProblem, when they cannot be
-	// carried out. It is empty and not nil for checks of kind none.
-	Checks     []*health.Check
+	// Checks of each set of ports. Nil, with a SpecProblem or a ServiceProblem,
+	// when they cannot be carried out. Those of one set are empty and not nil for
+	// checks of kind none.
+	Checks     [][]*health.Check
 	Thresholds health.Thresholds
+	// Timing is that of all checks.
+	Timing health.Timing
 	// Initial verdict of an address that was never seen before.
 	Initial health.Verdict
+	// Drain is how long an address that is taken out stays terminating.
+	Drain time.Duration
 
 	// SpecProblem is set when a value of the spec cannot be acted on.
 	SpecProblem *Problem
 	// ServiceProblem is set when the Service cannot be served, or not on all
 	// ports.
 	ServiceProblem *Problem
+	// ServiceWarning is set when the Service can be served but traffic will not
+	// arrive as one would expect.
+	ServiceWarning *Problem
+
+	specified []v1alpha1.Check
 }
 
 // ServiceName returns the name of the Service that an ExternalBackend serves.
@@ -74,18 +99,22 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, published ...
 		Owner:   target.Owner{Name: eb.Name, UID: string(eb.UID), Created: eb.CreationTimestamp.Time},
 		Entries: entries(eb),
 		Initial: health.Unknown,
+		Drain:   drainOf(eb),
 	}
 	if eb.Spec.HealthCheck.InitialState == v1alpha1.InitialStateHealthy {
 		b.Initial = health.Healthy
 	}
 	b.ServiceProblem = serviceProblem(ServiceName(eb), svc)
 	if svc != nil {
-		var portProblem *Problem
-		b.Ports, portProblem = ports(eb.Spec.Ports, svc)
+		b.ServiceWarning = serviceWarning(svc)
+		portProblem := b.resolvePorts(eb, svc)
 		if b.ServiceProblem == nil {
 			b.ServiceProblem = portProblem
-			b.Publishable = len(b.Ports) > 0 || len(svc.Spec.Ports) == 0 && svc.Spec.ClusterIP == corev1.ClusterIPNone
+			b.Portless = len(svc.Spec.Ports) == 0 && svc.Spec.ClusterIP == corev1.ClusterIPNone
+			b.Publishable = b.Portless || slices.ContainsFunc(b.PortSets, func(set []discoveryv1.EndpointPort) bool { return len(set) > 0 })
 		}
+	} else {
+		b.PortSets = [][]discoveryv1.EndpointPort{nil}
 	}
 	b.checks(eb, published)
 	return b
@@ -94,7 +123,7 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, published ...
 func entries(eb *v1alpha1.ExternalBackend) []Entry {
 	list := make([]Entry, len(eb.Spec.Targets))
 	for i, t := range eb.Spec.Targets {
-		list[i].Name = t.Name
+		list[i] = Entry{Name: t.Name, State: cmp.Or(t.State, v1alpha1.TargetActive), Zone: t.Zone}
 		if t.IP == nil {
 			continue
 		}
@@ -104,6 +133,55 @@ func entries(eb *v1alpha1.ExternalBackend) []Entry {
 		}
 	}
 	return list
+}
+
+const defaultDrain = 30 * time.Second
+
+// drainOf falls back on the default, as the CRD would have filled it in.
+func drainOf(eb *v1alpha1.ExternalBackend) time.Duration {
+	d, err := time.ParseDuration(string(eb.Spec.Drain.Duration))
+	if err != nil || d < 0 {
+		return defaultDrain
+	}
+	return d
+}
+
+// PortSet returns the index of a set of ports, which is added if no entry has
+// it: addresses that drain keep the ports that they were published with.
+func (b *Backend) PortSet(ports []discoveryv1.EndpointPort) int {
+	if i := b.indexOf(ports); i >= 0 {
+		return i
+	}
+	b.PortSets = append(b.PortSets, ports)
+	if b.Checks != nil {
+		list, problem := b.checksOn(ports)
+		if problem != nil {
+			list = b.Checks[0]
+		}
+		b.Checks = append(b.Checks, list)
+	}
+	return len(b.PortSets) - 1
+}
+
+func (b *Backend) indexOf(ports []discoveryv1.EndpointPort) int {
+	return slices.IndexFunc(b.PortSets, func(set []discoveryv1.EndpointPort) bool {
+		return equality.Semantic.DeepEqual(set, ports)
+	})
+}
+
+// EntryPorts returns the ports of the entries that have their own, in the form
+// in which claims are compared.
+func (b *Backend) EntryPorts() map[string][]target.Port {
+	var own map[string][]target.Port
+	for i := range b.Entries {
+		if e := &b.Entries[i]; e.Ports != 0 {
+			if own == nil {
+				own = make(map[string][]target.Port)
+			}
+			own[e.Name] = TargetPorts(b.PortSets[e.Ports])
+		}
+	}
+	return own
 }
 
 // TargetPorts returns ports in the form in which claims are compared.

@@ -41,21 +41,18 @@ func (b *Backend) checks(eb *v1alpha1.ExternalBackend, published []discoveryv1.E
 	if hc.UnhealthyThreshold > 0 {
 		b.Thresholds.Unhealthy = int(hc.UnhealthyThreshold)
 	}
-	timing, err := timingOf(hc)
-	if err != nil {
+	var err error
+	if b.Timing, err = timingOf(hc); err != nil {
 		b.SpecProblem = invalid("spec.healthCheck.%s", err)
 		return
 	}
-	specified := hc.Checks
-	if len(specified) == 0 {
-		specified = defaultChecks
+	b.specified = hc.Checks
+	if len(b.specified) == 0 {
+		b.specified = defaultChecks
 	}
-	list := make([]*health.Check, 0, len(specified))
-	for i := range specified {
-		if specified[i].None != nil {
-			continue
-		}
-		port, problem := checkPort(b.candidatePorts(eb, published), &specified[i])
+	sets := make([][]*health.Check, len(b.PortSets))
+	for i, ports := range b.PortSets {
+		list, problem := b.checksOn(candidatePorts(ports, published, eb))
 		if problem != nil {
 			// Where nothing can be published, the Service is at fault and not the spec.
 			if b.Publishable || problem.Reason != v1alpha1.ReasonCheckPortNotFound {
@@ -63,14 +60,29 @@ func (b *Backend) checks(eb *v1alpha1.ExternalBackend, published []discoveryv1.E
 			}
 			return
 		}
-		check, err := checkOf(&specified[i], port, timing)
+		sets[i] = list
+	}
+	b.Checks = sets
+}
+
+// checksOn returns the checks of addresses with these ports.
+func (b *Backend) checksOn(ports []discoveryv1.EndpointPort) ([]*health.Check, *Problem) {
+	list := make([]*health.Check, 0, len(b.specified))
+	for i := range b.specified {
+		if b.specified[i].None != nil {
+			continue
+		}
+		port, problem := checkPort(ports, &b.specified[i])
+		if problem != nil {
+			return nil, problem
+		}
+		check, err := checkOf(&b.specified[i], port, b.Timing)
 		if err != nil {
-			b.SpecProblem = invalid("spec.healthCheck.checks["+specified[i].Name+"]: %s", err)
-			return
+			return nil, invalid("spec.healthCheck.checks["+b.specified[i].Name+"]: %s", err)
 		}
 		list = append(list, check)
 	}
-	b.Checks = list
+	return list, nil
 }
 
 func invalid(format string, err error) *Problem {
@@ -124,9 +136,9 @@ func checkPort(candidates []discoveryv1.EndpointPort, check *v1alpha1.Check) (ui
 
 // candidatePorts are the ports to publish, else those that are published still,
 // else those of the spec.
-func (b *Backend) candidatePorts(eb *v1alpha1.ExternalBackend, published []discoveryv1.EndpointPort) []discoveryv1.EndpointPort {
-	if len(b.Ports) > 0 {
-		return b.Ports
+func candidatePorts(ports, published []discoveryv1.EndpointPort, eb *v1alpha1.ExternalBackend) []discoveryv1.EndpointPort {
+	if len(ports) > 0 {
+		return ports
 	}
 	complete := func(p discoveryv1.EndpointPort) bool {
 		return p.Name != nil && p.Protocol != nil && p.Port != nil && validPort(*p.Port)

@@ -6,6 +6,7 @@ package translate
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,8 @@ func Service(svc *corev1.Service) sliceplan.Service {
 		Labels:    svc.Labels,
 		Headless:  svc.Spec.ClusterIP == corev1.ClusterIPNone,
 		Families:  families,
+
+		TrafficDistribution: svc.Spec.TrafficDistribution,
 	}
 }
 
@@ -39,10 +42,37 @@ func Servable(svc *corev1.Service) bool {
 	return svc.Spec.Type != corev1.ServiceTypeExternalName && len(svc.Spec.Selector) == 0
 }
 
-// Conditions returns what is published for a verdict (rules 33, 34, 37).
-func Conditions(verdict health.Verdict, publishNotReady bool) sliceplan.Conditions {
+// Conditions returns what is published for a verdict (rules 33, 34, 37). An
+// entry that is disabled is out whatever the Service says of unready addresses.
+func Conditions(verdict health.Verdict, state v1alpha1.TargetState, publishNotReady bool) sliceplan.Conditions {
 	healthy := verdict == health.Healthy
-	return sliceplan.Conditions{Ready: healthy || publishNotReady, Serving: healthy}
+	switch state {
+	case v1alpha1.TargetDisabled:
+		return sliceplan.Conditions{}
+	case v1alpha1.TargetDrain:
+		return sliceplan.Conditions{Ready: publishNotReady, Serving: healthy, Terminating: true}
+	default:
+		return sliceplan.Conditions{Ready: healthy || publishNotReady, Serving: healthy}
+	}
+}
+
+// serviceWarning tells of traffic policies under which nodes send traffic only
+// to endpoints on themselves, which targets outside the cluster never are
+// (rule 38).
+func serviceWarning(svc *corev1.Service) *Problem {
+	var fields []string
+	if p := svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
+		fields = append(fields, "internalTrafficPolicy")
+	}
+	if svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal {
+		fields = append(fields, "externalTrafficPolicy")
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return &Problem{v1alpha1.ReasonTrafficPolicyLocal, fmt.Sprintf(
+		"Service %q has %s: Local, with which nodes drop traffic to addresses outside the cluster: set it to Cluster",
+		svc.Name, strings.Join(fields, " and "))}
 }
 
 func serviceProblem(name string, svc *corev1.Service) *Problem {
@@ -62,60 +92,116 @@ func serviceProblem(name string, svc *corev1.Service) *Problem {
 	return nil
 }
 
-// ports leads each port of the Service to a port of the targets (rules 11 to
-// 18), in the order of the Service. Those that cannot be resolved are left out
-// and named in the problem.
-func ports(specified []v1alpha1.BackendPort, svc *corev1.Service) ([]discoveryv1.EndpointPort, *Problem) {
-	if len(specified) == 0 {
-		return defaultPorts(svc)
+// resolvePorts leads each port of the Service to a port of the targets (rules 11
+// to 18), in the order of the Service, for entries without ports of their own
+// and for each that has some. Ports that cannot be resolved are left out and
+// named in the problem.
+func (b *Backend) resolvePorts(eb *v1alpha1.ExternalBackend, svc *corev1.Service) *Problem {
+	usual := make(map[string]v1alpha1.BackendPort, len(eb.Spec.Ports))
+	for _, p := range eb.Spec.Ports {
+		usual[p.Name] = p
 	}
-	var resolved []discoveryv1.EndpointPort
-	found := make(map[string]bool, len(specified))
-	for i := range svc.Spec.Ports {
-		port := &svc.Spec.Ports[i]
-		for j := range specified {
-			spec := &specified[j]
-			if spec.Name == port.Name && protocol(corev1.Protocol(spec.Protocol)) == protocol(port.Protocol) && validPort(spec.Port) {
-				found[spec.Name] = true
-				resolved = append(resolved, endpointPort(port, spec.Port, spec.AppProtocol))
+	b.PortSets = [][]discoveryv1.EndpointPort{portSet(svc, usual, nil)}
+	named := namedPorts(svc, usual)
+	resolvedEverywhere := make(map[string]int, len(named))
+	var unknown []string
+	for i, t := range eb.Spec.Targets {
+		own := make(map[string]int32, len(t.Ports))
+		for _, p := range t.Ports {
+			if !publishes(svc, usual, p.Name) || !validPort(p.Port) {
+				unknown = append(unknown, fmt.Sprintf("spec.targets[%s].ports names %q (%d)", t.Name, p.Name, p.Port))
+				continue
+			}
+			own[p.Name] = p.Port
+			resolvedEverywhere[p.Name]++
+		}
+		if len(own) > 0 {
+			set := portSet(svc, usual, own)
+			if b.Entries[i].Ports = b.indexOf(set); b.Entries[i].Ports < 0 {
+				b.PortSets = append(b.PortSets, set)
+				b.Entries[i].Ports = len(b.PortSets) - 1
 			}
 		}
 	}
-	var missing []string
-	for _, spec := range specified {
-		switch {
-		case found[spec.Name]:
-		case !validPort(spec.Port):
-			missing = append(missing, fmt.Sprintf("%q with port %d, which is not between 1 and 65535", spec.Name, spec.Port))
-		default:
-			missing = append(missing, fmt.Sprintf("%q (%s)", spec.Name, protocol(corev1.Protocol(spec.Protocol))))
-		}
-	}
-	if len(missing) == 0 {
-		return resolved, nil
-	}
-	return resolved, &Problem{v1alpha1.ReasonPortNotFound, fmt.Sprintf(
-		"spec.ports names %s, but Service %q has %s: use the name and protocol of a port of the Service",
-		strings.Join(missing, ", "), svc.Name, describePorts(svc))}
+	named = slices.DeleteFunc(named, func(p *corev1.ServicePort) bool { return resolvedEverywhere[p.Name] == len(eb.Spec.Targets) })
+	return portProblem(eb.Spec.Ports, svc, named, unknown)
 }
 
-func defaultPorts(svc *corev1.Service) ([]discoveryv1.EndpointPort, *Problem) {
+// portSet resolves the ports of the Service by the ports of an entry, else by
+// spec.ports, else by a targetPort that is a number.
+func portSet(svc *corev1.Service, usual map[string]v1alpha1.BackendPort, own map[string]int32) []discoveryv1.EndpointPort {
 	var resolved []discoveryv1.EndpointPort
-	var named []string
 	for i := range svc.Spec.Ports {
 		port := &svc.Spec.Ports[i]
+		number, appProtocol := cmp.Or(port.TargetPort.IntVal, port.Port), (*string)(nil)
 		if port.TargetPort.Type == intstr.String {
-			named = append(named, fmt.Sprintf("%q (targetPort %q)", port.Name, port.TargetPort.StrVal))
-			continue
+			number = 0
 		}
-		resolved = append(resolved, endpointPort(port, cmp.Or(port.TargetPort.IntVal, port.Port), nil))
+		if len(usual) > 0 {
+			spec := usual[port.Name]
+			number, appProtocol = spec.Port, spec.AppProtocol
+			if protocol(corev1.Protocol(spec.Protocol)) != protocol(port.Protocol) {
+				continue
+			}
+		}
+		if override, ok := own[port.Name]; ok {
+			number = override
+		}
+		if validPort(number) {
+			resolved = append(resolved, endpointPort(port, number, appProtocol))
+		}
 	}
-	if len(named) == 0 {
-		return resolved, nil
+	return resolved
+}
+
+// publishes says whether a port of the Service has that name and is not left
+// out by spec.ports.
+func publishes(svc *corev1.Service, usual map[string]v1alpha1.BackendPort, name string) bool {
+	if _, listed := usual[name]; len(usual) > 0 && !listed {
+		return false
 	}
-	return resolved, &Problem{v1alpha1.ReasonTargetPortNamed, fmt.Sprintf(
-		"Service %q has ports whose targetPort is a name, which means nothing outside the cluster: %s: list them in spec.ports with their number",
-		svc.Name, strings.Join(named, ", "))}
+	return slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == name })
+}
+
+// namedPorts are those that a targetPort leads to by a name, which only the
+// spec can resolve.
+func namedPorts(svc *corev1.Service, usual map[string]v1alpha1.BackendPort) []*corev1.ServicePort {
+	var named []*corev1.ServicePort
+	for i := range svc.Spec.Ports {
+		if port := &svc.Spec.Ports[i]; port.TargetPort.Type == intstr.String && len(usual) == 0 {
+			named = append(named, port)
+		}
+	}
+	return named
+}
+
+func portProblem(specified []v1alpha1.BackendPort, svc *corev1.Service, named []*corev1.ServicePort, unknown []string) *Problem {
+	for _, spec := range specified {
+		matches := func(p corev1.ServicePort) bool {
+			return p.Name == spec.Name && protocol(p.Protocol) == protocol(corev1.Protocol(spec.Protocol))
+		}
+		switch {
+		case !validPort(spec.Port):
+			unknown = append(unknown, fmt.Sprintf("spec.ports names %q with port %d, which is not between 1 and 65535", spec.Name, spec.Port))
+		case !slices.ContainsFunc(svc.Spec.Ports, matches):
+			unknown = append(unknown, fmt.Sprintf("spec.ports names %q (%s)", spec.Name, protocol(corev1.Protocol(spec.Protocol))))
+		}
+	}
+	if len(unknown) > 0 {
+		return &Problem{v1alpha1.ReasonPortNotFound, fmt.Sprintf(
+			"%s, but Service %q has %s: use the name and protocol of a port of the Service",
+			strings.Join(unknown, ", "), svc.Name, describePorts(svc))}
+	}
+	if len(named) > 0 {
+		var texts []string
+		for _, p := range named {
+			texts = append(texts, fmt.Sprintf("%q (targetPort %q)", p.Name, p.TargetPort.StrVal))
+		}
+		return &Problem{v1alpha1.ReasonTargetPortNamed, fmt.Sprintf(
+			"Service %q has ports whose targetPort is a name, which means nothing outside the cluster: %s: list them in spec.ports with their number",
+			svc.Name, strings.Join(texts, ", "))}
+	}
+	return nil
 }
 
 func endpointPort(port *corev1.ServicePort, number int32, appProtocol *string) discoveryv1.EndpointPort {

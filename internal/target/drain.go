@@ -1,0 +1,40 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package target
+
+import "time"
+
+// Departure is an address that is published though it is no longer wanted.
+type Departure struct {
+	Target
+	// Deadline is when it goes; zero if its drain has not begun.
+	Deadline time.Time
+}
+
+// Drain says which of the departures stay for now, each with its deadline: a
+// drain that has not begun begins now and takes duration, one that has keeps
+// its deadline. A duration of zero ends all drains at once. next is the first
+// deadline, zero if nothing drains.
+func Drain(departures []Departure, duration time.Duration, now time.Time) (staying []Departure, next time.Time) {
+	if duration <= 0 {
+		return nil, time.Time{}
+	}
+	for _, d := range departures {
+		if d.Deadline.IsZero() {
+			// Deadlines are recorded in whole seconds.
+			d.Deadline = now.Add(duration).Truncate(time.Second)
+			if !d.Deadline.After(now) {
+				d.Deadline = d.Deadline.Add(time.Second)
+			}
+		}
+		if !d.Deadline.After(now) {
+			continue
+		}
+		staying = append(staying, d)
+		if next.IsZero() || d.Deadline.Before(next) {
+			next = d.Deadline
+		}
+	}
+	return staying, next
+}
