@@ -35,11 +35,11 @@ type Answer struct {
 }
 
 // String is the answer's text on the wire.
-func (a Answer) String() string { return fmt.Sprintf("%s %d", a.Host, a.Port) }
+func (a Answer) String() string { return fmt.Sprintf("%s %d\n", a.Host, a.Port) }
 
 // ParseAnswer reads what String wrote.
 func ParseAnswer(text string) (Answer, error) {
-	host, port, found := strings.Cut(text, " ")
+	host, port, found := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
 	number, err := strconv.ParseUint(port, 10, 16)
 	if !found || err != nil {
 		return Answer{}, fmt.Errorf("answer %q is not that of an external host", text)
