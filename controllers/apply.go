@@ -8,16 +8,22 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"externalbackend.dev/operator/internal/sliceplan"
 )
+
+// writeTimeout bounds one write, so that one that hangs holds up its own Service
+// only, and not for long.
+const writeTimeout = 10 * time.Second
 
 // applied is what became of a plan.
 type applied struct {
@@ -34,7 +40,10 @@ type applied struct {
 // apply carries a plan out in its order. A failed write ends the writes for
 // its owner, so that nothing is taken away that was not put elsewhere first;
 // the other ExternalBackends of the Service go on.
-func (r *ServiceReconciler) apply(ctx context.Context, plan *sliceplan.Plan) applied {
+func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan.Plan) applied {
+	if !plan.Empty() {
+		r.windows.close(w.key, r.Clock.Now())
+	}
 	done := applied{failed: make(map[types.UID]error), slices: make(map[string]*discoveryv1.EndpointSlice)}
 	step := func(list []*discoveryv1.EndpointSlice, operation string, write func(context.Context, *discoveryv1.EndpointSlice) error) {
 		for _, slice := range list {
@@ -42,7 +51,9 @@ func (r *ServiceReconciler) apply(ctx context.Context, plan *sliceplan.Plan) app
 			if done.failed[owner] != nil {
 				continue
 			}
-			err := write(ctx, slice)
+			bounded, cancel := context.WithTimeout(ctx, writeTimeout)
+			err := write(bounded, slice)
+			cancel()
 			r.Metrics.SliceWritten(operation, err)
 			done.record(ctx, owner, slice, operation, err)
 			if err == nil {
@@ -56,6 +67,9 @@ func (r *ServiceReconciler) apply(ctx context.Context, plan *sliceplan.Plan) app
 	step(plan.Create, "create", r.create)
 	step(plan.Update, "update", r.update)
 	step(plan.Delete, "delete", r.delete)
+	if len(done.failed) > 0 {
+		r.windows.open(w.key)
+	}
 	for _, flip := range plan.Flips {
 		if done.slices[flip.Address] != nil && done.failed[flip.Owner] == nil {
 			done.flips = append(done.flips, flip)
@@ -90,6 +104,16 @@ func (a *applied) errorFor(owner types.UID) error {
 		return nil
 	}
 	return err
+}
+
+// relatedTo returns a slice that holds one of the flips; nil if none does.
+func (a *applied) relatedTo(flips []sliceplan.Flip) runtime.Object {
+	for _, f := range flips {
+		if slice := a.slices[f.Address]; slice != nil {
+			return slice
+		}
+	}
+	return nil
 }
 
 // create writes a new slice. If its name is taken, the live slice decides:

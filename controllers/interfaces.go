@@ -41,8 +41,8 @@ type Metrics interface {
 	// FlipPublished records the time from a changed verdict to the end of the
 	// write that published it.
 	FlipPublished(latency time.Duration)
-	// SetTargets sets the number of targets of an ExternalBackend by verdict.
-	SetTargets(namespace, name string, healthy, unhealthy, unknown int)
+	// SetTargets sets the number of targets of an ExternalBackend by state.
+	SetTargets(namespace, name string, healthy, unhealthy, unknown, draining, disabled int)
 	// Forget drops the series of an ExternalBackend.
 	Forget(namespace, name string)
 }

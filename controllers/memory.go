@@ -13,9 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/health"
 )
 
 // memoryLimit bounds how long own writes are believed rather than the cache. A
@@ -126,9 +123,6 @@ func newer(a, b metav1.Object) bool {
 type vanishedSlices struct {
 	mu    sync.Mutex
 	names map[types.NamespacedName]map[string]types.UID // Service, slice name, owner
-	// searched are the Services whose slices were looked for by a live list,
-	// since a label may have been stripped while no operator ran.
-	searched map[types.NamespacedName]bool
 }
 
 func (v *vanishedSlices) add(service types.NamespacedName, name string, owner types.UID) {
@@ -156,141 +150,4 @@ func (v *vanishedSlices) of(service types.NamespacedName) map[string]types.UID {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return maps.Clone(v.names[service])
-}
-
-// search says whether a Service is still to be searched.
-func (v *vanishedSlices) search(service types.NamespacedName) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return !v.searched[service]
-}
-
-func (v *vanishedSlices) done(service types.NamespacedName) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.searched == nil {
-		v.searched = make(map[types.NamespacedName]bool)
-	}
-	v.searched[service] = true
-}
-
-// knownBackends remembers which ExternalBackends were seen, so that what is
-// kept for them can be dropped with them.
-type knownBackends struct {
-	mu    sync.Mutex
-	bySub map[health.Subscriber]*knownBackend
-}
-
-type knownBackend struct {
-	service    types.NamespacedName // that it was last seen with
-	lastReport time.Time
-	// stored is what the last patch answered, until the cache has it.
-	stored *v1alpha1.ExternalBackend
-	// checks are the last ones that could be carried out.
-	checks []*health.Check
-	// settled is when the last pass began that left nothing to write.
-	settled time.Time
-}
-
-func (k *knownBackends) add(service types.NamespacedName, sub health.Subscriber) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.bySub == nil {
-		k.bySub = make(map[health.Subscriber]*knownBackend)
-	}
-	if known := k.bySub[sub]; known != nil {
-		known.service = service
-		return
-	}
-	k.bySub[sub] = &knownBackend{service: service}
-}
-
-func (k *knownBackends) remove(sub health.Subscriber) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.bySub, sub)
-}
-
-// service returns the Service that a subscriber was last seen with.
-func (k *knownBackends) service(sub health.Subscriber) (types.NamespacedName, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if known := k.bySub[sub]; known != nil {
-		return known.service, true
-	}
-	return types.NamespacedName{}, false
-}
-
-// of returns the subscribers that were last seen with a Service.
-func (k *knownBackends) of(service types.NamespacedName) []health.Subscriber {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var list []health.Subscriber
-	for sub, known := range k.bySub {
-		if known.service == service {
-			list = append(list, sub)
-		}
-	}
-	return list
-}
-
-// checks returns the checks to carry out: the specified ones, or if they are
-// nil the last ones that were not.
-func (k *knownBackends) checks(sub health.Subscriber, specified []*health.Check) []*health.Check {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	known := k.bySub[sub]
-	if specified != nil {
-		known.checks = specified
-	}
-	return known.checks
-}
-
-// settle records that everything known at began is published, and returns the
-// time that was recorded before.
-func (k *knownBackends) settle(sub health.Subscriber, began time.Time) time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	known := k.bySub[sub]
-	before := known.settled
-	known.settled = began
-	return before
-}
-
-// reported records a patch of the status and its answer.
-func (k *knownBackends) reported(sub health.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if known := k.bySub[sub]; known != nil {
-		known.stored, known.lastReport = stored, now
-	}
-}
-
-func (k *knownBackends) lastReport(sub health.Subscriber) time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if known := k.bySub[sub]; known != nil {
-		return known.lastReport
-	}
-	return time.Time{}
-}
-
-// latest returns the newer of what the cache has and what the last patch of
-// the status answered.
-func (k *knownBackends) latest(cached *v1alpha1.ExternalBackend, now time.Time) *v1alpha1.ExternalBackend {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	known := k.bySub[subscriberOf(cached)]
-	if known == nil || known.stored == nil {
-		return cached
-	}
-	if newer(known.stored, cached) && now.Sub(known.lastReport) < memoryLimit {
-		return known.stored
-	}
-	known.stored = nil
-	return cached
-}
-
-func subscriberOf(eb *v1alpha1.ExternalBackend) health.Subscriber {
-	return health.Subscriber{Namespace: eb.Namespace, Name: eb.Name, UID: string(eb.UID)}
 }

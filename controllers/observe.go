@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -18,6 +19,7 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/translate"
 )
 
@@ -38,6 +40,21 @@ type world struct {
 	// slices are ours: owned by one of backends wherever they are labelled
 	// for, or labelled for this Service and left over.
 	slices []*discoveryv1.EndpointSlice
+	// foreign slices are on the Service and not ours.
+	foreign []status.ForeignSlice
+	// managed holds what keeps the Service of an ExternalBackend with management
+	// Managed from being as specified.
+	managed map[types.UID]*translate.Problem
+	// wake is the time after which the Service is to be looked at again; zero:
+	// when something happens.
+	wake time.Duration
+}
+
+// again asks for another pass after d at the latest.
+func (w *world) again(d time.Duration) {
+	if d = max(d, time.Millisecond); w.wake == 0 || d < w.wake {
+		w.wake = d
+	}
 }
 
 // observe reads the world from the cache, completed by what this process has
@@ -64,10 +81,15 @@ func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedNam
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	if w.slices, err = r.ownSlices(ctx, w); err != nil {
+	owners := make(map[types.UID]bool, len(w.backends))
+	for _, eb := range w.backends {
+		owners[eb.UID] = true
+		r.known.add(key, subscriberOf(eb))
+	}
+	if w.slices, err = r.ownSlices(ctx, w, owners); err != nil {
 		return nil, err
 	}
-	return w, nil
+	return w, r.foreignSlices(ctx, w, owners)
 }
 
 func getService(ctx context.Context, reader client.Reader, key types.NamespacedName) (*corev1.Service, error) {
@@ -88,7 +110,7 @@ func (r *ServiceReconciler) liveService(ctx context.Context, key types.Namespace
 // ownSlices finds the slices of the Service: by their label, by their owner,
 // and those whose managed-by label somebody removed, which the cache then
 // takes for deleted.
-func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world) ([]*discoveryv1.EndpointSlice, error) {
+func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[types.UID]bool) ([]*discoveryv1.EndpointSlice, error) {
 	found := make(map[string]*discoveryv1.EndpointSlice)
 	list := func(index, value string) error {
 		var cached discoveryv1.EndpointSliceList
@@ -104,14 +126,15 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world) ([]*discove
 	if err := list(indexService, w.key.Name); err != nil {
 		return nil, err
 	}
-	owners := make(map[types.UID]bool, len(w.backends))
 	for _, eb := range w.backends {
-		owners[eb.UID] = true
 		if err := list(indexOwner, string(eb.UID)); err != nil {
 			return nil, err
 		}
 	}
 	r.written.overlay(w.key, found, r.Clock.Now())
+	if err := r.search(ctx, w, owners); err != nil {
+		return nil, err
+	}
 	if err := r.recoverVanished(ctx, w.key, owners, found); err != nil {
 		return nil, err
 	}
@@ -130,22 +153,8 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world) ([]*discove
 }
 
 // recoverVanished looks for slices that are out of the cache's sight for want
-// of the managed-by label, and still ours (rule 5): those that it reported as
-// deleted though this process did not delete them, and once for each Service
-// all, since a label may have been stripped while no operator ran.
+// of the managed-by label, and still ours (rule 5).
 func (r *ServiceReconciler) recoverVanished(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool, found map[string]*discoveryv1.EndpointSlice) error {
-	if len(owners) > 0 && r.vanished.search(key) {
-		var live discoveryv1.EndpointSliceList
-		if err := r.Live.List(ctx, &live, client.InNamespace(key.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: key.Name}); err != nil {
-			return fmt.Errorf("searching for EndpointSlices of Service %s: %w", key, err)
-		}
-		for i := range live.Items {
-			if slice := &live.Items[i]; slice.Labels[discoveryv1.LabelManagedBy] != sliceplan.ManagedBy && owners[sliceplan.OwnerUID(slice)] {
-				r.vanished.add(key, slice.Name, sliceplan.OwnerUID(slice))
-			}
-		}
-		r.vanished.done(key)
-	}
 	for name, owner := range r.vanished.of(key) {
 		if _, cached := found[name]; cached || !owners[owner] {
 			r.vanished.remove(key, name)

@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -29,6 +30,7 @@ import (
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/translate"
 )
 
 // operator is the product as cmd/manager wires it, with the network of the
@@ -153,6 +155,8 @@ func (o *operator) wire(ctx context.Context, registry *revocable) {
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
+		Annotations:  translate.AnnotationRules{"example.com/*"},
+		Reports:      flowcontrol.NewTokenBucketPassiveRateLimiter(25, 50),
 	}
 	scheduler = probe.New(probe.Options{
 		Guard: vetted.Check, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,

@@ -6,9 +6,9 @@ package controllers
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
@@ -22,16 +22,30 @@ import (
 type pass struct {
 	eb       *v1alpha1.ExternalBackend
 	backend  translate.Backend
+	entries  map[string]*translate.Entry
 	families []discoveryv1.AddressType // nil: not known
-	// published are the ports that its slices have at the moment.
-	published []discoveryv1.EndpointPort
+	// published is what its slices say.
+	published []sliceplan.Published
 
 	candidates []target.Target
 	rejected   []status.Rejection
 	excluded   []target.Target
+	// awaiting is true as long as its first publication is held.
+	awaiting bool
 
-	grant  target.Grant
+	grant target.Grant
+	// draining is published, not wanted any more, and stays for a while.
+	draining []departure
+	drained  []netip.Addr
+	// health of the granted targets, then of those that drain.
 	health []health.Status
+}
+
+// departure is an address that drains as it is published.
+type departure struct {
+	target.Departure
+	published *sliceplan.Published
+	ports     int // index in translate.Backend.PortSets
 }
 
 func (p *pass) subscriber() health.Subscriber { return subscriberOf(p.eb) }
@@ -39,11 +53,23 @@ func (p *pass) subscriber() health.Subscriber { return subscriberOf(p.eb) }
 func (r *ServiceReconciler) translate(w *world) []*pass {
 	passes := make([]*pass, len(w.backends))
 	for i, eb := range w.backends {
-		ports := publishedPorts(w.slices, eb.UID)
-		passes[i] = &pass{eb: eb, backend: translate.ForService(eb, w.service, ports...), published: ports}
-		if w.service != nil && len(w.service.Spec.IPFamilies) > 0 {
-			passes[i].families = translate.Service(w.service).Families
+		p := &pass{eb: eb, published: sliceplan.ReadBack(w.slices, eb.UID)}
+		var ports []discoveryv1.EndpointPort
+		if len(p.published) > 0 {
+			ports = p.published[0].Ports
 		}
+		p.backend = translate.ForService(eb, w.service, ports...)
+		if problem := r.Annotations.Problem(eb); problem != nil && p.backend.SpecProblem == nil {
+			p.backend.SpecProblem = problem
+		}
+		if w.service != nil && len(w.service.Spec.IPFamilies) > 0 {
+			p.families = translate.Service(w.service).Families
+		}
+		p.entries = make(map[string]*translate.Entry, len(p.backend.Entries))
+		for j := range p.backend.Entries {
+			p.entries[p.backend.Entries[j].Name] = &p.backend.Entries[j]
+		}
+		passes[i] = p
 	}
 	return passes
 }
@@ -52,28 +78,38 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 // targeted and that the Service can have.
 func (r *ServiceReconciler) discover(passes []*pass) {
 	for _, p := range passes {
-		for _, entry := range p.backend.Entries {
+		for i := range p.backend.Entries {
+			entry := &p.backend.Entries[i]
 			found, problems := r.Literals(entry.Name, entry.Literals)
 			for _, err := range problems {
 				p.rejected = append(p.rejected, status.Rejection{Entry: entry.Name, Err: err})
 			}
 			for _, t := range found {
-				p.admit(t, r.Guard)
+				p.admit(t, entry, r.Guard)
 			}
 		}
 	}
 }
 
-func (p *pass) admit(t target.Target, guard Guard) {
+func (p *pass) admit(t target.Target, entry *translate.Entry, guard Guard) {
 	if err := guard.Check(t.Addr); err != nil {
 		p.rejected = append(p.rejected, status.Rejection{Entry: t.Entry, Err: err, Denied: true})
 		return
 	}
-	if p.families != nil && !slices.Contains(p.families, familyOf(t.Addr)) {
+	switch {
+	case !p.hasFamily(t.Addr):
 		p.excluded = append(p.excluded, t)
-		return
+	case entry.State == v1alpha1.TargetDrain:
+		// What of it is published drains, the rest is not wanted.
+	case p.backend.Publishable && !p.backend.Portless && len(p.backend.PortSets[entry.Ports]) == 0:
+		// It has no port that is resolved, unlike other entries.
+	default:
+		p.candidates = append(p.candidates, t)
 	}
-	p.candidates = append(p.candidates, t)
+}
+
+func (p *pass) hasFamily(addr netip.Addr) bool {
+	return p.families == nil || slices.Contains(p.families, familyOf(addr))
 }
 
 func familyOf(addr netip.Addr) discoveryv1.AddressType {
@@ -85,18 +121,22 @@ func familyOf(addr netip.Addr) discoveryv1.AddressType {
 
 // arbitrate decides which ExternalBackend serves an address that several want.
 // One that cannot be published competes with what it has published still; if
-// that is nothing, it takes no address from the others.
+// that is nothing, or its first publication is held, it takes no address from
+// the others.
 func arbitrate(passes []*pass) {
 	var claims []target.Claim
 	var rivals []*pass
 	for _, p := range passes {
-		claim := target.Claim{Owner: p.backend.Owner, Ports: translate.TargetPorts(p.backend.Ports), Targets: p.candidates}
-		if !p.backend.Publishable {
-			claim.Ports = translate.TargetPorts(p.published)
-			if len(claim.Ports) == 0 {
-				p.grant = target.Arbitrate([]target.Claim{claim})[0]
-				continue
-			}
+		claim := target.Claim{
+			Owner: p.backend.Owner, Targets: p.candidates,
+			Ports: translate.TargetPorts(p.backend.PortSets[0]), EntryPorts: p.backend.EntryPorts(),
+		}
+		if !p.backend.Publishable && len(p.published) > 0 {
+			claim.Ports, claim.EntryPorts = translate.TargetPorts(p.published[0].Ports), nil
+		}
+		if p.awaiting || !p.backend.Publishable && len(p.published) == 0 {
+			p.grant = target.Arbitrate([]target.Claim{claim})[0]
+			continue
 		}
 		claims, rivals = append(claims, claim), append(rivals, p)
 	}
@@ -105,114 +145,25 @@ func arbitrate(passes []*pass) {
 	}
 }
 
-func publishedPorts(list []*discoveryv1.EndpointSlice, owner types.UID) []discoveryv1.EndpointPort {
-	for _, slice := range list {
-		if sliceplan.OwnerUID(slice) == owner {
-			return slice.Ports
-		}
-	}
-	return nil
-}
-
-// check has the targets checked and reads their health. Where the spec does not
-// say what to check, the checks before go on; where it never did, what is
-// published stands: no evidence, no change.
-func (r *ServiceReconciler) check(w *world, passes []*pass) {
-	for _, p := range passes {
-		r.known.add(w.key, p.subscriber())
-		published := publishedHealth(w.slices, p)
-		p.backend.Checks = r.known.checks(p.subscriber(), p.backend.Checks)
-		if p.backend.Checks == nil {
-			p.health = published.statuses(p)
-			continue
-		}
-		r.Health.Ensure(p.subscriber(), p.backend.Thresholds, published.seeded(p))
-		p.health = r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(p.grant.Targets)))
-	}
-}
-
-// publication is the health that the slices of an ExternalBackend tell, by
-// address. An address that is not there was never published.
-type publication map[netip.Addr]health.Verdict
-
-func publishedHealth(list []*discoveryv1.EndpointSlice, p *pass) publication {
-	published := make(publication, len(p.grant.Targets))
-	for _, slice := range list {
-		if sliceplan.OwnerUID(slice) != p.eb.UID {
-			continue
-		}
-		for i := range slice.Endpoints {
-			e := &slice.Endpoints[i]
-			for _, address := range e.Addresses {
-				if addr, err := netip.ParseAddr(address); err == nil {
-					published[addr] = verdictOf(e.Conditions)
-				}
-			}
-		}
-	}
-	return published
-}
-
-// verdictOf reads what was published back. Serving tells the truth even where
-// the Service wants unready addresses published as ready (rule 34).
-func verdictOf(c discoveryv1.EndpointConditions) health.Verdict {
-	serving := c.Serving
-	if serving == nil {
-		serving = c.Ready
-	}
-	if serving == nil || *serving {
-		return health.Healthy
-	}
-	return health.Unhealthy
-}
-
-// seed is the verdict that a target starts with if nothing is known of it yet.
-func (published publication) seed(p *pass, addr netip.Addr) health.Verdict {
-	if verdict, ok := published[addr]; ok {
-		return verdict
-	}
-	return p.backend.Initial
-}
-
-func (published publication) seeded(p *pass) []health.Target {
-	targets := make([]health.Target, len(p.grant.Targets))
-	for i, t := range p.grant.Targets {
-		targets[i] = health.Target{Addr: t.Addr, Checks: p.backend.Checks, Seed: published.seed(p, t.Addr)}
-	}
-	return targets
-}
-
-// statuses is the health of targets that cannot be checked: what is published
-// as healthy stands, and nothing is known of the others.
-func (published publication) statuses(p *pass) []health.Status {
-	list := make([]health.Status, len(p.grant.Targets))
-	for i, t := range p.grant.Targets {
-		if published[t.Addr] == health.Healthy {
-			list[i].Verdict = health.Healthy
-		}
-	}
-	return list
-}
-
 // planInput says what should be published.
 func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input {
 	in := sliceplan.Input{Existing: w.slices, MaxEndpoints: r.MaxEndpoints}
 	in.Service.Namespace, in.Service.Name = w.key.Namespace, w.key.Name
-	publishNotReady := false
 	if w.service != nil {
 		in.Service = translate.Service(w.service)
-		publishNotReady = w.service.Spec.PublishNotReadyAddresses
 	}
 	for _, p := range passes {
-		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: [][]discoveryv1.EndpointPort{p.backend.Ports}}
-		if p.backend.Publishable {
-			backend.Endpoints = p.endpoints(publishNotReady)
-		} else {
+		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets}
+		switch {
+		case p.awaiting:
+		case p.backend.Publishable:
+			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
+		default:
 			// Slices of a Service that we must not serve go; those of one that
 			// is only away, or has no port for us, stay.
 			backend.Hold = w.service == nil || translate.Servable(w.service)
 			if w.service != nil && backend.Hold {
-				backend.Endpoints = p.endpoints(publishNotReady)
+				backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 			}
 		}
 		in.Backends = append(in.Backends, backend)
@@ -220,13 +171,36 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 	return in
 }
 
-func (p *pass) endpoints(publishNotReady bool) []sliceplan.Endpoint {
-	list := make([]sliceplan.Endpoint, len(p.grant.Targets))
-	for i, t := range p.grant.Targets {
-		list[i] = sliceplan.Endpoint{
-			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry,
-			Conditions: translate.Conditions(p.health[i].Verdict, publishNotReady),
+// endpoints lists what is to be published. A verdict that was reached before the
+// last settled pass is not what changes an endpoint now.
+func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
+	changed := func(h *health.Status) time.Time {
+		if h.Since.After(settled) {
+			return h.Since
 		}
+		return time.Time{}
+	}
+	list := make([]sliceplan.Endpoint, 0, len(p.grant.Targets)+len(p.draining))
+	publishNotReady := w.service.Spec.PublishNotReadyAddresses
+	headless := translate.IsHeadless(w.service)
+	for _, t := range p.grant.Targets {
+		entry, h := p.entries[t.Entry], &p.health[len(list)]
+		e := sliceplan.Endpoint{
+			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: entry.Ports, Zone: entry.Zone,
+			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
+		}
+		if headless {
+			e.Hostname = t.Entry
+		}
+		list = append(list, e)
+	}
+	for _, d := range p.draining {
+		h := &p.health[len(list)]
+		list = append(list, sliceplan.Endpoint{
+			Address: d.Addr.String(), Family: familyOf(d.Addr), Entry: d.Entry, Ports: d.ports,
+			Zone: d.published.Zone, Hostname: d.published.Hostname, DrainUntil: d.Deadline, Changed: changed(h),
+			Conditions: translate.Conditions(h.Verdict, v1alpha1.TargetDrain, publishNotReady),
+		})
 	}
 	return list
 }

@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/yaml"
 
@@ -20,6 +21,7 @@ import (
 // that depends on no order.
 func contentOf(slice discoveryv1.EndpointSlice) string {
 	slice = *slice.DeepCopy()
+	delete(slice.Annotations, corev1.EndpointsLastChangeTriggerTime) // of the last change of health
 	slices.SortFunc(slice.Endpoints, func(a, b discoveryv1.Endpoint) int {
 		return cmp.Compare(a.Addresses[0], b.Addresses[0])
 	})

@@ -18,7 +18,6 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 )
@@ -30,25 +29,30 @@ const (
 	// staleDelay is the time after which a lost race is planned again, if the
 	// cache has not woken us before.
 	staleDelay = 200 * time.Millisecond
+	// reportDelay is the time after which a report is tried again for which there
+	// was no room.
+	reportDelay = 250 * time.Millisecond
 )
 
 // report measures what was done and brings the status of every ExternalBackend
 // up to date.
 func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass, done applied, began time.Time) (ctrl.Result, error) {
-	var result ctrl.Result
 	var errs []error
 	if done.stale {
-		result.RequeueAfter = staleDelay
+		w.again(staleDelay)
 	}
 	for _, p := range passes {
 		flips := r.measure(p, done, began)
 		outcome := status.Compute(p.eb, p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now()))
-		if len(flips) > 0 {
-			r.emit(p.eb, done.slices[flips[0].Address], outcome.Flips)
+		counts := outcome.Status.Targets
+		r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name,
+			int(counts.Healthy), int(counts.Unhealthy), int(counts.Unknown), int(counts.Draining), int(counts.Disabled))
+		if len(outcome.Flips) > 0 {
+			r.emit(p.eb, done.relatedTo(flips), outcome.Flips)
 		}
 		after, err := r.reportOn(ctx, p, outcome)
-		if after > 0 && (result.RequeueAfter == 0 || after < result.RequeueAfter) {
-			result.RequeueAfter = after
+		if after > 0 {
+			w.again(after)
 		}
 		errs = append(errs, err)
 	}
@@ -57,10 +61,11 @@ func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass
 			errs = append(errs, err)
 		}
 	}
+	result := ctrl.Result{RequeueAfter: w.wake}
 	err := errors.Join(errs...)
-	if err != nil && result.RequeueAfter > 0 {
+	if err != nil && w.wake > 0 {
 		// A failing neighbour must not put off what others wait for.
-		logf.FromContext(ctx).Error(err, "Failed to do everything, trying again", "after", result.RequeueAfter)
+		logf.FromContext(ctx).Error(err, "Failed to do everything, trying again", "after", w.wake)
 		return result, nil
 	}
 	return result, err
@@ -80,15 +85,12 @@ func (r *ServiceReconciler) measure(p *pass, done applied, began time.Time) []sl
 			own = append(own, f)
 		}
 	}
-	var counts [3]int
 	since := make(map[string]time.Time, len(own))
-	for i := range p.health {
-		counts[p.health[i].Verdict]++
-		if len(own) > 0 {
-			since[p.grant.Targets[i].Addr.String()] = p.health[i].Since
+	if len(own) > 0 {
+		for i := range p.health {
+			since[p.addressOf(i)] = p.health[i].Since
 		}
 	}
-	r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name, counts[health.Healthy], counts[health.Unhealthy], counts[health.Unknown])
 	for _, f := range own {
 		if at := since[f.Address]; !at.IsZero() && at.After(settled) {
 			r.Metrics.FlipPublished(r.Clock.Since(at))
@@ -97,17 +99,46 @@ func (r *ServiceReconciler) measure(p *pass, done applied, began time.Time) []sl
 	return own
 }
 
+// addressOf returns the address of the i-th element of health.
+func (p *pass) addressOf(i int) string {
+	if i < len(p.grant.Targets) {
+		return p.grant.Targets[i].Addr.String()
+	}
+	return p.draining[i-len(p.grant.Targets)].Addr.String()
+}
+
 func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now time.Time) status.Facts {
 	facts := status.Facts{
-		Backend: &p.backend, ServiceName: w.key.Name,
-		Targets: p.grant.Targets, Health: p.health,
-		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded,
+		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
+		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
+		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded, Foreign: w.foreign,
+		Awaiting: p.awaiting,
 		Flips: flips, WriteError: writeError, Now: now,
+	}
+	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
+	if writeError == nil {
+		facts.Drained = p.drained
+	}
+	for _, d := range p.draining {
+		facts.Draining = append(facts.Draining, d.Departure)
 	}
 	if w.service != nil {
 		facts.ServiceUID = w.service.UID
 	}
 	return facts
+}
+
+func (p *pass) entriesIn(state v1alpha1.TargetState) map[string]bool {
+	var names map[string]bool
+	for name, entry := range p.entries {
+		if entry.State == state {
+			if names == nil {
+				names = make(map[string]bool)
+			}
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // reportOn patches one status if it changed, and tells when to come back if it
@@ -122,6 +153,9 @@ func (r *ServiceReconciler) reportOn(ctx context.Context, p *pass, outcome statu
 	}
 	next := p.eb.DeepCopy()
 	next.Status = outcome.Status
+	if !r.Reports.TryAccept() {
+		return reportDelay, nil
+	}
 	err := r.Client.Status().Patch(ctx, next, client.MergeFromWithOptions(p.eb, client.MergeFromWithOptimisticLock{}))
 	switch {
 	case apierrors.IsConflict(err):

@@ -82,15 +82,18 @@ func (s *scene) service(ctx context.Context, name string, edits ...func(*corev1.
 }
 
 // backend creates an ExternalBackend whose targets are checked by HTTP every
-// second: one failure makes a verdict pending, two of them one.
+// second: one failure makes a verdict pending, two of them one. Nothing drains.
 func (s *scene) backend(ctx context.Context, name string, edits ...func(*v1alpha1.ExternalBackend)) *v1alpha1.ExternalBackend {
 	GinkgoHelper()
 	eb := &v1alpha1.ExternalBackend{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name},
-		Spec: v1alpha1.ExternalBackendSpec{HealthCheck: v1alpha1.HealthCheck{
-			Interval: "1s", EdgeInterval: "1s", HealthyThreshold: 1, UnhealthyThreshold: 2,
-			Checks: []v1alpha1.Check{{Name: "http", HTTP: &v1alpha1.HTTPCheck{Path: "/healthz"}}},
-		}},
+		Spec: v1alpha1.ExternalBackendSpec{
+			HealthCheck: v1alpha1.HealthCheck{
+				Interval: "1s", EdgeInterval: "1s", HealthyThreshold: 1, UnhealthyThreshold: 2,
+				Checks: []v1alpha1.Check{{Name: "http", HTTP: &v1alpha1.HTTPCheck{Path: "/healthz"}}},
+			},
+			Drain: v1alpha1.DrainPolicy{Duration: "0s"},
+		},
 	}
 	for _, edit := range edits {
 		edit(eb)

@@ -10,18 +10,20 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/translate"
 )
 
 // +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackends,verbs=get;list;watch
 // +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackends/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // ServiceReconciler plans all ExternalBackends of one Service together, since
 // duplicate addresses, families, ports and labels concern them all.
@@ -30,6 +32,8 @@ type ServiceReconciler struct {
 	Client client.Client
 	// Live reads from the API server, for what a cache cannot know.
 	Live client.Reader
+	// Foreign reads from a cache made by NewForeignCache.
+	Foreign client.Reader
 
 	Health   HealthSource
 	Literals LiteralResolver
@@ -40,10 +44,17 @@ type ServiceReconciler struct {
 
 	// MaxEndpoints in a slice, 1 to sliceplan.HardMaxEndpoints.
 	MaxEndpoints int
+	// Annotations that templates of managed Services may have.
+	Annotations translate.AnnotationRules
+	// Reports limits the patches of statuses, so that they never use up what the
+	// slices need of the API server. It must not be nil.
+	Reports flowcontrol.PassiveRateLimiter
 
 	known    knownBackends
 	written  writtenSlices
 	vanished vanishedSlices
+	searched searches
+	windows  windows
 	wake     wakeup
 }
 
@@ -51,14 +62,22 @@ type ServiceReconciler struct {
 // ExternalBackends up to date. It waits for nothing outside the cluster.
 func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	began := r.Clock.Now()
+	if wait := r.windows.wait(req.NamespacedName, began); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	w, err := r.observe(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	if err := r.manage(ctx, w); err != nil {
+		return ctrl.Result{}, err
+	}
 	passes := r.translate(w)
 	r.discover(passes)
+	r.awaitFirstChecks(w, passes)
 	arbitrate(passes)
-	r.check(w, passes)
+	r.drain(w, passes)
+	r.check(passes)
 	r.forgetGone(ctx, w, passes)
 
 	plan := sliceplan.Compute(r.planInput(w, passes))
@@ -67,7 +86,7 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	} else if !current {
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
-	done := r.apply(ctx, &plan)
+	done := r.apply(ctx, w, &plan)
 	return r.report(ctx, w, passes, done, began)
 }
 

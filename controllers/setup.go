@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -60,6 +61,17 @@ func CacheOptions() cache.Options {
 
 // SetupWithManager registers the controller, its watches and its indexes.
 func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
+	foreign, err := NewForeignCache(mgr)
+	if err != nil {
+		return fmt.Errorf("making the cache of EndpointSlices of others: %w", err)
+	}
+	if err := mgr.Add(foreign); err != nil {
+		return fmt.Errorf("adding the cache of EndpointSlices of others: %w", err)
+	}
+	if err := mgr.Add(manager.RunnableFunc(r.sweepForever)); err != nil {
+		return fmt.Errorf("adding the sweep: %w", err)
+	}
+	r.Foreign = foreign
 	indexer := mgr.GetFieldIndexer()
 	if err := indexer.IndexField(ctx, &v1alpha1.ExternalBackend{}, indexService, func(o client.Object) []string {
 		return []string{translate.ServiceName(o.(*v1alpha1.ExternalBackend))}
@@ -79,22 +91,23 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("externalbackend").
 		Watches(&v1alpha1.ExternalBackend{}, handler.Funcs{
-			CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { q.Add(backendRequest(e.Object)) },
+			CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { r.add(q, backendRequest(e.Object)) },
 			UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 				// An edit of spec.service.name concerns both Services.
-				q.Add(backendRequest(e.ObjectOld))
-				q.Add(backendRequest(e.ObjectNew))
+				r.add(q, backendRequest(e.ObjectOld))
+				r.add(q, backendRequest(e.ObjectNew))
 			},
 			DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
-				q.Add(backendRequest(e.Object))
+				r.add(q, backendRequest(e.Object))
 				// It may have been moved to this Service without having been seen
 				// there: what is kept for it is kept under the other.
 				if key, ok := r.known.service(subscriberOf(e.Object.(*v1alpha1.ExternalBackend))); ok {
-					q.Add(reconcile.Request{NamespacedName: key})
+					r.add(q, reconcile.Request{NamespacedName: key})
 				}
 			},
 		}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, deletionBegins()))).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.serviceRequest)).
+		WatchesRawSource(source.Kind(foreign, sliceMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.foreignRequest))).
 		Watches(&discoveryv1.EndpointSlice{}, r.sliceHandler()).
 		WatchesRawSource(source.Func(r.wake.start)).
 		WithOptions(controller.Options{
@@ -120,14 +133,41 @@ func deletionBegins() predicate.Predicate {
 	}
 }
 
-// serviceRequest wakes for the Services that an ExternalBackend refers to.
+// add queues a Service for something other than a changed verdict, which does
+// not wait for the window.
+func (r *ServiceReconciler) add(q queue, request reconcile.Request) {
+	r.windows.open(request.NamespacedName)
+	q.Add(request)
+}
+
+// serviceRequest wakes for the Services that an ExternalBackend refers to or has
+// made.
 func (r *ServiceReconciler) serviceRequest(ctx context.Context, o client.Object) []reconcile.Request {
-	var list v1alpha1.ExternalBackendList
-	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace()),
-		client.MatchingFields{indexService: o.GetName()}, client.UnsafeDisableDeepCopy, client.Limit(1)); err == nil && len(list.Items) == 0 {
+	key := client.ObjectKeyFromObject(o)
+	controller := metav1.GetControllerOfNoCopy(o)
+	if (controller == nil || controller.Kind != translate.Kind) && !r.refersTo(ctx, key) {
+		r.searched.forget(key)
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(o)}}
+	r.windows.open(key)
+	return []reconcile.Request{{NamespacedName: key}}
+}
+
+func (r *ServiceReconciler) refersTo(ctx context.Context, service types.NamespacedName) bool {
+	var list v1alpha1.ExternalBackendList
+	err := r.Client.List(ctx, &list, client.InNamespace(service.Namespace),
+		client.MatchingFields{indexService: service.Name}, client.UnsafeDisableDeepCopy, client.Limit(1))
+	return err != nil || len(list.Items) > 0
+}
+
+// foreignRequest wakes for the Service that a slice of somebody else is on.
+func (r *ServiceReconciler) foreignRequest(ctx context.Context, slice *metav1.PartialObjectMetadata) []reconcile.Request {
+	key := types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
+	if key.Name == "" || !r.refersTo(ctx, key) {
+		return nil
+	}
+	r.windows.open(key)
+	return []reconcile.Request{{NamespacedName: key}}
 }
 
 // sliceHandler wakes for the Service that a slice is labelled for, and for
@@ -159,7 +199,7 @@ func (r *ServiceReconciler) addSlice(ctx context.Context, o client.Object, q que
 	slice := o.(*discoveryv1.EndpointSlice)
 	key := serviceOf(slice)
 	if key.Name != "" {
-		q.Add(reconcile.Request{NamespacedName: key})
+		r.add(q, reconcile.Request{NamespacedName: key})
 	}
 	ref := metav1.GetControllerOfNoCopy(slice)
 	if ref == nil {
@@ -170,7 +210,7 @@ func (r *ServiceReconciler) addSlice(ctx context.Context, o client.Object, q que
 		return
 	}
 	if request := backendRequest(&eb); request.NamespacedName != key {
-		q.Add(request)
+		r.add(q, request)
 	}
 }
 

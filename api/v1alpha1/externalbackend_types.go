@@ -51,9 +51,13 @@ type ExternalBackendList struct {
 // ExternalBackendSpec is the wanted state.
 //
 // +kubebuilder:validation:XValidation:rule="self.targets.map(t, has(t.ip) ? t.ip.addresses.size() : 0).sum() <= 5000",message="all targets together may list at most 5000 addresses: split them over several ExternalBackends of the same Service",fieldPath=".targets"
-// +kubebuilder:validation:XValidation:rule="!has(self.service) || !has(self.service.management) || self.service.management != 'Managed' || has(self.ports) || (has(self.service.template) && has(self.service.template.headless) && self.service.template.headless)",message="management: Managed needs ports: list what the Service should have",fieldPath=".ports"
-// +kubebuilder:validation:XValidation:rule="!has(self.ports) || (has(self.service) && has(self.service.management) && self.service.management == 'Managed') || self.ports.all(p, !has(p.servicePort))",message="servicePort is the port of a Service that the operator creates: set spec.service.management: Managed, or remove it",fieldPath=".ports"
-// +kubebuilder:validation:XValidation:rule="!has(self.ports) || !has(self.service) || !has(self.service.management) || self.service.management != 'Managed' || size(self.ports) < 2 || self.ports.all(p, p.name != ”)",message="every port of a Service with several needs a name",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || has(self.ports) || (has(self.service.template) && has(self.service.template.headless) && self.service.template.headless)",message="management: Managed needs ports, the ports of the Service to create: list them, or set service.template.headless to have none",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.service.management == 'Managed' || !has(self.ports) || !self.ports.exists(p, has(p.servicePort))",message="servicePort is the port of a Service that the operator creates: set service.management: Managed, or remove it",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || !has(self.ports) || self.ports.size() == 1 || !self.ports.exists(p, p.name == '')",message="every port of a Service with several ports needs a name",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || !has(self.ports) || self.ports.all(p, self.ports.exists_one(q, p.protocol == q.protocol && (has(p.servicePort) ? p.servicePort : p.port) == (has(q.servicePort) ? q.servicePort : q.port)))",message="two ports of the Service would have the same number and protocol: give each its own servicePort, which is port unless it is set",fieldPath=".ports"
+// +kubebuilder:validation:XValidation:rule="self.targets.map(t, has(t.ports) ? t.ports.size() : 0).sum() <= 1000",message="all targets together may have at most 1000 ports of their own: split them over several ExternalBackends of the same Service",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="!has(self.ports) || self.targets.map(t, has(t.ports) ? t.ports.size() : 0).sum() > 1000 || [self.ports.map(p, p.name)].all(names, self.targets.all(t, !has(t.ports) || t.ports.all(p, p.name in names)))",message="ports of a target must have names that spec.ports has: correct the name, or list it there, too",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || has(self.ports) || !self.targets.exists(t, has(t.ports))",message="ports of a target override ports of spec.ports, and there are none: list them there, too",fieldPath=".targets"
 type ExternalBackendSpec struct {
 	// service names the Service that clients in the cluster use. It must be in
 	// the same namespace and have no selector. Left out, it is the Service with
@@ -102,95 +106,9 @@ type DrainPolicy struct {
 	// 0s takes it out at once. 0s to 1h, default 30s.
 	// +optional
 	// +default="30s"
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="must be a duration from 0s to 1h, such as 30s or 2m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('0s') && duration(self) <= duration('1h')",message="must be a duration from 0s to 1h in whole numbers, such as 30s or 2m"
 	Duration Duration `json:"duration,omitempty"`
 }
-
-// ServiceReference names a Service of the same namespace.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.template) || self.management == 'Managed'",message="template shapes a Service that the operator creates: set management: Managed, or remove it",fieldPath=".template"
-type ServiceReference struct {
-	// name of the Service. Default: the name of this object.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a Service: lower-case letters, digits and '-'"
-	Name string `json:"name,omitempty"`
-
-	// management is Referenced (default) for a Service that you write and the
-	// operator only reads, or Managed for one that the operator creates, keeps
-	// as specified here and has deleted with this object. A Service that is
-	// there already is never taken over.
-	// +optional
-	// +default="Referenced"
-	Management ServiceManagement `json:"management,omitempty"`
-
-	// template shapes the Service. Only with management: Managed.
-	// +optional
-	Template *ServiceTemplate `json:"template,omitempty"`
-}
-
-// ServiceManagement says who writes the Service.
-//
-// +kubebuilder:validation:Enum=Referenced;Managed
-type ServiceManagement string
-
-const (
-	// ServiceReferenced is a Service that the user writes.
-	ServiceReferenced ServiceManagement = "Referenced"
-	// ServiceManaged is a Service that the operator creates and owns.
-	ServiceManaged ServiceManagement = "Managed"
-)
-
-// ServiceTemplate shapes a Service that the operator creates.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.ipFamilies) || size(self.ipFamilies) < 2 || (has(self.ipFamilyPolicy) && self.ipFamilyPolicy != 'SingleStack')",message="two ipFamilies need ipFamilyPolicy: PreferDualStack or RequireDualStack",fieldPath=".ipFamilies"
-type ServiceTemplate struct {
-	// labels of the Service, at most 32. The EndpointSlices get them, too.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue() && size(self[k]) <= 63 && !format.labelValue().validate(self[k]).hasValue())",message="must be labels: qualified names such as team or example.com/team, with values of at most 63 letters, digits, '-', '_' and '.'"
-	Labels map[string]string `json:"labels,omitempty"`
-
-	// annotations of the Service, at most 32, with keys that the operator's
-	// administrator allows (flag --managed-service-annotations), since other
-	// controllers act on them.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && !format.qualifiedName().validate(k).hasValue() && size(self[k]) <= 4096)",message="must have qualified names such as example.com/scrape as keys, and values of at most 4096 characters"
-	Annotations map[string]string `json:"annotations,omitempty"`
-
-	// headless Services have no cluster IP: clients find the addresses by DNS,
-	// each also under the name of its entry of spec.targets.
-	// +optional
-	Headless bool `json:"headless,omitempty"`
-
-	// ipFamilyPolicy is SingleStack, PreferDualStack or RequireDualStack.
-	// Default: that of the cluster.
-	// +optional
-	// +kubebuilder:validation:Enum=SingleStack;PreferDualStack;RequireDualStack
-	IPFamilyPolicy *string `json:"ipFamilyPolicy,omitempty"`
-
-	// ipFamilies are IPv4, IPv6 or both, the primary one first. Default: those
-	// of the cluster.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=2
-	// +kubebuilder:validation:XValidation:rule="size(self) < 2 || self[0] != self[1]",message="must not name a family twice"
-	IPFamilies []IPFamily `json:"ipFamilies,omitempty"`
-
-	// trafficDistribution is PreferSameZone, PreferSameNode or PreferClose. It
-	// takes effect while every entry of spec.targets has a zone.
-	// +optional
-	// +kubebuilder:validation:Enum=PreferSameZone;PreferSameNode;PreferClose
-	TrafficDistribution *string `json:"trafficDistribution,omitempty"`
-}
-
-// IPFamily is a family of addresses.
-//
-// +kubebuilder:validation:Enum=IPv4;IPv6
-type IPFamily string
 
 // BackendPort maps one port of the Service to a port of the targets.
 type BackendPort struct {
@@ -242,100 +160,6 @@ const (
 	// ProtocolSCTP is SCTP.
 	ProtocolSCTP Protocol = "SCTP"
 )
-
-// Target is a named entry with exactly one kind of target: ip.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.ip)",message="set exactly one kind of target: ip"
-type Target struct {
-	// name of the entry, unique in this object: at most 63 lower-case letters,
-	// digits and '-'. Status, events and EndpointSlices refer to it.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit"
-	Name string `json:"name"`
-
-	// ip lists fixed addresses.
-	// +optional
-	IP *IPTarget `json:"ip,omitempty"`
-
-	// zone that the addresses are in, as the label topology.kubernetes.io/zone
-	// of Nodes names it. A Service with trafficDistribution sends traffic to the
-	// client's zone while every address has one.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="!format.labelValue().validate(self).hasValue()",message="must be the value of a Node's label topology.kubernetes.io/zone, such as eu-west-1a"
-	Zone string `json:"zone,omitempty"`
-
-	// state is Active (default), Drain to take the addresses out with the grace
-	// of spec.drain, or Disabled to keep them listed and checked without any
-	// traffic.
-	// +optional
-	// +default="Active"
-	State TargetState `json:"state,omitempty"`
-
-	// ports of these addresses where they are not those of spec.ports, at most
-	// 100, by the name of the port in the Service.
-	// +optional
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=100
-	Ports []TargetPort `json:"ports,omitempty"`
-}
-
-// TargetState is what is wanted of an entry.
-//
-// +kubebuilder:validation:Enum=Active;Drain;Disabled
-type TargetState string
-
-const (
-	// TargetActive: healthy addresses take traffic.
-	TargetActive TargetState = "Active"
-	// TargetDrain: the addresses are published as terminating for the duration of
-	// the drain, and then no more.
-	TargetDrain TargetState = "Drain"
-	// TargetDisabled: the addresses are published as not ready.
-	TargetDisabled TargetState = "Disabled"
-)
-
-// TargetPort is a port of the addresses of one entry.
-type TargetPort struct {
-	// name of the port in the Service. Default "": the only port of a Service
-	// that leaves it unnamed.
-	// +optional
-	// +default=""
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a Service port (lower-case letters, digits and '-'), or empty for an unnamed one"
-	Name string `json:"name"`
-
-	// port on these addresses, 1 to 65535.
-	// +required
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
-	Port int32 `json:"port"`
-}
-
-// IPTarget is a set of literal addresses.
-type IPTarget struct {
-	// addresses are IPv4 and IPv6 addresses such as 192.0.2.10 and
-	// 2001:db8::10, in any order: 1 to 1000 an entry, at most 5000 in all
-	// entries. An address that is listed twice is served once, one of a family
-	// that the Service does not have is not served.
-	// +required
-	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=1000
-	Addresses []IPAddress `json:"addresses"`
-}
-
-// IPAddress is an IPv4 or IPv6 address in text form.
-//
-// +kubebuilder:validation:MinLength=2
-// +kubebuilder:validation:MaxLength=45
-// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an IPv4 or IPv6 address such as 192.0.2.10 or 2001:db8::10: no port, no prefix length, no zone, no leading zeros, no IPv4-mapped IPv6 (write ::ffff:192.0.2.10 as 192.0.2.10)"
-type IPAddress string
 
 // Duration is a length of time such as 500ms, 10s or 1m30s. Its bounds and its
 // form are checked in one rule a field, so that a user reads one message.

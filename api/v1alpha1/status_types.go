@@ -17,7 +17,8 @@ type ExternalBackendStatus struct {
 
 	// conditions say how far the operator has come, and what is in the way.
 	// Accepted, ServiceResolved, TargetsResolved, Published, Healthy and Ready
-	// are always there; Stalled is there while only an edit can help.
+	// are always there; Stalled is there while only an edit can help, Conflict
+	// while EndpointSlices of somebody else are on the Service.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -17,6 +17,7 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -86,6 +87,9 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: options.maxEndpoints,
+		Annotations:  options.serviceAnnotations,
+		// A quarter of the requests at most is for statuses: slices come first.
+		Reports: flowcontrol.NewTokenBucketPassiveRateLimiter(options.apiQPS/4, max(options.apiBurst/4, 1)),
 	}
 	scheduler = probe.New(probe.Options{
 		Guard:       vetted.Check,

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -46,6 +47,7 @@ type options struct {
 	leaderElect             bool
 	leaderElectionNamespace string
 	workers                 int
+	serviceAnnotations      []string
 	maxEndpoints            int
 	maxChecksInFlight       int
 	allowClassE             bool
@@ -65,8 +67,17 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 switches it off")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false, "run as one of several replicas of which one is active")
 	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the Lease; needed outside a cluster only")
-	flags.IntVar(&o.workers, "concurrent-services", 8, "number of Services that are worked on at the same time")
+	flags.IntVar(&o.workers, "concurrent-services", 64, "number of Services that are worked on at the same time; one that waits for a write of its own that hangs holds up no other")
 	flags.IntVar(&o.maxEndpoints, "max-endpoints-per-slice", sliceplan.DefaultMaxEndpoints, "endpoints in one EndpointSlice, 1 to 1000")
+	flags.Func("managed-service-annotations", "keys of annotations that spec.service.template of an ExternalBackend may set, separated by commas; prefixes end in * (default none)", func(list string) error {
+		o.serviceAnnotations = nil
+		for key := range strings.SplitSeq(list, ",") {
+			if key = strings.TrimSpace(key); key != "" {
+				o.serviceAnnotations = append(o.serviceAnnotations, key)
+			}
+		}
+		return nil
+	})
 	flags.IntVar(&o.maxChecksInFlight, "max-checks-in-flight", 0, "health checks that run at the same time; 0 means the lesser of 4096 and half of the file descriptor limit")
 	flags.BoolVar(&o.allowClassE, "allow-class-e", false, "allow targets in 240.0.0.0/4, which some networks use")
 	flags.Float64Var(&qps, "kube-api-qps", 100, "requests per second to the API server")

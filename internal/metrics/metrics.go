@@ -57,7 +57,7 @@ func New(registry prometheus.Registerer, stats func() CheckerStats) *Metrics {
 		}, []string{"to"}),
 		targets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "externalbackend_targets",
-			Help: "Targets of an ExternalBackend by state (Healthy, Unhealthy, Unknown).",
+			Help: "Targets of an ExternalBackend by state (Healthy, Unhealthy, Unknown, Draining, Disabled).",
 		}, []string{"namespace", "name", "state"}),
 		sliceWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "externalbackend_endpointslice_writes_total",
@@ -99,11 +99,14 @@ func (m *Metrics) SliceWritten(operation string, err error) {
 // FlipPublished records the time from a changed verdict to its publication.
 func (m *Metrics) FlipPublished(latency time.Duration) { m.flipToWrite.Observe(latency.Seconds()) }
 
-// SetTargets sets the number of targets of an ExternalBackend by state.
-func (m *Metrics) SetTargets(namespace, name string, healthy, unhealthy, unknown int) {
-	m.targets.WithLabelValues(namespace, name, "Healthy").Set(float64(healthy))
-	m.targets.WithLabelValues(namespace, name, "Unhealthy").Set(float64(unhealthy))
-	m.targets.WithLabelValues(namespace, name, "Unknown").Set(float64(unknown))
+// SetTargets sets the number of targets of an ExternalBackend by state. Each
+// target counts once: one that drains or is disabled has no other state.
+func (m *Metrics) SetTargets(namespace, name string, healthy, unhealthy, unknown, draining, disabled int) {
+	for state, n := range map[string]int{
+		"Healthy": healthy, "Unhealthy": unhealthy, "Unknown": unknown, "Draining": draining, "Disabled": disabled,
+	} {
+		m.targets.WithLabelValues(namespace, name, state).Set(float64(n))
+	}
 }
 
 // Forget drops the series of an ExternalBackend.

@@ -25,7 +25,7 @@ func named(name string, items ...string) sliceplan.Backend {
 func TestBackendsKeepSlicesOfTheirOwn(t *testing.T) {
 	c := newCluster()
 	older, younger := named("aa", "10.0.0.1", "10.0.0.2"), named("bb", "10.0.0.3")
-	younger.Ports = []discoveryv1.EndpointPort{port("http", 9999)}
+	younger.PortSets = portSets(port("http", 9999))
 	c.settle(t, input(older, younger))
 	younger.Endpoints[0].Conditions = sliceplan.Conditions{}
 	plan := c.settle(t, input(older, younger))
@@ -145,16 +145,16 @@ func TestHandOverAddsFirst(t *testing.T) {
 		olderBefore: []string{"10.0.0.1", "10.0.0.2"}, youngerBefore: []string{"10.0.0.3"},
 		olderAfter: []string{"10.0.0.1", "10.0.0.9"}, youngerAfter: []string{"10.0.0.2", "10.0.0.3"},
 		want: []string{
-			"create aa-aaaaaaaa-ipv4-1: 10.0.0.9", "update bb-bbbbbbbb-ipv4-0: 10.0.0.3 10.0.0.2",
-			"update aa-aaaaaaaa-ipv4-0: 10.0.0.1",
+			"create aa-aaaaaaaa-ipv4-1: 10.0.0.9 10.0.0.1", "update bb-bbbbbbbb-ipv4-0: 10.0.0.3 10.0.0.2",
+			"delete aa-aaaaaaaa-ipv4-0",
 		},
 	}, {
 		name:        "both exchange",
 		olderBefore: []string{"10.0.0.1", "10.0.0.2"}, youngerBefore: []string{"10.0.0.3", "10.0.0.4"},
 		olderAfter: []string{"10.0.0.1", "10.0.0.3"}, youngerAfter: []string{"10.0.0.2", "10.0.0.4"},
 		want: []string{
-			"create aa-aaaaaaaa-ipv4-1: 10.0.0.3", "create bb-bbbbbbbb-ipv4-1: 10.0.0.2",
-			"update aa-aaaaaaaa-ipv4-0: 10.0.0.1", "update bb-bbbbbbbb-ipv4-0: 10.0.0.4",
+			"create aa-aaaaaaaa-ipv4-1: 10.0.0.3 10.0.0.1", "create bb-bbbbbbbb-ipv4-1: 10.0.0.2 10.0.0.4",
+			"delete aa-aaaaaaaa-ipv4-0", "delete bb-bbbbbbbb-ipv4-0",
 		},
 	}} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestFlips(t *testing.T) {
 // copy of its own (rule 47).
 func TestPlanSharesNothingWithItsInput(t *testing.T) {
 	c, in := newCluster(), input(backend(sequence(0, 5)...))
-	in.Backends[0].Ports[0].AppProtocol = new("http")
+	in.Backends[0].PortSets[0][0].AppProtocol = new("http")
 	c.settle(t, in)
 	in.Backends[0].Endpoints = endpoints("10.0.0.1!", "10.0.0.2", "10.0.0.3", "2001:db8::1")
 	in.Existing = c.list()

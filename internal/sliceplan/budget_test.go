@@ -136,7 +136,7 @@ func (m *machine) metaIsGood(slice *discoveryv1.EndpointSlice, b *sliceplan.Back
 	}
 	return maps.Equal(labels, slice.Labels) && len(slice.OwnerReferences) == 1 &&
 		slice.Annotations[sliceplan.ServiceUIDAnnotation] == string(m.in.Service.UID) &&
-		equality.Semantic.DeepEqual(b.Ports, slice.Ports)
+		equality.Semantic.DeepEqual(b.PortSets[0], slice.Ports)
 }
 
 func endpointIsGood(live *discoveryv1.Endpoint, want *sliceplan.Endpoint, o sliceplan.Owner) bool {

@@ -106,8 +106,11 @@ func deepCopy(in sliceplan.Input) sliceplan.Input {
 	in.Backends = slices.Clone(in.Backends)
 	for i := range in.Backends {
 		in.Backends[i].Endpoints = slices.Clone(in.Backends[i].Endpoints)
-		copied := discoveryv1.EndpointSlice{Ports: in.Backends[i].Ports}
-		in.Backends[i].Ports = copied.DeepCopy().Ports
+		in.Backends[i].PortSets = slices.Clone(in.Backends[i].PortSets)
+		for n, ports := range in.Backends[i].PortSets {
+			copied := discoveryv1.EndpointSlice{Ports: ports}
+			in.Backends[i].PortSets[n] = copied.DeepCopy().Ports
+		}
 	}
 	in.Existing = slices.Clone(in.Existing)
 	for i := range in.Existing {

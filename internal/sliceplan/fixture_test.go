@@ -41,11 +41,16 @@ func port(name string, number int32) discoveryv1.EndpointPort {
 	return discoveryv1.EndpointPort{Name: new(name), Protocol: new(corev1.ProtocolTCP), Port: new(number)}
 }
 
+// portSets is one set.
+func portSets(ports ...discoveryv1.EndpointPort) [][]discoveryv1.EndpointPort {
+	return [][]discoveryv1.EndpointPort{ports}
+}
+
 // backend is the ExternalBackend "eb" with endpoints as in endpoints.
 func backend(items ...string) sliceplan.Backend {
 	return sliceplan.Backend{
 		Owner:     owner("eb", "aaaaaaaa-0000-4000-8000-000000000000"),
-		Ports:     []discoveryv1.EndpointPort{port("http", 8080), port("admin", 9090)},
+		PortSets:  portSets(port("http", 8080), port("admin", 9090)),
 		Endpoints: endpoints(items...),
 	}
 }

@@ -21,7 +21,7 @@ import (
 func TestCreatedSlice(t *testing.T) {
 	b := backend("192.0.2.1", "192.0.2.2!/spare")
 	b.Endpoints[1].Conditions = sliceplan.Conditions{Serving: true, Terminating: true}
-	b.Ports[0].AppProtocol = new("kubernetes.io/h2c")
+	b.PortSets[0][0].AppProtocol = new("kubernetes.io/h2c")
 	in := input(b)
 	plan := newCluster().settle(t, in)
 	ref := func(entry string) *corev1.ObjectReference {

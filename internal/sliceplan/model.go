@@ -5,6 +5,24 @@
 // EndpointSlices that it has, and says which slices to create, update and
 // delete: the fewest writes, endpoints staying where they are. Rule numbers
 // are those of docs/endpointslice-rules.md.
+//
+// Grouping: a slice holds endpoints of one backend, family and port set. A live
+// one goes on with its ports as long as an endpoint in it has them. Otherwise
+// it takes in place those that most of its endpoints have now, the first if
+// several are had by as many (rule 17). Those that terminate have a say only
+// where no other does. Endpoints with other ports leave the slice once another
+// one has them (rule 43).
+//
+// Compaction: only where a plan takes endpoints away from a group, its emptiest
+// slices may be freed: their endpoints go to slices that are written anyway,
+// the fullest first, then to others, the emptiest first. As many are freed as
+// gives the largest surplus of slices freed over slices written only for that;
+// without a surplus, none. So plans that only flip or add move nothing.
+//
+// Bound: a plan writes each live slice that is not as it should be once; for
+// every n endpoints of a group that have no place, at most n divided by the
+// size of a slice, rounded up, others; and where compaction frees f slices,
+// fewer than 2f more.
 package sliceplan
 
 import (

@@ -58,8 +58,8 @@ func TestPlacement(t *testing.T) {
 		want:   list{"update 0: 10.0.0.1 10.0.0.2/spare 10.0.0.3"},
 	}, {
 		name:   "a removal leaves the others in their order",
-		live:   []list{{"10.0.0.1", "10.0.0.2", "10.0.0.3"}, {"10.0.0.4"}},
-		wanted: list{"10.0.0.1", "10.0.0.3", "10.0.0.4"},
+		live:   []list{{"10.0.0.1", "10.0.0.2", "10.0.0.3"}, {"10.0.0.4", "10.0.0.5"}},
+		wanted: list{"10.0.0.1", "10.0.0.3", "10.0.0.4", "10.0.0.5"},
 		want:   list{"update 0: 10.0.0.1 10.0.0.3"},
 	}, {
 		name:   "slices are not merged for the sake of it",
@@ -236,7 +236,7 @@ func TestPorts(t *testing.T) {
 		{"one unnamed", []discoveryv1.EndpointPort{port("", 8080)}},
 		{"none, as of a headless Service", nil},
 	} {
-		in.Backends[0].Ports = step.ports
+		in.Backends[0].PortSets = portSets(step.ports...)
 		plan := c.settle(t, in)
 		want := []string{"update eb-aaaaaaaa-ipv4-0: 10.0.0.1 10.0.0.2 10.0.0.3", "update eb-aaaaaaaa-ipv4-1: 10.0.0.4"}
 		if diff := gocmp.Diff(want, describe(plan)); diff != "" {

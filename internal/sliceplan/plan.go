@@ -12,34 +12,49 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// planner collects the plan of all backends.
+type planner struct {
+	in      *Input
+	plan    Plan
+	packers []*packer
+	// shrink are updates that add no endpoint. They come behind all that add
+	// some, so that what moves is never missing (rule 43).
+	shrink []*discoveryv1.EndpointSlice
+	// aside are updates of slices that are not read for this Service.
+	aside []*discoveryv1.EndpointSlice
+	// unchanged are the slices that stay, until their hints are looked at.
+	unchanged []*discoveryv1.EndpointSlice
+}
+
 // Compute returns the writes that make the slices of the Service what they
 // should be. It depends on nothing but its input, and a plan computed from the
 // result of an executed one is empty.
 func Compute(in Input) Plan {
-	var plan Plan
+	pl := &planner{in: &in}
 	owned, strays := byOwner(in)
 	for _, slice := range strays {
 		if slice.DeletionTimestamp == nil {
-			plan.Delete = append(plan.Delete, slice)
+			pl.plan.Delete = append(pl.plan.Delete, slice)
 		}
 	}
-	packers := make([]*packer, 0, len(in.Backends))
 	for i := range in.Backends {
-		backend := &in.Backends[i]
-		if p := newPacker(&in, backend, &plan); backend.Hold {
-			p.hold(owned[backend.Owner.UID])
+		pl.packers = append(pl.packers, newPacker(pl, &in.Backends[i], owned[in.Backends[i].Owner.UID]))
+	}
+	// What leaves a slice is known of all backends before anything is placed.
+	for _, p := range pl.packers {
+		if p.backend.Hold {
+			p.hold()
 		} else {
-			packers = append(packers, p)
+			p.sift()
 		}
 	}
-	var shrink []*discoveryv1.EndpointSlice
-	for _, p := range packers {
-		p.pack(owned[p.backend.Owner.UID], packers)
-		shrink = append(shrink, p.shrink...)
+	for _, p := range pl.packers {
+		p.pack()
 	}
-	// Updates that only take endpoints away go behind all that add some.
-	plan.Update = append(plan.Update, shrink...)
-	return plan
+	pl.plan.Update = append(pl.plan.Update, pl.shrink...)
+	pl.hint()
+	pl.plan.Update = append(pl.plan.Update, pl.aside...)
+	return pl.plan
 }
 
 // byOwner sorts the slices out: those of each backend, and those that belong to

@@ -171,7 +171,7 @@ func (m *machine) changeCap(t *rapid.T) {
 
 func (m *machine) changePorts(t *rapid.T) {
 	b := &m.in.Backends[rapid.IntRange(0, len(m.in.Backends)-1).Draw(t, "backend")]
-	b.Ports = []discoveryv1.EndpointPort{port("http", rapid.Int32Range(8080, 8082).Draw(t, "port"))}
+	b.PortSets = portSets(port("http", rapid.Int32Range(8080, 8082).Draw(t, "port")))
 }
 
 func (m *machine) changeService(t *rapid.T) {
@@ -268,7 +268,7 @@ func (m *machine) wanted() map[string]string {
 	for _, b := range m.in.Backends {
 		for _, e := range b.Endpoints {
 			if !b.Hold && slices.Contains(m.in.Service.Families, e.Family) {
-				wanted[e.Address] = fmt.Sprint(b.Owner.UID, " ", e.Entry, " ", e.Conditions, " ", *b.Ports[0].Port)
+				wanted[e.Address] = fmt.Sprint(b.Owner.UID, " ", e.Entry, " ", e.Conditions, " ", *b.PortSets[0][0].Port)
 			}
 		}
 	}

@@ -16,36 +16,56 @@ import (
 type Published struct {
 	// Address as it is written; its consumers read no other one (rule 20).
 	Address string
+	// Family that the slice is of.
+	Family discoveryv1.AddressType
 	// Entry that it came from; empty if somebody removed the reference.
-	Entry      string
-	Conditions discoveryv1.EndpointConditions
+	Entry string
+	// Hostname and Zone; empty if it has none.
+	Hostname, Zone string
+	Conditions     discoveryv1.EndpointConditions
 	// Ports of the slice. They are shared with it.
 	Ports []discoveryv1.EndpointPort
 	// DrainUntil is when it goes; zero unless it drains and says so.
 	DrainUntil time.Time
 }
 
-// ReadBack lists what the slices of one owner publish, in their order. It is
-// how a restarted operator learns what it did before.
-func ReadBack(slices []*discoveryv1.EndpointSlice, owner types.UID) []Published {
-	var list []Published
-	for _, slice := range slices {
-		if OwnerUID(slice) != owner || slice.DeletionTimestamp != nil {
-			continue
+// ReadBack lists what the slices of one owner publish, in the order of their
+// names. It is how a restarted operator learns what it did before. An address
+// is listed as often as it is published, which is more than once only while it
+// moves or if somebody edited the slices; the first one counts.
+func ReadBack(list []*discoveryv1.EndpointSlice, owner types.UID) []Published {
+	total := 0
+	var of []*discoveryv1.EndpointSlice
+	for _, slice := range list {
+		if slice.DeletionTimestamp == nil && OwnerUID(slice) == owner {
+			of = append(of, slice)
+			total += len(slice.Endpoints)
 		}
+	}
+	sortByName(of)
+	published := make([]Published, 0, total)
+	for _, slice := range of {
 		states := statesOf(slice)
 		for i := range slice.Endpoints {
 			e := &slice.Endpoints[i]
 			if len(e.Addresses) == 0 {
 				continue
 			}
-			list = append(list, Published{
-				Address: e.Addresses[0], Entry: entryOf(e), Conditions: e.Conditions,
+			published = append(published, Published{
+				Address: e.Addresses[0], Family: slice.AddressType, Entry: entryOf(e), Conditions: e.Conditions,
+				Hostname: text(e.Hostname), Zone: text(e.Zone),
 				Ports: slice.Ports, DrainUntil: states[e.Addresses[0]].DrainUntil,
 			})
 		}
 	}
-	return list
+	return published
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // endpointState is what StateAnnotation says about one endpoint.
@@ -53,17 +73,33 @@ type endpointState struct {
 	DrainUntil time.Time `json:"drainUntil,omitzero"`
 }
 
-// statesOf reads the annotation. One that cannot be read says nothing.
+// statesOf reads the annotation. What cannot be read of it says nothing.
 func statesOf(slice *discoveryv1.EndpointSlice) map[string]endpointState {
-	text := slice.Annotations[StateAnnotation]
-	if text == "" {
+	var raw map[string]json.RawMessage
+	if text := slice.Annotations[StateAnnotation]; text == "" || json.Unmarshal([]byte(text), &raw) != nil {
 		return nil
 	}
-	var states map[string]endpointState
-	if json.Unmarshal([]byte(text), &states) != nil {
-		return nil
+	states := make(map[string]endpointState, len(raw))
+	for address, text := range raw {
+		var state endpointState
+		if json.Unmarshal(text, &state) == nil && !state.DrainUntil.IsZero() {
+			states[address] = state
+		}
 	}
 	return states
+}
+
+// stateText writes the annotation: empty if there is nothing to say, or no way
+// to say it, as for a year of five digits.
+func stateText(states map[string]endpointState) string {
+	if len(states) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(states)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 // entryOf undoes what reference writes.

@@ -6,11 +6,11 @@ package sliceplan
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -68,8 +68,17 @@ func (p *packer) endpoint(e *Endpoint) discoveryv1.Endpoint {
 	return discoveryv1.Endpoint{
 		Addresses:  []string{e.Address},
 		Conditions: conditions(e),
+		Hostname:   optional(e.Hostname),
+		Zone:       optional(e.Zone),
 		TargetRef:  &ref,
 	}
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 func conditions(e *Endpoint) discoveryv1.EndpointConditions {
@@ -95,11 +104,18 @@ func (p *packer) sameMeta(slice *discoveryv1.EndpointSlice) bool {
 		isTrue(ref.Controller) && ref.BlockOwnerDeletion == nil
 }
 
+// sameEndpoint compares all but the hints of ready endpoints, which depend on
+// the other slices.
 func (p *packer) sameEndpoint(live *discoveryv1.Endpoint, want *Endpoint) bool {
 	return len(live.Addresses) == 1 && sameConditions(live, want) &&
 		live.TargetRef != nil && *live.TargetRef == *p.refs[want.Entry] &&
-		live.Hostname == nil && live.NodeName == nil && live.Zone == nil && live.Hints == nil &&
-		len(live.DeprecatedTopology) == 0
+		isText(live.Hostname, want.Hostname) && isText(live.Zone, want.Zone) &&
+		live.NodeName == nil && len(live.DeprecatedTopology) == 0 &&
+		(live.Hints == nil || want.Conditions.Ready)
+}
+
+func isText(live *string, want string) bool {
+	return (live != nil) == (want != "") && (live == nil || *live == want)
 }
 
 func is(live *bool, want bool) bool { return live != nil && *live == want }
@@ -112,7 +128,14 @@ func readyOf(e *discoveryv1.Endpoint) bool {
 }
 
 func samePorts(live, want []discoveryv1.EndpointPort) bool {
-	return len(live) == len(want) && equality.Semantic.DeepEqual(live, want)
+	return slices.EqualFunc(live, want, func(a, b discoveryv1.EndpointPort) bool {
+		return samePointer(a.Name, b.Name) && samePointer(a.Protocol, b.Protocol) &&
+			samePointer(a.Port, b.Port) && samePointer(a.AppProtocol, b.AppProtocol)
+	})
+}
+
+func samePointer[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 func clonePorts(ports []discoveryv1.EndpointPort) []discoveryv1.EndpointPort {

@@ -5,9 +5,8 @@ package status
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -26,11 +25,14 @@ type transition struct {
 // another than before.
 func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
 	wanted := []metav1.Condition{
-		accepted(facts), serviceResolved(facts), targetsResolved(facts), published(facts), healthy(facts, counts),
+		accepted(facts), serviceResolved(facts), targetsResolved(facts), published(facts, counts), healthy(facts, counts),
 	}
 	wanted = append(wanted, ready(wanted[:4]))
 	if stalled, ok := stalledBy(wanted); ok {
 		wanted = append(wanted, stalled)
+	}
+	if len(facts.Foreign) > 0 {
+		wanted = append(wanted, conflict(facts))
 	}
 	var transitions []transition
 	for i := range wanted {
@@ -62,6 +64,10 @@ func condition(kind string, ok bool, reason, message string) metav1.Condition {
 	return c
 }
 
+func undecided(kind, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: kind, Status: metav1.ConditionUnknown, Reason: reason, Message: message}
+}
+
 func accepted(facts Facts) metav1.Condition {
 	if p := facts.Backend.SpecProblem; p != nil {
 		return condition(v1alpha1.ConditionAccepted, false, p.Reason, p.Message)
@@ -81,16 +87,26 @@ func accepted(facts Facts) metav1.Condition {
 		plural(len(culprits), "address is left out, all others are served: ", "addresses are left out, all others are served: ")+naming(culprits))
 }
 
+// serviceResolved is False also if a managed Service is not as it should be. A
+// Service that could not be created is missing for that reason.
 func serviceResolved(facts Facts) metav1.Condition {
-	if p := facts.Backend.ServiceProblem; p != nil {
-		return condition(v1alpha1.ConditionServiceResolved, false, p.Reason, p.Message)
+	problem, managed := facts.Backend.ServiceProblem, facts.ManagedProblem
+	if problem == nil || managed != nil && problem.Reason == v1alpha1.ReasonServiceNotFound {
+		problem = managed
+	}
+	if problem != nil {
+		return condition(v1alpha1.ConditionServiceResolved, false, problem.Reason, problem.Message)
+	}
+	if w := facts.Backend.ServiceWarning; w != nil {
+		return condition(v1alpha1.ConditionServiceResolved, true, w.Reason, w.Message)
 	}
 	return condition(v1alpha1.ConditionServiceResolved, true, v1alpha1.ReasonServiceResolved,
 		fmt.Sprintf("Service %q has every port that is named", facts.ServiceName))
 }
 
-// targetsResolved is False only if an entry yields nothing: an address that is
-// served from elsewhere, or not wanted by the Service, is told but no fault.
+// targetsResolved is False only if an entry yields nothing and is not meant to:
+// an address that is served from elsewhere, or not wanted by the Service, is told
+// but no fault.
 func targetsResolved(facts Facts) metav1.Condition {
 	served := make(map[string]bool, len(facts.Backend.Entries))
 	for _, t := range facts.Targets {
@@ -101,7 +117,7 @@ func targetsResolved(facts Facts) metav1.Condition {
 	}
 	var empty []string
 	for _, e := range facts.Backend.Entries {
-		if !served[e.Name] {
+		if !served[e.Name] && !facts.Drain[e.Name] {
 			empty = append(empty, fmt.Sprintf("%q", e.Name))
 		}
 	}
@@ -139,44 +155,68 @@ func lossTexts(facts Facts) (texts []string, another bool) {
 	return append(texts, own...), another
 }
 
-func published(facts Facts) metav1.Condition {
+func published(facts Facts, c v1alpha1.TargetCounts) metav1.Condition {
 	switch {
-	case !facts.Backend.Publishable:
-		return condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonNotPublishable,
-			"nothing is written until the Service can be served: see the condition ServiceResolved")
 	case facts.WriteError != nil:
 		return condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonWriteFailed,
 			"the EndpointSlices could not be written and will be tried again: "+facts.WriteError.Error())
+	case !facts.Backend.Publishable:
+		return condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonNotPublishable,
+			"nothing is written until the Service can be served: see the condition ServiceResolved")
+	case facts.Awaiting:
+		return undecided(v1alpha1.ConditionPublished, v1alpha1.ReasonAwaitingFirstChecks, fmt.Sprintf(
+			"%d of %d addresses have no verdict yet: the first EndpointSlices are written when all have one, at the latest after one round of checks",
+			c.Unknown, c.Total-c.Disabled-c.Draining))
 	}
 	return condition(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, "the EndpointSlices are up to date")
 }
 
+// healthy is about the addresses that are meant to take traffic.
 func healthy(facts Facts, c v1alpha1.TargetCounts) metav1.Condition {
-	message := fmt.Sprintf("%d of %d addresses are healthy", c.Healthy, c.Total) + obstacles(facts)
+	active := c.Total - c.Draining - c.Disabled
 	switch {
 	case c.Total == 0:
-		none := condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonNoTargets, "there is no address to check")
-		none.Status = metav1.ConditionUnknown
-		return none
-	case c.Healthy == c.Total:
+		return undecided(v1alpha1.ConditionHealthy, v1alpha1.ReasonNoTargets, "there is no address to check")
+	case active == 0:
+		return undecided(v1alpha1.ConditionHealthy, v1alpha1.ReasonNoTargets,
+			"no address is meant to take traffic: "+strings.Join(maintained(c), ", "))
+	}
+	pending := c.Unhealthy == 0 && c.Unknown > 0
+	parts := []string{fmt.Sprintf("%d of %d addresses are healthy", c.Healthy, active)}
+	if pending {
+		parts = append(parts, "the others wait for their first verdict")
+	}
+	message := strings.Join(append(parts, maintained(c)...), ", ") + obstacles(facts)
+	switch {
+	case c.Healthy == active:
 		return condition(v1alpha1.ConditionHealthy, true, v1alpha1.ReasonAllHealthy, message)
-	case c.Unhealthy == 0 && c.Unknown > 0:
-		pending := condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonChecksPending, message+", the others wait for their first verdict")
-		pending.Status = metav1.ConditionUnknown
-		return pending
+	case pending:
+		return undecided(v1alpha1.ConditionHealthy, v1alpha1.ReasonChecksPending, message)
 	case c.Healthy == 0:
 		return condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonNoneHealthy, message)
 	}
 	return condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonSomeUnhealthy, message)
 }
 
+// maintained counts the addresses that are out because somebody wants it.
+func maintained(c v1alpha1.TargetCounts) []string {
+	var parts []string
+	if c.Draining > 0 {
+		parts = append(parts, plural(int(c.Draining), "is draining", "are draining"))
+	}
+	if c.Disabled > 0 {
+		parts = append(parts, plural(int(c.Disabled), "is disabled", "are disabled"))
+	}
+	return parts
+}
+
 // obstacles names addresses whose checks cannot be carried out, so that their
 // verdict may be old.
 func obstacles(facts Facts) string {
 	var texts []string
-	for i := range facts.Health {
-		if o := facts.Health[i].Obstacle; o != "" {
-			texts = append(texts, fmt.Sprintf("%s (%s)", facts.Targets[i].Addr, o))
+	for i, t := range facts.Targets {
+		if o := facts.Health[i].Obstacle; o != "" && !facts.Disabled[t.Entry] {
+			texts = append(texts, fmt.Sprintf("%s (%s)", t.Addr, o))
 		}
 	}
 	if len(texts) == 0 {
@@ -197,7 +237,7 @@ func ready(parts []metav1.Condition) metav1.Condition {
 }
 
 // stalledBy says whether only an edit can help. A Service that is missing may
-// still come, and writes are tried again.
+// still come, writes are tried again, and first checks come to an end.
 func stalledBy(parts []metav1.Condition) (metav1.Condition, bool) {
 	for _, c := range parts {
 		waits := c.Reason == v1alpha1.ReasonServiceNotFound || c.Reason == v1alpha1.ReasonServiceTerminating
@@ -208,42 +248,4 @@ func stalledBy(parts []metav1.Condition) (metav1.Condition, bool) {
 		}
 	}
 	return metav1.Condition{}, false
-}
-
-// conditionEvents tells each transition once. Ready, Stalled and a Published
-// that waits for the Service repeat what others say, and a first status that is
-// as it should be is no news.
-func conditionEvents(transitions []transition) []Event {
-	var events []Event
-	for _, t := range transitions {
-		c := t.next
-		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) || c.Reason == v1alpha1.ReasonNotPublishable {
-			continue
-		}
-		bad := c.Status == metav1.ConditionFalse || told[c.Reason]
-		if t.previous == nil && !bad {
-			continue
-		}
-		event := Event{Type: corev1.EventTypeNormal, Reason: c.Reason, Action: actions[c.Type], Message: bounded(c.Message, 1024)}
-		if bad {
-			event.Type = corev1.EventTypeWarning
-		}
-		events = append(events, event)
-	}
-	return events
-}
-
-// told are reasons of True conditions that a user should hear about.
-var told = map[string]bool{
-	v1alpha1.ReasonDuplicateAddress: true,
-	v1alpha1.ReasonServedByAnother:  true,
-	v1alpha1.ReasonFamilyNotServed:  true,
-}
-
-var actions = map[string]string{
-	v1alpha1.ConditionAccepted:        "ValidateSpec",
-	v1alpha1.ConditionServiceResolved: "ResolveService",
-	v1alpha1.ConditionTargetsResolved: "ResolveTargets",
-	v1alpha1.ConditionPublished:       "Publish",
-	v1alpha1.ConditionHealthy:         "CheckHealth",
 }

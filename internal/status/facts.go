@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -26,9 +25,14 @@ type Facts struct {
 	ServiceName string
 	ServiceUID  types.UID
 
-	// Targets are served, with their health in the same order.
+	// Targets are served, with their health in the same order. Those of entries
+	// in Disabled are among them, those that drain are not.
 	Targets []target.Target
 	Health  []health.Status
+	// Draining are addresses that are published as terminating.
+	Draining []target.Departure
+	// Drain and Disabled are the names of the entries with these states.
+	Drain, Disabled map[string]bool
 
 	// Rejected names what was not an address or is denied.
 	Rejected []Rejection
@@ -37,8 +41,17 @@ type Facts struct {
 	// Excluded are addresses of families that the Service does not have.
 	Excluded []target.Target
 
+	// ManagedProblem is why a managed Service is not as specified.
+	ManagedProblem *translate.Problem
+	// Foreign are slices of somebody else on the Service, which has no selector.
+	Foreign []ForeignSlice
+
+	// Awaiting is true while the first publication is held.
+	Awaiting bool
 	// Flips are the changes of published readiness that were written.
 	Flips []sliceplan.Flip
+	// Drained are addresses whose drain ended in this pass.
+	Drained []netip.Addr
 	// WriteError is why slices could not be brought up to date.
 	WriteError error
 
@@ -51,6 +64,13 @@ type Rejection struct {
 	Err   error
 	// Denied is true when the guard rejected it, false when it is no address.
 	Denied bool
+}
+
+// ForeignSlice is an EndpointSlice that is not the operator's.
+type ForeignSlice struct {
+	Name string
+	// ManagedBy is the value of its managed-by label; empty if it has none.
+	ManagedBy string
 }
 
 // Event is worth telling once.
@@ -103,53 +123,19 @@ func Compute(eb *v1alpha1.ExternalBackend, facts Facts) Outcome {
 }
 
 func count(facts Facts) v1alpha1.TargetCounts {
-	c := v1alpha1.TargetCounts{Total: int32(len(facts.Targets))}
-	for i := range facts.Health {
-		switch facts.Health[i].Verdict {
-		case health.Healthy:
+	draining := int32(len(facts.Draining))
+	c := v1alpha1.TargetCounts{Total: int32(len(facts.Targets)) + draining, Draining: draining}
+	for i, t := range facts.Targets {
+		switch {
+		case facts.Disabled[t.Entry]:
+			c.Disabled++
+		case facts.Health[i].Verdict == health.Healthy:
 			c.Healthy++
-		case health.Unhealthy:
+		case facts.Health[i].Verdict == health.Unhealthy:
 			c.Unhealthy++
 		default:
 			c.Unknown++
 		}
 	}
 	return c
-}
-
-// flipEvents tells which addresses went in or out, one event for each
-// direction however many they are.
-func flipEvents(facts Facts) []Event {
-	reasons := make(map[netip.Addr]health.Reason, len(facts.Flips))
-	if len(facts.Flips) > 0 {
-		for i, t := range facts.Targets {
-			reasons[t.Addr] = facts.Health[i].Reason
-		}
-	}
-	var in, out []string
-	for _, f := range facts.Flips {
-		if f.Ready {
-			in = append(in, f.Address)
-			continue
-		}
-		text := f.Address
-		if addr, err := netip.ParseAddr(f.Address); err == nil && reasons[addr] != "" {
-			text += " (" + string(reasons[addr]) + ")"
-		}
-		out = append(out, text)
-	}
-	var events []Event
-	if len(out) > 0 {
-		events = append(events, Event{
-			Type: corev1.EventTypeWarning, Reason: "TargetsUnhealthy", Action: "Withdraw",
-			Message: plural(len(out), "address no longer takes traffic: ", "addresses no longer take traffic: ") + naming(out),
-		})
-	}
-	if len(in) > 0 {
-		events = append(events, Event{
-			Type: corev1.EventTypeNormal, Reason: "TargetsHealthy", Action: "Admit",
-			Message: plural(len(in), "address takes traffic: ", "addresses take traffic: ") + naming(in),
-		})
-	}
-	return events
 }

@@ -88,6 +88,39 @@ func lose(item string, winner target.Owner, winnerEntry string) func(*status.Fac
 	}
 }
 
+// depart adds addresses that drain.
+func depart(items ...string) func(*status.Facts) {
+	return func(f *status.Facts) {
+		for _, t := range targets(items...) {
+			f.Draining = append(f.Draining, target.Departure{Target: t, Deadline: now.Add(time.Minute)})
+		}
+	}
+}
+
+// drain and disable set the states of entries.
+func drain(entries ...string) func(*status.Facts) {
+	return func(f *status.Facts) { f.Drain = set(entries) }
+}
+
+func disable(entries ...string) func(*status.Facts) {
+	return func(f *status.Facts) { f.Disabled = set(entries) }
+}
+
+func set(names []string) map[string]bool {
+	members := make(map[string]bool)
+	for _, n := range names {
+		members[n] = true
+	}
+	return members
+}
+
+// foreign adds a slice of somebody else.
+func foreign(name, managedBy string) func(*status.Facts) {
+	return func(f *status.Facts) {
+		f.Foreign = append(f.Foreign, status.ForeignSlice{Name: name, ManagedBy: managedBy})
+	}
+}
+
 // of translates for a Service that was edited, so that its problems are real.
 func of(edit func(*corev1.Service), ports ...v1alpha1.BackendPort) func(*status.Facts) {
 	return func(f *status.Facts) {
@@ -103,6 +136,7 @@ func of(edit func(*corev1.Service), ports ...v1alpha1.BackendPort) func(*status.
 		}
 		eb := backend()
 		eb.Spec.Ports = ports
+		eb.Spec.Targets = []v1alpha1.Target{{Name: "rack"}, {Name: "spare"}}
 		translated := translate.ForService(eb, svc)
 		translated.Owner, translated.Entries = f.Backend.Owner, f.Backend.Entries
 		f.Backend = &translated

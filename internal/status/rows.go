@@ -33,6 +33,11 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 	for _, t := range facts.Targets {
 		rows[index[t.Entry]].Addresses++
 	}
+	for _, d := range facts.Draining {
+		if i, ok := index[d.Entry]; ok { // the entry may have been removed
+			rows[i].Addresses++
+		}
+	}
 	problems := make([][]string, len(rows))
 	note := func(entry, problem string) {
 		i := index[entry]
@@ -71,15 +76,15 @@ func excludedText(t target.Target) string {
 	return fmt.Sprintf("%s is not served: the Service has no %s", t.Addr, family)
 }
 
-// unhealthy lists what is out: because its checks fail, or because they cannot
-// be carried out. Reason and time of an address that was listed before and
+// unhealthy lists what is out and should not be: because its checks fail, or
+// because they cannot be carried out. Reason and time of an address that was listed before and
 // about which nothing new is known are carried over.
 func unhealthy(previous []v1alpha1.UnhealthyTarget, facts Facts) []v1alpha1.UnhealthyTarget {
 	var rows []v1alpha1.UnhealthyTarget
 	for i, t := range facts.Targets {
 		h := &facts.Health[i]
 		obstructed := h.Verdict == health.Unknown && h.Obstacle != ""
-		if h.Verdict != health.Unhealthy && !obstructed {
+		if facts.Disabled[t.Entry] || h.Verdict != health.Unhealthy && !obstructed {
 			continue
 		}
 		if len(rows) == maxUnhealthy {

@@ -6,6 +6,7 @@ package status_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,26 @@ func TestCountsAndService(t *testing.T) {
 	got = status.Compute(backend(), good(func(f *status.Facts) { f.ServiceUID = "" })).Status
 	if want := (v1alpha1.ServiceStatus{Name: "payments"}); *got.Service != want {
 		t.Errorf("without a Service: %+v, want %+v", *got.Service, want)
+	}
+}
+
+// TestCountsOfWhatIsOutOnPurpose: each address counts once, whatever its checks
+// say, and what is disabled is not listed as unhealthy.
+func TestCountsOfWhatIsOutOnPurpose(t *testing.T) {
+	five := targets("192.0.2.1/rack", "192.0.2.2/rack", "192.0.2.3/spare", "192.0.2.4/spare", "192.0.2.5/spare")
+	got := status.Compute(backend(), good(
+		serve(five, health.Healthy, health.Unhealthy, health.Healthy, health.Unhealthy, health.Unknown),
+		func(f *status.Facts) { f.Health[4].Obstacle = health.LocalPermission },
+		disable("spare"), depart("192.0.2.8/rack", "192.0.2.9/removed"))).Status
+	if want := (v1alpha1.TargetCounts{Total: 7, Healthy: 1, Unhealthy: 1, Draining: 2, Disabled: 3}); got.Targets != want {
+		t.Errorf("targets %+v, want %+v", got.Targets, want)
+	}
+	if len(got.Unhealthy) != 1 || got.Unhealthy[0].Address != "192.0.2.2" {
+		t.Errorf("unhealthy %+v", got.Unhealthy)
+	}
+	want := []v1alpha1.SourceStatus{{Target: "rack", Addresses: 3}, {Target: "spare", Addresses: 3}}
+	if diff := gocmp.Diff(want, got.Sources); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
 	}
 }
 
@@ -212,9 +233,17 @@ func TestManyCulpritsAreCounted(t *testing.T) {
 // TestComputeLeavesItsInputAlone: the object comes from a cache.
 func TestComputeLeavesItsInputAlone(t *testing.T) {
 	eb := after(good(unhealthySpare, reject("rack", "127.0.0.1")))
-	facts := good(lose("192.0.2.9/spare", older, "old"), lose("192.0.2.1/rack", owner, "rack"))
+	facts := good(lose("192.0.2.9/spare", older, "old"), lose("192.0.2.1/rack", owner, "rack"), foreign("b", ""), foreign("a", ""))
+	facts.Drained = []netip.Addr{netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("192.0.2.8")}
 	before, losses := eb.DeepCopy(), append([]target.Loss(nil), facts.Losses...)
+	slices, drained := append([]status.ForeignSlice(nil), facts.Foreign...), append([]netip.Addr(nil), facts.Drained...)
 	status.Compute(eb, facts)
+	if diff := gocmp.Diff(slices, facts.Foreign); diff != "" {
+		t.Errorf("foreign slices (-before +after):\n%s", diff)
+	}
+	if diff := gocmp.Diff(drained, facts.Drained, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Errorf("drained (-before +after):\n%s", diff)
+	}
 	if diff := gocmp.Diff(before, eb); diff != "" {
 		t.Errorf("object (-before +after):\n%s", diff)
 	}

@@ -4,22 +4,19 @@
 package status_test
 
 import (
+	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
-	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
-	"externalbackend.dev/operator/internal/translate"
 )
 
 func later(f *status.Facts) { f.Now = now.Add(time.Minute) }
@@ -29,11 +26,15 @@ func unhealthySpare(f *status.Facts) { f.Health[1].Verdict = health.Unhealthy }
 // TestSameFactsSameStatus: time alone changes nothing, so nothing is patched.
 func TestSameFactsSameStatus(t *testing.T) {
 	for name, edits := range map[string][]func(*status.Facts){
-		"all is well":       nil,
-		"some unhealthy":    {unhealthySpare},
-		"no Service":        {of(nil)},
-		"denied":            {reject("rack", "127.0.0.1")},
-		"served by another": {lose("192.0.2.3/rack", older, "old")},
+		"all is well":           nil,
+		"some unhealthy":        {unhealthySpare},
+		"no Service":            {of(nil)},
+		"denied":                {reject("rack", "127.0.0.1")},
+		"served by another":     {lose("192.0.2.3/rack", older, "old")},
+		"draining and disabled": {drain("rack"), disable("spare"), depart("192.0.2.9/rack")},
+		"a conflict":            {foreign("b", ""), foreign("a", ofKubernetes)},
+		"first checks pending":  {await, func(f *status.Facts) { f.Health[0].Verdict = health.Unknown }},
+		"managed":               {managed(refused)},
 		"obstructed": {func(f *status.Facts) {
 			f.Health[0].Verdict, f.Health[0].Obstacle = health.Unknown, health.LocalPermission
 		}},
@@ -119,6 +120,8 @@ func eventsText(events []status.Event) []string {
 func TestTransitionEvents(t *testing.T) {
 	type edits = []func(*status.Facts)
 	ambiguous := lose("192.0.2.1/rack", owner, "rack")
+	policy := `Warning ResolveService TrafficPolicyLocal: Service "payments" has internalTrafficPolicy: Local, ` +
+		"with which nodes drop traffic to addresses outside the cluster: set it to Cluster"
 	for _, tt := range []struct {
 		name   string
 		before edits // nil: there is no status yet
@@ -143,6 +146,28 @@ func TestTransitionEvents(t *testing.T) {
 			`Warning ResolveService ServiceNotFound: there is no Service "payments" in this namespace: create it without a selector, or correct spec.service.name`,
 			"Warning CheckHealth SomeUnhealthy: 1 of 2 addresses are healthy",
 		}},
+		{name: "held from the start", after: edits{await, func(f *status.Facts) { f.Health[0].Verdict = health.Unknown }}},
+		{name: "held no more", before: edits{await, func(f *status.Facts) { f.Health[0].Verdict = health.Unknown }}, want: []string{
+			"Normal Publish Published: the EndpointSlices are up to date",
+			"Normal CheckHealth AllHealthy: 2 of 2 addresses are healthy",
+		}},
+		{name: "a traffic policy from the start", after: edits{of(local)}, want: []string{policy}},
+		{name: "a traffic policy", before: edits{}, after: edits{of(local)}, want: []string{policy}},
+		{name: "a traffic policy no more", before: edits{of(local)}, want: []string{
+			`Normal ResolveService Resolved: Service "payments" has every port that is named`,
+		}},
+		{name: "a managed Service is refused", before: edits{}, after: edits{managed(refused)}, want: []string{
+			"Warning ResolveService ServiceUpdateRefused: " + refused.Message,
+		}},
+		{name: "a managed Service is refused for another reason", before: edits{managed(refused)}, after: edits{managed(notOwned)}, want: []string{
+			"Warning ResolveService ServiceNotOwned: " + notOwned.Message,
+		}},
+		{name: "a delete fails where nothing can be published", before: edits{of(nil)}, after: edits{of(nil), func(f *status.Facts) { f.WriteError = errors.New("forbidden") }}, want: []string{
+			"Warning Publish WriteFailed: the EndpointSlices could not be written and will be tried again: forbidden",
+		}},
+		{name: "all are disabled", before: edits{unhealthySpare}, after: edits{unhealthySpare, disable("rack", "spare")}, want: []string{
+			"Normal CheckHealth NoTargets: no address is meant to take traffic: 2 are disabled",
+		}},
 		{name: "pending from the start", after: edits{func(f *status.Facts) { f.Health[0].Verdict = health.Unknown }}},
 		{name: "denied", before: edits{}, after: edits{reject("rack", "127.0.0.1")}, want: []string{
 			`Warning ValidateSpec AddressDenied: 1 address is left out, all others are served: target "rack": 127.0.0.1 must not be targeted: loopback (127.0.0.0/8)`,
@@ -166,64 +191,6 @@ func TestTransitionEvents(t *testing.T) {
 			outcome := status.Compute(eb, good(append(tt.after, later)...))
 			if diff := gocmp.Diff(tt.want, eventsText(outcome.Transitions), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// TestLongEventMessages stay within what the API server takes: 1024 bytes.
-func TestLongEventMessages(t *testing.T) {
-	outcome := status.Compute(backend(), good(func(f *status.Facts) {
-		f.Backend.SpecProblem = &translate.Problem{Reason: v1alpha1.ReasonInvalidSpec, Message: strings.Repeat("long ", 1000)}
-	}))
-	if len(outcome.Transitions) != 1 || len(outcome.Transitions[0].Message) != 1024 {
-		t.Errorf("events %v", outcome.Transitions)
-	}
-}
-
-// TestFlipEvents: one event for each direction, however many flip.
-func TestFlipEvents(t *testing.T) {
-	flips := func(ready bool, addresses ...string) func(*status.Facts) {
-		return func(f *status.Facts) {
-			for _, a := range addresses {
-				f.Flips = append(f.Flips, sliceplan.Flip{Owner: "uid-1", Address: a, Entry: "rack", Ready: ready})
-			}
-		}
-	}
-	refused := func(f *status.Facts) { f.Health[0].Reason = health.ConnectionRefused }
-	many := make([]string, 5000)
-	for i := range many {
-		many[i] = fmt.Sprintf("2001:db8:aaaa:bbbb:cccc:dddd:eeee:%x", 0x1000+i)
-	}
-	for _, tt := range []struct {
-		name  string
-		edits []func(*status.Facts)
-		want  []string
-	}{
-		{name: "none"},
-		{name: "one out, with the reason", edits: []func(*status.Facts){refused, flips(false, "192.0.2.1")}, want: []string{
-			"Warning Withdraw TargetsUnhealthy: 1 address no longer takes traffic: 192.0.2.1 (ConnectionRefused)",
-		}},
-		{name: "out without a reason", edits: []func(*status.Facts){flips(false, "192.0.2.2", "198.51.100.1")}, want: []string{
-			"Warning Withdraw TargetsUnhealthy: 2 addresses no longer take traffic: 192.0.2.2; 198.51.100.1",
-		}},
-		{name: "in and out", edits: []func(*status.Facts){refused, flips(true, "192.0.2.2"), flips(false, "192.0.2.1")}, want: []string{
-			"Warning Withdraw TargetsUnhealthy: 1 address no longer takes traffic: 192.0.2.1 (ConnectionRefused)",
-			"Normal Admit TargetsHealthy: 1 address takes traffic: 192.0.2.2",
-		}},
-		{name: "many", edits: []func(*status.Facts){flips(true, many...)}, want: []string{
-			"Normal Admit TargetsHealthy: 5000 addresses take traffic: " + strings.Join(many[:5], "; ") + "; and 4995 more",
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			outcome := status.Compute(after(good()), good(tt.edits...))
-			if diff := gocmp.Diff(tt.want, eventsText(outcome.Flips), cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("events (-want +got):\n%s", diff)
-			}
-			for _, e := range outcome.Flips {
-				if len(e.Message) > 1024 || e.Type != corev1.EventTypeNormal && e.Type != corev1.EventTypeWarning {
-					t.Errorf("%s event of %d bytes", e.Type, len(e.Message))
-				}
 			}
 		})
 	}

@@ -146,17 +146,17 @@ func Arbitrate(claims []Claim) []Grant {
 // claim c. Within a claim an address is served once whatever its ports.
 func collision(claims []Claim, holders []holder, c int, entry string) (holder, bool) {
 	for _, h := range holders {
-		if h.claim == c || portsOverlap(claims[h.claim].portsOf(h.entry), claims[c].portsOf(entry)) {
+		if h.claim == c || PortsOverlap(claims[h.claim].portsOf(h.entry), claims[c].portsOf(entry)) {
 			return h, true
 		}
 	}
 	return holder{}, false
 }
 
-// portsOverlap says whether two claims would put the same address and port
+// PortsOverlap says whether two claims would put the same address and port
 // number behind the same Service port. Without ports (headless Services) the
 // address alone counts.
-func portsOverlap(a, b []Port) bool {
+func PortsOverlap(a, b []Port) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return true
 	}

@@ -4,10 +4,7 @@
 package translate
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -17,16 +14,6 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 )
-
-// ManagedKeysAnnotation records which labels and annotations of a Service come
-// from the template, so that those that leave it can be removed: JSON, lists of
-// keys named labels and annotations.
-const ManagedKeysAnnotation = "externalbackend.dev/managed-keys"
-
-type managedKeys struct {
-	Labels      []string `json:"labels,omitempty"`
-	Annotations []string `json:"annotations,omitempty"`
-}
 
 // IsManaged says whether an ExternalBackend wants its Service to be written.
 func IsManaged(eb *v1alpha1.ExternalBackend) bool {
@@ -38,7 +25,7 @@ func IsManaged(eb *v1alpha1.ExternalBackend) bool {
 // the spec says and the rest left as it is. The problem names what the API does
 // not let a live Service change to; all else is in the result.
 func ManagedService(eb *v1alpha1.ExternalBackend, live *corev1.Service, allowed AnnotationRules) (*corev1.Service, *Problem) {
-	template := eb.Spec.Service.Template
+	template := eb.Spec.Service.Template.DeepCopy()
 	if template == nil {
 		template = &v1alpha1.ServiceTemplate{}
 	}
@@ -46,64 +33,92 @@ func ManagedService(eb *v1alpha1.ExternalBackend, live *corev1.Service, allowed 
 	if svc == nil {
 		svc = &corev1.Service{}
 		svc.Namespace, svc.Name = eb.Namespace, ServiceName(eb)
-		if template.Headless {
-			svc.Spec.ClusterIP = corev1.ClusterIPNone
-		}
 	}
-	svc.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: Kind, Name: eb.Name, UID: eb.UID, Controller: new(true),
-	}}
+	svc.OwnerReferences = withController(svc.OwnerReferences, eb)
 	annotations, _ := allowed.split(template.Annotations)
+	delete(svc.Annotations, corev1.AnnotationLoadBalancerSourceRangesKey)
 	stampKeys(svc, template.Labels, annotations)
 	spec := &svc.Spec
-	spec.Type, spec.ExternalName, spec.Selector = corev1.ServiceTypeClusterIP, "", nil
-	spec.Ports = servicePorts(eb.Spec.Ports, spec.Ports)
+	// What only another type may have and the API server does not drop by itself
+	// goes with the type: source ranges, external name, node ports.
+	spec.Type, spec.LoadBalancerSourceRanges, spec.ExternalName = corev1.ServiceTypeClusterIP, nil, ""
+	spec.Selector = nil
 	spec.TrafficDistribution = template.TrafficDistribution
-	if policy := template.IPFamilyPolicy; policy != nil {
-		spec.IPFamilyPolicy = new(corev1.IPFamilyPolicy(*policy))
+	unborn := live == nil || live.Spec.Type == corev1.ServiceTypeExternalName
+	if unborn && template.Headless {
+		spec.ClusterIP = corev1.ClusterIPNone
 	}
-	return svc, setFixed(svc, live, template)
-}
-
-// setFixed sets what is chosen when a Service is created, and tells what of it
-// the API will not change afterwards.
-func setFixed(svc, live *corev1.Service, template *v1alpha1.ServiceTemplate) *Problem {
-	families := make([]corev1.IPFamily, len(template.IPFamilies))
-	for i, f := range template.IPFamilies {
-		families[i] = corev1.IPFamily(f)
+	headless := IsHeadless(svc)
+	if headless || len(eb.Spec.Ports) > 0 { // one with cluster IPs must have ports
+		spec.Ports = servicePorts(eb.Spec.Ports)
 	}
-	if live == nil || live.Spec.Type == corev1.ServiceTypeExternalName {
-		if template.Headless {
-			svc.Spec.ClusterIP = corev1.ClusterIPNone
-		}
-		svc.Spec.IPFamilies = families
-		return nil
-	}
-	refused := func(what string) *Problem {
-		return &Problem{v1alpha1.ReasonServiceUpdateRefused, fmt.Sprintf(
-			"Service %q cannot be changed %s: delete the Service to have it made anew, with other cluster IPs", svc.Name, what)}
-	}
-	switch headless := live.Spec.ClusterIP == corev1.ClusterIPNone; {
+	moved := setFamilies(spec, unborn || headless, template)
+	switch {
 	case template.Headless && !headless:
-		return refused("to a headless one")
+		return svc, refused(svc, "to a headless one")
 	case !template.Headless && headless:
-		return refused("from a headless one to one with cluster IPs")
-	case len(families) > 0 && len(live.Spec.IPFamilies) > 0 && families[0] != live.Spec.IPFamilies[0] && !headless:
-		return refused(fmt.Sprintf("from the primary family %s to %s", live.Spec.IPFamilies[0], families[0]))
-	case len(families) > 0 && !slices.Equal(families, live.Spec.IPFamilies):
-		svc.Spec.IPFamilies = families
-		if len(families) < len(svc.Spec.ClusterIPs) {
-			svc.Spec.ClusterIPs = svc.Spec.ClusterIPs[:len(families)]
-		}
+		return svc, refused(svc, "from a headless one to one with cluster IPs")
+	case moved:
+		return svc, refused(svc, fmt.Sprintf("from the primary family %s to %s", spec.IPFamilies[0], template.IPFamilies[0]))
 	}
-	return nil
+	return svc, nil
 }
 
-// servicePorts keeps the order of the spec, and the node port of a port that is
-// there already.
-func servicePorts(specified []v1alpha1.BackendPort, live []corev1.ServicePort) []corev1.ServicePort {
+func refused(svc *corev1.Service, what string) *Problem {
+	return &Problem{v1alpha1.ReasonServiceUpdateRefused, fmt.Sprintf(
+		"Service %q cannot be changed %s: delete the Service to have it made anew, with other cluster IPs", svc.Name, what)}
+}
+
+// withController adds the reference by which a Service is an ExternalBackend's,
+// or restores it. Other owners stay.
+func withController(owners []metav1.OwnerReference, eb *v1alpha1.ExternalBackend) []metav1.OwnerReference {
+	own := metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: Kind, Name: eb.Name, UID: eb.UID, Controller: new(true),
+	}
+	if i := slices.IndexFunc(owners, func(o metav1.OwnerReference) bool { return o.UID == eb.UID }); i >= 0 {
+		owners[i] = own
+		return owners
+	}
+	return append(owners, own)
+}
+
+// setFamilies sets the families and how many there are. The primary one of a
+// Service with cluster IPs cannot change: free is false, and it says whether
+// the template wants it to, in which case nothing is set at all, since the
+// policy alone would release or add the wrong family.
+//
+// A second family comes and goes with the policy: the API server adds it with
+// its cluster IP, releases both for SingleStack, and refuses to have the family
+// or the address taken out under any other policy.
+func setFamilies(spec *corev1.ServiceSpec, free bool, template *v1alpha1.ServiceTemplate) (moved bool) {
+	families := template.IPFamilies
+	if !free && len(families) > 0 && len(spec.IPFamilies) > 0 && corev1.IPFamily(families[0]) != spec.IPFamilies[0] {
+		return true
+	}
+	policy := (*corev1.IPFamilyPolicy)(template.IPFamilyPolicy)
+	if policy == nil && len(families) == 1 {
+		policy = new(corev1.IPFamilyPolicySingleStack)
+	}
+	if policy != nil {
+		spec.IPFamilyPolicy = policy
+	}
+	single := policy != nil && *policy == corev1.IPFamilyPolicySingleStack
+	switch {
+	case len(families) == 2:
+		spec.IPFamilies = []corev1.IPFamily{corev1.IPFamily(families[0]), corev1.IPFamily(families[1])}
+	case len(families) == 1 && (single || len(spec.IPFamilies) < 2):
+		spec.IPFamilies = []corev1.IPFamily{corev1.IPFamily(families[0])}
+	case len(families) == 1 && corev1.IPFamily(families[0]) != spec.IPFamilies[0]:
+		slices.Reverse(spec.IPFamilies)
+	}
+	return false
+}
+
+// servicePorts keeps the order of the spec.
+func servicePorts(specified []v1alpha1.BackendPort) []corev1.ServicePort {
 	var list []corev1.ServicePort
-	for _, p := range specified {
+	for i := range specified {
+		p := specified[i].DeepCopy()
 		port := corev1.ServicePort{
 			Name: p.Name, Protocol: protocol(corev1.Protocol(p.Protocol)), Port: p.Port,
 			TargetPort: intstr.FromInt32(p.Port), AppProtocol: p.AppProtocol,
@@ -111,92 +126,19 @@ func servicePorts(specified []v1alpha1.BackendPort, live []corev1.ServicePort) [
 		if p.ServicePort != nil {
 			port.Port = *p.ServicePort
 		}
-		for _, l := range live {
-			if l.Port == port.Port && cmp.Or(l.Protocol, corev1.ProtocolTCP) == port.Protocol {
-				port.NodePort = l.NodePort
-			}
-		}
 		list = append(list, port)
 	}
 	return list
-}
-
-// stampKeys sets the labels and annotations of the template and removes those
-// that were set from it before.
-func stampKeys(svc *corev1.Service, labels, annotations map[string]string) {
-	var before managedKeys
-	// A record that somebody garbled names nothing: nothing is removed then.
-	_ = json.Unmarshal([]byte(svc.Annotations[ManagedKeysAnnotation]), &before)
-	svc.Labels = merged(svc.Labels, before.Labels, labels)
-	svc.Annotations = merged(svc.Annotations, before.Annotations, annotations)
-	delete(svc.Annotations, ManagedKeysAnnotation)
-	now := managedKeys{slices.Sorted(maps.Keys(labels)), slices.Sorted(maps.Keys(annotations))}
-	if len(now.Labels)+len(now.Annotations) > 0 {
-		text, err := json.Marshal(now)
-		if err == nil { // lists of strings always can be
-			svc.Annotations = merged(svc.Annotations, nil, map[string]string{ManagedKeysAnnotation: string(text)})
-		}
-	}
-}
-
-func merged(live map[string]string, remove []string, set map[string]string) map[string]string {
-	next := make(map[string]string, len(live)+len(set))
-	maps.Copy(next, live)
-	for _, key := range remove {
-		delete(next, key)
-	}
-	maps.Copy(next, set)
-	if len(next) == 0 {
-		return nil
-	}
-	return next
-}
-
-// AnnotationRules are the keys of annotations that a template may have: whole
-// keys, or prefixes that end in *.
-type AnnotationRules []string
-
-func (rules AnnotationRules) allows(key string) bool {
-	return slices.ContainsFunc(rules, func(rule string) bool {
-		prefix, isPrefix := strings.CutSuffix(rule, "*")
-		return isPrefix && strings.HasPrefix(key, prefix) || key == rule
-	})
-}
-
-// split returns the annotations that are allowed, and the keys of the others.
-func (rules AnnotationRules) split(annotations map[string]string) (allowed map[string]string, denied []string) {
-	allowed = make(map[string]string, len(annotations))
-	for key, value := range annotations {
-		if rules.allows(key) {
-			allowed[key] = value
-		} else {
-			denied = append(denied, key)
-		}
-	}
-	slices.Sort(denied)
-	return allowed, denied
-}
-
-// Problem names annotations of an ExternalBackend's template that are not
-// allowed; nil if all are.
-func (rules AnnotationRules) Problem(eb *v1alpha1.ExternalBackend) *Problem {
-	if !IsManaged(eb) || eb.Spec.Service.Template == nil {
-		return nil
-	}
-	_, denied := rules.split(eb.Spec.Service.Template.Annotations)
-	if len(denied) == 0 {
-		return nil
-	}
-	return &Problem{v1alpha1.ReasonAnnotationDenied, fmt.Sprintf(
-		"spec.service.template.annotations has %s, which the operator's administrator does not allow: remove them, or have them added to the flag --managed-service-annotations",
-		strings.Join(denied, ", "))}
 }
 
 // ReleasedService returns a copy of a Service that the operator created, without
 // anything that makes it the operator's.
 func ReleasedService(live *corev1.Service) *corev1.Service {
 	svc := live.DeepCopy()
-	svc.OwnerReferences = nil
+	svc.OwnerReferences = slices.DeleteFunc(svc.OwnerReferences, func(o metav1.OwnerReference) bool {
+		group, _, _ := strings.Cut(o.APIVersion, "/")
+		return o.Kind == Kind && group == v1alpha1.GroupVersion.Group && o.Controller != nil && *o.Controller
+	})
 	delete(svc.Annotations, ManagedKeysAnnotation)
 	return svc
 }

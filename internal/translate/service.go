@@ -36,6 +36,9 @@ func Service(svc *corev1.Service) sliceplan.Service {
 	}
 }
 
+// IsHeadless says whether a Service has no cluster IP.
+func IsHeadless(svc *corev1.Service) bool { return svc.Spec.ClusterIP == corev1.ClusterIPNone }
+
 // Servable says whether slices of ours may exist for the Service at all: not
 // if Kubernetes writes them from a selector, or nothing reads them.
 func Servable(svc *corev1.Service) bool {

@@ -1,0 +1,90 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"net/netip"
+	"slices"
+
+	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/target"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// drain finds the addresses that are published and no longer wanted, and says
+// which of them stay for now.
+func (r *ServiceReconciler) drain(w *world, passes []*pass) {
+	now := r.Clock.Now()
+	for _, p := range passes {
+		if !p.backend.Publishable {
+			continue
+		}
+		departures, from := r.departures(passes, p)
+		staying, next := target.Drain(departures, p.backend.Drain, now)
+		if !next.IsZero() {
+			w.again(next.Sub(now))
+		}
+		r.known.setDrains(p.subscriber(), staying)
+		for _, d := range staying {
+			published := from[d.Addr]
+			p.draining = append(p.draining, departure{d, published, p.backend.PortSet(published.Ports)})
+			delete(from, d.Addr)
+		}
+		for _, d := range departures {
+			if from[d.Addr] != nil && !d.Deadline.IsZero() {
+				p.drained = append(p.drained, d.Addr)
+			}
+		}
+	}
+}
+
+// departures lists what may drain, and as what each is published. What is denied, of a family that the Service has
+// lost, without ports though the Service has some, or served by another
+// ExternalBackend goes at once.
+func (r *ServiceReconciler) departures(passes []*pass, p *pass) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
+	began := r.known.drains(p.subscriber())
+	from = make(map[netip.Addr]*sliceplan.Published)
+	for i := range p.published {
+		e := &p.published[i]
+		addr, err := netip.ParseAddr(e.Address)
+		if err != nil || p.serves(addr) {
+			continue
+		}
+		if from[addr] != nil || r.Guard.Check(addr) != nil || !p.hasFamily(addr) ||
+			len(e.Ports) == 0 != p.backend.Portless || servedByAnother(passes, p, addr, e) {
+			continue
+		}
+		from[addr] = e
+		d := target.Departure{Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: began[addr]}
+		if e.Conditions.Terminating != nil && *e.Conditions.Terminating && !e.DrainUntil.IsZero() {
+			d.Deadline = e.DrainUntil
+		}
+		list = append(list, d)
+	}
+	return list, from
+}
+
+// grantOf finds the target of an address that is granted.
+func (p *pass) grantOf(addr netip.Addr) (target.Target, bool) {
+	i, ok := slices.BinarySearchFunc(p.grant.Targets, addr, func(t target.Target, a netip.Addr) int { return t.Addr.Compare(a) })
+	if !ok {
+		return target.Target{}, false
+	}
+	return p.grant.Targets[i], true
+}
+
+func (p *pass) serves(addr netip.Addr) bool {
+	_, ok := p.grantOf(addr)
+	return ok
+}
+
+func servedByAnother(passes []*pass, but *pass, addr netip.Addr, e *sliceplan.Published) bool {
+	return slices.ContainsFunc(passes, func(p *pass) bool {
+		if p == but || p.awaiting {
+			return false
+		}
+		t, ok := p.grantOf(addr)
+		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.backend.PortSets[p.entries[t.Entry].Ports]))
+	})
+}

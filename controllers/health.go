@@ -1,0 +1,169 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"net/netip"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/target"
+)
+
+const (
+	// firstRound bounds how long the scheduler takes to begin all checks of an
+	// ExternalBackend that it did not know.
+	firstRound = 10 * time.Second
+	// awaitInterval is the time between two looks at the first round.
+	awaitInterval = 250 * time.Millisecond
+)
+
+// awaitFirstChecks holds the first publication of an ExternalBackend until
+// every address has had a result, for the time of one round of checks at most.
+// So a cold start is one write a slice, and an ExternalBackend that takes
+// addresses over from another one knows how they are.
+func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
+	for _, p := range passes {
+		if len(p.published) > 0 || !p.backend.Publishable {
+			r.known.endAwait(p.subscriber())
+			continue
+		}
+		checks := r.known.checks(p.subscriber(), p.checksByEntry())
+		if checks == nil {
+			continue
+		}
+		now := r.Clock.Now()
+		bound := min(p.backend.Timing.Interval, firstRound) + p.backend.Timing.Timeout
+		left := bound - now.Sub(r.known.awaitedSince(p.subscriber(), now))
+		if left <= 0 {
+			continue
+		}
+		r.Health.Ensure(p.subscriber(), p.backend.Thresholds, p.targets(p.candidates, checks, nil))
+		for _, s := range r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(p.candidates))) {
+			if s.Verdict == health.Unknown && !s.Fresh && s.Obstacle == "" {
+				p.awaiting = true
+				w.again(min(left, awaitInterval))
+				break
+			}
+		}
+		if !p.awaiting {
+			r.known.endAwait(p.subscriber())
+		}
+	}
+}
+
+// check has the targets checked and reads their health: those that are served,
+// those that drain, and those that another ExternalBackend serves, so that a
+// takeover knows how they are. Where the spec does not say what to check, the
+// checks before go on; where it never did, what is published stands: no
+// evidence, no change.
+func (r *ServiceReconciler) check(passes []*pass) {
+	for _, p := range passes {
+		published := p.publication()
+		list := make([]target.Target, 0, len(p.grant.Targets)+len(p.draining)+len(p.grant.Losses))
+		list = append(list, p.grant.Targets...)
+		for _, d := range p.draining {
+			list = append(list, d.Target)
+		}
+		served := len(list)
+		checks := r.known.checks(p.subscriber(), p.checksByEntry())
+		if checks == nil {
+			p.health = published.statuses(list)
+			continue
+		}
+		for _, loss := range p.grant.Losses {
+			if loss.Winner != p.backend.Owner {
+				list = append(list, loss.Target)
+			}
+		}
+		r.Health.Ensure(p.subscriber(), p.backend.Thresholds, p.targets(list, checks, published))
+		p.health = r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(list)))[:served]
+	}
+}
+
+// entryChecks are the checks by entry. Those of "" are for entries that have no
+// ports of their own, and none has.
+type entryChecks map[string][]*health.Check
+
+// checksByEntry returns nil if the checks cannot be carried out.
+func (p *pass) checksByEntry() entryChecks {
+	if p.backend.Checks == nil {
+		return nil
+	}
+	byEntry := entryChecks{"": p.backend.Checks[0]}
+	for name, entry := range p.entries {
+		if entry.Ports != 0 {
+			byEntry[name] = p.backend.Checks[entry.Ports]
+		}
+	}
+	return byEntry
+}
+
+func (c entryChecks) of(entry string) []*health.Check {
+	if list, ok := c[entry]; ok {
+		return list
+	}
+	return c[""]
+}
+
+// targets says what is to be checked. Addresses that drain are checked on the
+// ports that they are published with.
+func (p *pass) targets(list []target.Target, checks entryChecks, published publication) []health.Target {
+	ports := make(map[netip.Addr]int, len(p.draining))
+	for _, d := range p.draining {
+		ports[d.Addr] = d.ports
+	}
+	targets := make([]health.Target, len(list))
+	for i, t := range list {
+		targets[i] = health.Target{Addr: t.Addr, Checks: checks.of(t.Entry), Seed: p.backend.Initial}
+		if set, drains := ports[t.Addr]; drains && p.backend.Checks != nil {
+			targets[i].Checks = p.backend.Checks[set]
+		}
+		if verdict, ok := published[t.Addr]; ok {
+			targets[i].Seed = verdict
+		}
+	}
+	return targets
+}
+
+// publication is the health that the slices of an ExternalBackend tell, by
+// address. An address that is not there was never published.
+type publication map[netip.Addr]health.Verdict
+
+func (p *pass) publication() publication {
+	published := make(publication, len(p.published))
+	for _, e := range p.published {
+		if addr, err := netip.ParseAddr(e.Address); err == nil {
+			published[addr] = verdictOf(e.Conditions)
+		}
+	}
+	return published
+}
+
+// verdictOf reads what was published back. Serving tells the truth even where
+// the Service wants unready addresses published as ready (rule 34).
+func verdictOf(c discoveryv1.EndpointConditions) health.Verdict {
+	serving := c.Serving
+	if serving == nil {
+		serving = c.Ready
+	}
+	if serving == nil || *serving {
+		return health.Healthy
+	}
+	return health.Unhealthy
+}
+
+// statuses is the health of targets that cannot be checked: what is published
+// as healthy stands, and nothing is known of the others.
+func (published publication) statuses(targets []target.Target) []health.Status {
+	list := make([]health.Status, len(targets))
+	for i, t := range targets {
+		if published[t.Addr] == health.Healthy {
+			list[i].Verdict = health.Healthy
+		}
+	}
+	return list
+}

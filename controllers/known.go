@@ -1,0 +1,215 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/target"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// knownBackends remembers which ExternalBackends were seen, so that what is
+// kept for them can be dropped with them.
+type knownBackends struct {
+	mu    sync.Mutex
+	bySub map[health.Subscriber]*knownBackend
+}
+
+type knownBackend struct {
+	service    types.NamespacedName // that it was last seen with
+	lastReport time.Time
+	// stored is what the last patch answered, until the cache has it.
+	stored *v1alpha1.ExternalBackend
+	// checks are the last ones that could be carried out.
+	checks entryChecks
+	// awaited is when the first publication was held first; zero if it is not.
+	awaited time.Time
+	// drains are the deadlines of the addresses that drain, as long as they are
+	// not read back from the slices.
+	drains map[netip.Addr]time.Time
+	// refusal is what came of the last attempt to write the Service, with
+	// everything that it depended on, if it was refused.
+	refusal   *translate.Problem
+	refusedAs string
+	// settled is when the last pass began that left nothing to write.
+	settled time.Time
+}
+
+func (k *knownBackends) add(service types.NamespacedName, sub health.Subscriber) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.bySub == nil {
+		k.bySub = make(map[health.Subscriber]*knownBackend)
+	}
+	if known := k.bySub[sub]; known != nil {
+		known.service = service
+		return
+	}
+	k.bySub[sub] = &knownBackend{service: service}
+}
+
+func (k *knownBackends) remove(sub health.Subscriber) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.bySub, sub)
+}
+
+// service returns the Service that a subscriber was last seen with.
+func (k *knownBackends) service(sub health.Subscriber) (types.NamespacedName, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		return known.service, true
+	}
+	return types.NamespacedName{}, false
+}
+
+// of returns the subscribers that were last seen with a Service.
+func (k *knownBackends) of(service types.NamespacedName) []health.Subscriber {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []health.Subscriber
+	for sub, known := range k.bySub {
+		if known.service == service {
+			list = append(list, sub)
+		}
+	}
+	return list
+}
+
+// checks returns the checks to carry out: the specified ones, or if they are
+// nil the last ones that were not.
+func (k *knownBackends) checks(sub health.Subscriber, specified entryChecks) entryChecks {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if specified != nil {
+		known.checks = specified
+	}
+	return known.checks
+}
+
+// awaitedSince returns since when the first publication is held: since now if it
+// was not before.
+func (k *knownBackends) awaitedSince(sub health.Subscriber, now time.Time) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if known.awaited.IsZero() {
+		known.awaited = now
+	}
+	return known.awaited
+}
+
+func (k *knownBackends) endAwait(sub health.Subscriber) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.bySub[sub].awaited = time.Time{}
+}
+
+func (k *knownBackends) drains(sub health.Subscriber) map[netip.Addr]time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.bySub[sub].drains
+}
+
+// setDrains replaces the deadlines. The map is not changed afterwards.
+func (k *knownBackends) setDrains(sub health.Subscriber, draining []target.Departure) {
+	var deadlines map[netip.Addr]time.Time
+	if len(draining) > 0 {
+		deadlines = make(map[netip.Addr]time.Time, len(draining))
+		for _, d := range draining {
+			deadlines[d.Addr] = d.Deadline
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.bySub[sub].drains = deadlines
+}
+
+// refuse records that an attempt to write the Service was refused.
+func (k *knownBackends) refuse(sub health.Subscriber, as string, problem *translate.Problem) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		known.refusal, known.refusedAs = problem, as
+	}
+}
+
+// refusal returns what came of such an attempt if it was the last one and was
+// refused.
+func (k *knownBackends) refusal(sub health.Subscriber, as string) *translate.Problem {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil && known.refusedAs == as {
+		return known.refusal
+	}
+	return nil
+}
+
+// settle records that everything known at began is published, and returns the
+// time that was recorded before.
+func (k *knownBackends) settle(sub health.Subscriber, began time.Time) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	before := known.settled
+	known.settled = began
+	return before
+}
+
+// settledAt returns the time that settle recorded last.
+func (k *knownBackends) settledAt(sub health.Subscriber) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		return known.settled
+	}
+	return time.Time{}
+}
+
+// reported records a patch of the status and its answer.
+func (k *knownBackends) reported(sub health.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		known.stored, known.lastReport = stored, now
+	}
+}
+
+func (k *knownBackends) lastReport(sub health.Subscriber) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		return known.lastReport
+	}
+	return time.Time{}
+}
+
+// latest returns the newer of what the cache has and what the last patch of
+// the status answered.
+func (k *knownBackends) latest(cached *v1alpha1.ExternalBackend, now time.Time) *v1alpha1.ExternalBackend {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[subscriberOf(cached)]
+	if known == nil || known.stored == nil {
+		return cached
+	}
+	if newer(known.stored, cached) && now.Sub(known.lastReport) < memoryLimit {
+		return known.stored
+	}
+	known.stored = nil
+	return cached
+}
+
+func subscriberOf(eb *v1alpha1.ExternalBackend) health.Subscriber {
+	return health.Subscriber{Namespace: eb.Namespace, Name: eb.Name, UID: string(eb.UID)}
+}

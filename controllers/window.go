@@ -1,0 +1,54 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// flipWindow is the least time between two passes over a Service that wrote
+// slices, if nothing but verdicts changed meanwhile: the first flip is published
+// at once, those that follow together (rule 55).
+const flipWindow = 500 * time.Millisecond
+
+// windows holds back the Services that have just been written.
+type windows struct {
+	mu    sync.Mutex
+	until map[types.NamespacedName]time.Time
+}
+
+// close holds a Service back for the length of the window.
+func (w *windows) close(key types.NamespacedName, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.until == nil {
+		w.until = make(map[types.NamespacedName]time.Time)
+	}
+	w.until[key] = now.Add(flipWindow)
+}
+
+// open ends the window: something other than a verdict changed.
+func (w *windows) open(key types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.until, key)
+}
+
+// wait returns how long a Service is still to be left alone.
+func (w *windows) wait(key types.NamespacedName, now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	until, ok := w.until[key]
+	if !ok {
+		return 0
+	}
+	if left := until.Sub(now); left > 0 {
+		return left
+	}
+	delete(w.until, key)
+	return 0
+}

@@ -1,0 +1,110 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
+)
+
+// flipEvents tells which addresses went in or out, one event for each cause
+// however many they are. What somebody wants out is no reason for a warning.
+func flipEvents(facts Facts) []Event {
+	var in, out, draining, disabled []string
+	var reasons map[string]health.Reason
+	if len(facts.Flips) > 0 {
+		reasons = failures(facts)
+	}
+	for _, f := range facts.Flips {
+		switch {
+		case f.Draining:
+			draining = append(draining, f.Address)
+		case f.Ready:
+			in = append(in, f.Address)
+		case facts.Disabled[f.Entry]:
+			disabled = append(disabled, f.Address)
+		case reasons[f.Address] != "":
+			out = append(out, f.Address+" ("+string(reasons[f.Address])+")")
+		default:
+			out = append(out, f.Address)
+		}
+	}
+	var gone []string
+	for _, addr := range slices.SortedFunc(slices.Values(facts.Drained), netip.Addr.Compare) {
+		gone = append(gone, addr.String())
+	}
+	var events []Event
+	tell := func(kind, reason, action string, addresses []string, one, many string) {
+		if len(addresses) > 0 {
+			events = append(events, Event{Type: kind, Reason: reason, Action: action, Message: plural(len(addresses), one, many) + naming(addresses)})
+		}
+	}
+	tell(corev1.EventTypeWarning, "TargetsUnhealthy", "Withdraw", out, "address no longer takes traffic: ", "addresses no longer take traffic: ")
+	tell(corev1.EventTypeNormal, "TargetsHealthy", "Admit", in, "address takes traffic: ", "addresses take traffic: ")
+	tell(corev1.EventTypeNormal, "TargetsDisabled", "Withdraw", disabled, "address is disabled and takes no traffic: ", "addresses are disabled and take no traffic: ")
+	tell(corev1.EventTypeNormal, "TargetsDraining", "Drain", draining, "address drains and gets no new connections: ", "addresses drain and get no new connections: ")
+	tell(corev1.EventTypeNormal, "TargetsDrained", "Drain", gone, "address has drained and is gone: ", "addresses have drained and are gone: ")
+	return events
+}
+
+// failures are the reasons why addresses are not healthy, by address.
+func failures(facts Facts) map[string]health.Reason {
+	reasons := make(map[string]health.Reason)
+	for i, t := range facts.Targets {
+		if r := facts.Health[i].Reason; r != "" {
+			reasons[t.Addr.String()] = r
+		}
+	}
+	return reasons
+}
+
+// conditionEvents tells each transition once. Ready, Stalled and a Published
+// that waits for the Service repeat what others say, and a first status that is
+// as it should be is no news.
+func conditionEvents(transitions []transition) []Event {
+	var events []Event
+	for _, t := range transitions {
+		c := t.next
+		if c.Type == "" && t.previous.Type == v1alpha1.ConditionConflict {
+			c = condition(v1alpha1.ConditionConflict, false, "ForeignEndpointSlicesGone", "every EndpointSlice of the Service is the operator's")
+		}
+		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) || c.Reason == v1alpha1.ReasonNotPublishable {
+			continue
+		}
+		bad := c.Status == metav1.ConditionFalse && c.Type != v1alpha1.ConditionConflict || told[c.Reason]
+		if t.previous == nil && !bad {
+			continue
+		}
+		event := Event{Type: corev1.EventTypeNormal, Reason: c.Reason, Action: actions[c.Type], Message: bounded(c.Message, 1024)}
+		if bad {
+			event.Type = corev1.EventTypeWarning
+		}
+		events = append(events, event)
+	}
+	return events
+}
+
+// told are reasons of True conditions that a user should hear about.
+var told = map[string]bool{
+	v1alpha1.ReasonForeignEndpointSlices: true,
+	v1alpha1.ReasonTrafficPolicyLocal:    true,
+	v1alpha1.ReasonDuplicateAddress:      true,
+	v1alpha1.ReasonServedByAnother:       true,
+	v1alpha1.ReasonFamilyNotServed:       true,
+}
+
+var actions = map[string]string{
+	v1alpha1.ConditionAccepted:        "ValidateSpec",
+	v1alpha1.ConditionServiceResolved: "ResolveService",
+	v1alpha1.ConditionTargetsResolved: "ResolveTargets",
+	v1alpha1.ConditionPublished:       "Publish",
+	v1alpha1.ConditionHealthy:         "CheckHealth",
+	v1alpha1.ConditionConflict:        "FindConflicts",
+}
