@@ -3,7 +3,7 @@
 
 # Image that docker-build makes and deploy runs.
 IMG ?= externalbackend-operator:latest
-# Flags for the operator (run).
+# Flags for the operator (run), the lab (lab) or the test binary (e2e).
 ARGS ?=
 # More flags for go test (test), such as TESTFLAGS='-run TestX -count=10'.
 TESTFLAGS ?=
@@ -15,6 +15,8 @@ export KUBEBUILDER_ASSETS
 export STEADY_STATE_DURATION
 # Rules or mutants to try (mutants): all if empty.
 RULE ?=
+# Which end-to-end cases to run (e2e): a regular expression on their text; all if empty.
+FOCUS ?=
 # Platform of the image.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -46,6 +48,18 @@ demo: ## Show the operator at work with a real control plane and kube-proxy (Lin
 	@bin/demo --check
 	@$(MAKE) --no-print-directory controlplane build
 	@bin/demo
+
+.PHONY: lab
+lab: ## Start a whole installation with external hosts in namespaces, to work with (Linux). Settings: ARGS.
+	@go build -o bin/lab ./test/lab/up
+	@$(MAKE) --no-print-directory controlplane coredns build
+	@bin/lab $(ARGS)
+
+.PHONY: e2e
+e2e: ## Run the end-to-end cases in such an installation (Linux). Settings: FOCUS, ARGS.
+	@go test -c -tags=e2e -o bin/e2e ./test/e2e
+	@$(MAKE) --no-print-directory controlplane coredns build
+	@bin/e2e --ginkgo.focus='$(FOCUS)' $(ARGS)
 
 .PHONY: test
 test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
@@ -134,6 +148,10 @@ lint-fix: ## Check the Go code and mend what can be mended mechanically.
 .PHONY: controlplane
 controlplane: ## Put etcd, kube-apiserver, kube-controller-manager, kube-proxy and kubectl into bin/. Settings: KUBEBUILDER_ASSETS.
 	@hack/controlplane.sh etcd kube-apiserver kube-controller-manager kube-proxy kubectl
+
+.PHONY: coredns
+coredns: ## Put coredns into bin/.
+	@hack/controlplane.sh coredns
 
 ##@ Deploy
 
