@@ -51,7 +51,9 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan
 		for _, slice := range list {
 			owner := sliceplan.OwnerUID(slice)
 			if done.failed[owner] != nil || takesAway(w.slices, slice, operation, homeless) {
-				note(homeless, slice)
+				if operation != "delete" {
+					note(homeless, slice)
+				}
 				continue
 			}
 			bounded, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -60,7 +62,9 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan
 			r.Metrics.SliceWritten(operation, err)
 			done.record(ctx, owner, slice, operation, err)
 			if err != nil {
-				note(homeless, slice)
+				if operation != "delete" {
+					note(homeless, slice)
+				}
 				continue
 			}
 			for i := range slice.Endpoints {
