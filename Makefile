@@ -5,12 +5,16 @@
 IMG ?= externalbackend-operator:latest
 # Flags for the operator (run), the lab (lab) or the test binary (e2e).
 ARGS ?=
-# More flags for go test (test, bench), such as TESTFLAGS='-run TestX -count=10'.
+# More flags for go test (test), such as TESTFLAGS='-run TestX -count=10'.
 TESTFLAGS ?=
+# Flags for the benchmarks (bench, bench-report): bin/bench -h lists them.
+BENCHFLAGS ?=
 # A folder with etcd, kube-apiserver and kubectl to use instead of building them.
 export KUBEBUILDER_ASSETS
 # How long the API requests of the steady state are counted (test): 20s if empty.
 export STEADY_STATE_DURATION
+# Rules or mutants to try (mutants): all if empty.
+RULE ?=
 # Which end-to-end cases to run (e2e): a regular expression on their text; all if empty.
 FOCUS ?=
 # Platform of the image.
@@ -67,8 +71,19 @@ test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_
 		| bin/testsummary -trim $(MODULE)/
 
 .PHONY: bench
-bench: ## Run the benchmarks. Settings: TESTFLAGS.
-	go test -run='^$$' -bench=. -benchmem $(TESTFLAGS) ./...
+bench: ## Measure speed, writes and processor time beside kube-controller-manager (Linux, about 12 minutes). Settings: BENCHFLAGS.
+	@hack/controlplane.sh etcd kube-apiserver kube-controller-manager
+	@go build -o bin/bench ./test/bench
+	@bin/bench $(BENCHFLAGS)
+
+.PHONY: bench-report
+bench-report: ## Run bench and write the results into docs/benchmarks.md. Settings: BENCHFLAGS.
+	@$(MAKE) --no-print-directory bench BENCHFLAGS='-report=docs/benchmarks.md $(BENCHFLAGS)'
+
+.PHONY: mutants
+mutants: ## Break the rules for EndpointSlices one by one and show that their tests notice. Settings: RULE (such as '9 44').
+	@hack/controlplane.sh etcd kube-apiserver kubectl
+	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
 verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, and a tree left as it was.

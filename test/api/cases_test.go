@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -74,7 +75,7 @@ func sameCauses(wanted []cause) OmegaMatcher {
 }
 
 var _ = Describe("An ExternalBackend is rejected with", func() {
-	for _, list := range [][]rejection{rejectedSpecs, rejectedChecks, rejectedStatuses} {
+	for _, list := range [][]rejection{rejectedSpecs, rejectedTargets, rejectedServices, rejectedChecks, rejectedStatuses} {
 		for _, r := range list {
 			It(fmt.Sprint(r.edits), func(ctx SpecContext) {
 				_, err := store(ctx, edited(r.edits...))
@@ -86,13 +87,13 @@ var _ = Describe("An ExternalBackend is rejected with", func() {
 })
 
 var _ = Describe("An ExternalBackend is accepted with", func() {
-	for _, edits := range accepted {
+	for _, edits := range slices.Concat(accepted, acceptedServices) {
 		It(fmt.Sprint(edits), func(ctx SpecContext) {
 			object := edited(edits...)
 			stored, err := store(ctx, object)
 			Expect(err).NotTo(HaveOccurred())
 			expectKept(object.Object, stored.Object)
-			expectActionable(stored)
+			expectActionable(ctx, stored)
 		})
 	}
 

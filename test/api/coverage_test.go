@@ -21,7 +21,7 @@ const conditionItems = "status.conditions[*]"
 var _ = Describe("Everything that the schema demands", func() {
 	It("has a case that is rejected for it", func(ctx SpecContext) {
 		var seen []cause
-		for _, list := range [][]rejection{rejectedSpecs, rejectedChecks, rejectedStatuses} {
+		for _, list := range [][]rejection{rejectedSpecs, rejectedTargets, rejectedServices, rejectedChecks, rejectedStatuses} {
 			for _, r := range list {
 				seen = append(seen, rejects(ctx, r)...)
 			}
@@ -35,7 +35,7 @@ var _ = Describe("Everything that the schema demands", func() {
 
 	It("has a case that is accepted and goes to the limit", func(ctx SpecContext) {
 		values := map[string][]any{}
-		for _, edits := range accepted {
+		for _, edits := range slices.Concat(accepted, acceptedServices) {
 			object := edited(edits...)
 			stored, err := store(ctx, object)
 			Expect(err).NotTo(HaveOccurred(), fmt.Sprint(edits))

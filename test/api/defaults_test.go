@@ -15,6 +15,12 @@ import (
 
 // defaults of the spec, as the field documentation promises them.
 var defaults = map[string]string{
+	"spec.service":                                     "{}",
+	"spec.service.management":                          "Referenced",
+	"spec.targets[*].state":                            "Active",
+	"spec.targets[*].ports[*].name":                    `""`,
+	"spec.drain":                                       "{}",
+	"spec.drain.duration":                              "30s",
 	"spec.healthCheck":                                 "{}",
 	"spec.healthCheck.interval":                        "10s",
 	"spec.healthCheck.healthyThreshold":                "2",
@@ -85,9 +91,36 @@ var _ = Describe("Defaults", func() {
 		Expect(at(stored.Object, "spec.ports[0]")).To(Equal(parsedLikeStored(`{name: "", port: 8080, protocol: TCP}`)))
 	})
 
-	It("do not name a Service: it follows the name of the object", func(ctx SpecContext) {
-		stored := mustStore(ctx, remove("spec.service"))
-		Expect(stored.Object["spec"]).NotTo(HaveKey("service"))
+	It("of an entry are stored", func(ctx SpecContext) {
+		stored := mustStore(ctx, set("spec.ports", "[{port: 8080}]"), remove("spec.healthCheck.checks"),
+			set("spec.targets", "[{name: rack, ip: {addresses: [192.0.2.1]}, ports: [{port: 9090}]}]"))
+		Expect(at(stored.Object, "spec.targets[0]")).To(Equal(parsedLikeStored(
+			`{name: rack, ip: {addresses: [192.0.2.1]}, state: Active, ports: [{name: "", port: 9090}]}`)))
+	})
+
+	DescribeTable("of spec.service do not name it, for it follows the name of the object, and are stored when it is",
+		func(ctx SpecContext, change edit) {
+			Expect(at(mustStore(ctx, change).Object, "spec.service")).To(Equal(parsed("{management: Referenced}")))
+		},
+		Entry("left out", remove("spec.service")),
+		Entry("empty", set("spec.service", "{}")),
+		Entry("null", set("spec.service", "null")),
+		Entry("made of nulls", set("spec.service", "{name: null, management: null, template: null}")),
+	)
+
+	DescribeTable("of spec.drain are stored when it is",
+		func(ctx SpecContext, change edit) {
+			Expect(at(mustStore(ctx, change).Object, "spec.drain")).To(Equal(parsed("{duration: 30s}")))
+		},
+		Entry("left out", remove("spec.drain")),
+		Entry("empty", set("spec.drain", "{}")),
+		Entry("null", set("spec.drain", "null")),
+		Entry("made of nulls", set("spec.drain", "{duration: null}")),
+	)
+
+	It("leave the shape of a managed Service to the API server", func(ctx SpecContext) {
+		stored := mustStore(ctx, set("spec.service", "{management: Managed, template: {}}"))
+		Expect(at(stored.Object, "spec.service")).To(Equal(parsed("{management: Managed, template: {}}")))
 	})
 })
 

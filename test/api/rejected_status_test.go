@@ -16,6 +16,8 @@ var rejectedStatuses = []rejection{
 	rejected("status.targets.healthy", "should be greater than or equal to 0", set("status.targets.healthy", "-1")),
 	rejected("status.targets.unhealthy", "should be greater than or equal to 0", set("status.targets.unhealthy", "-1")),
 	rejected("status.targets.unknown", "should be greater than or equal to 0", set("status.targets.unknown", "-1")),
+	rejected("status.targets.draining", "should be greater than or equal to 0", set("status.targets.draining", "-1")),
+	rejected("status.targets.disabled", "should be greater than or equal to 0", set("status.targets.disabled", "-1")),
 
 	rejected("status.sources", "Too many: 101: must have at most 100 items", set("status.sources", repeated(101, "{target: t%d, addresses: 1}"))),
 	rejected("status.sources[1]", `Duplicate value: {"target":"rack"}`, set("status.sources", "[{target: rack}, {target: rack}]")),

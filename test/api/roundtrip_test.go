@@ -25,9 +25,16 @@ func full() []*v1alpha1.ExternalBackend {
 	everything := &v1alpha1.ExternalBackend{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "everything"},
 		Spec: v1alpha1.ExternalBackendSpec{
-			Service: v1alpha1.ServiceReference{Name: "payments"},
-			Ports:   []v1alpha1.BackendPort{{Name: "http", Port: 8080, Protocol: "TCP", AppProtocol: new("kubernetes.io/h2c")}},
-			Targets: []v1alpha1.Target{{Name: "rack", IP: &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.10", "2001:db8::10"}}}},
+			Service: v1alpha1.ServiceReference{Name: "payments", Management: v1alpha1.ServiceManaged, Template: &v1alpha1.ServiceTemplate{
+				Labels: map[string]string{"example.com/team": "shop"}, Annotations: map[string]string{"example.com/scrape": "true"}, Headless: true,
+				IPFamilyPolicy: new("PreferDualStack"), IPFamilies: []v1alpha1.IPFamily{"IPv6", "IPv4"}, TrafficDistribution: new("PreferSameZone"),
+			}},
+			Ports: []v1alpha1.BackendPort{{Name: "http", Port: 8080, ServicePort: new(int32(80)), Protocol: "TCP", AppProtocol: new("kubernetes.io/h2c")}},
+			Targets: []v1alpha1.Target{{
+				Name: "rack", IP: &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.10", "2001:db8::10"}},
+				Zone: "eu-west-1a", State: v1alpha1.TargetDrain, Ports: []v1alpha1.TargetPort{{Name: "http", Port: 9090}},
+			}},
+			Drain: v1alpha1.DrainPolicy{Duration: "0s"},
 			HealthCheck: v1alpha1.HealthCheck{
 				Interval: "10s", Timeout: new(v1alpha1.Duration("3s")), EdgeInterval: "2s", UnhealthyInterval: new(v1alpha1.Duration("20s")),
 				HealthyThreshold: 4, UnhealthyThreshold: 5, InitialState: v1alpha1.InitialStateHealthy,
@@ -52,7 +59,7 @@ func full() []*v1alpha1.ExternalBackend {
 				ObservedGeneration: 1, LastTransitionTime: whole(2026, time.January, 1),
 			}},
 			Service:   &v1alpha1.ServiceStatus{Name: "payments", UID: "8c0dd73e-4d0c-4d5a-a1f5-2d3a1e7a9d11"},
-			Targets:   v1alpha1.TargetCounts{Total: 3, Healthy: 1, Unhealthy: 1, Unknown: 1},
+			Targets:   v1alpha1.TargetCounts{Total: 5, Healthy: 1, Unhealthy: 1, Unknown: 1, Draining: 1, Disabled: 1},
 			Sources:   []v1alpha1.SourceStatus{{Target: "rack", Addresses: 2, Problem: "one is denied"}},
 			Unhealthy: []v1alpha1.UnhealthyTarget{{Address: "192.0.2.10", Target: "rack", Reason: "ConnectionRefused", Since: whole(2026, time.January, 2)}},
 		},

@@ -41,16 +41,24 @@ func (s schema) add(path string, node *apiextensionsv1.JSONSchemaProps) {
 	if node.Items != nil {
 		s.add(path+"[*]", node.Items.Schema)
 	}
+	if node.AdditionalProperties != nil {
+		s.add(path+"[*]", node.AdditionalProperties.Schema)
+	}
 }
 
 func (s schema) paths() []string { return slices.Sorted(maps.Keys(s)) }
 
 func join(path, name string) string { return strings.TrimPrefix(path+"."+name, ".") }
 
-var listIndex = regexp.MustCompile(`\[\d+\]`)
+var (
+	listIndex = regexp.MustCompile(`\[\d+\]`)
+	mapKey    = regexp.MustCompile(`^(spec\.service\.template\.(?:labels|annotations))[.[].+$`)
+)
 
 // place turns the path of a value into the path of its schema node.
-func place(path string) string { return listIndex.ReplaceAllString(path, "[*]") }
+func place(path string) string {
+	return mapKey.ReplaceAllString(listIndex.ReplaceAllString(path, "[*]"), "$1[*]")
+}
 
 // constraint is one thing that a schema demands of a value.
 type constraint struct {
@@ -88,6 +96,7 @@ func (s schema) constraints(path string) (list []constraint) {
 	size("maxLength", node.MaxLength, "may not be more than %d bytes")
 	size("minItems", node.MinItems, "should have at least %d items")
 	size("maxItems", node.MaxItems, "must have at most %d items")
+	size("maxProperties", node.MaxProperties, "must have at most %d items")
 	if node.Pattern != "" {
 		add("pattern", path, "should match '"+node.Pattern+"'", some)
 	}
@@ -131,6 +140,8 @@ func sizes(values []any) []int64 {
 		case string:
 			list = append(list, int64(len(v)))
 		case []any:
+			list = append(list, int64(len(v)))
+		case map[string]any:
 			list = append(list, int64(len(v)))
 		}
 	}

@@ -18,7 +18,7 @@
 
 ### {{ $type.Name }}
 {{ if $type.IsAlias }}
-_Underlying type:_ {{ markdownRenderTypeLink $type.UnderlyingType }}
+_Underlying type:_ {{ if $type.UnderlyingType.KeyType }}map of strings{{ else }}{{ markdownRenderTypeLink $type.UnderlyingType }}{{ end }}
 {{ end }}
 {{ $type.Doc }}
 {{ if $type.References }}
