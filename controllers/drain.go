@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
+
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
@@ -65,17 +67,13 @@ func (r *ServiceReconciler) departures(passes []*pass, p *pass) (list []target.D
 	return list, from
 }
 
-// grantOf finds the target of an address that is granted.
-func (p *pass) grantOf(addr netip.Addr) (target.Target, bool) {
-	i, ok := slices.BinarySearchFunc(p.grant.Targets, addr, func(t target.Target, a netip.Addr) int { return t.Addr.Compare(a) })
-	if !ok {
-		return target.Target{}, false
-	}
-	return p.grant.Targets[i], true
+// grantIndex finds an address among those that are granted.
+func (p *pass) grantIndex(addr netip.Addr) (int, bool) {
+	return slices.BinarySearchFunc(p.grant.Targets, addr, func(t target.Target, a netip.Addr) int { return t.Addr.Compare(a) })
 }
 
 func (p *pass) serves(addr netip.Addr) bool {
-	_, ok := p.grantOf(addr)
+	_, ok := p.grantIndex(addr)
 	return ok
 }
 
@@ -84,7 +82,11 @@ func servedByAnother(passes []*pass, but *pass, addr netip.Addr, e *sliceplan.Pu
 		if p == but || p.awaiting {
 			return false
 		}
-		t, ok := p.grantOf(addr)
-		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.backend.PortSets[p.entries[t.Entry].Ports]))
+		n, ok := p.grantIndex(addr)
+		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n].Entry)))
 	})
+}
+
+func (p *pass) portsOf(entry string) []discoveryv1.EndpointPort {
+	return p.backend.PortSets[p.entries[entry].Ports]
 }
