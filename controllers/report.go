@@ -113,7 +113,7 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
 		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded, Foreign: w.foreign,
 		Awaiting: p.awaiting,
-		Flips: flips, WriteError: writeError, Now: now,
+		Flips:    flips, WriteError: writeError, Now: now,
 	}
 	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
 	if writeError == nil {
