@@ -50,7 +50,8 @@ func TestDeadlinesRideOnWrites(t *testing.T) {
 		{
 			"recorded with the write that begins the drain",
 			func() { draining(&e[1], 30); draining(&e[0], 45); draining(&e[4], 60) },
-			2, [2]string{
+			2,
+			[2]string{
 				`{"10.0.0.1":{"drainUntil":"2026-11-21T12:00:45Z"},"10.0.0.2":{"drainUntil":"2026-11-21T12:00:30Z"}}`,
 				`{"10.0.0.5":{"drainUntil":"2026-11-21T12:01:00Z"}}`,
 			},
