@@ -5,6 +5,7 @@ package sliceplan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,8 +199,12 @@ func TestReadBack(t *testing.T) {
 			Conditions: conditions(sliceplan.Conditions{Ready: true, Serving: true}),
 		},
 	}
-	if diff := gocmp.Diff(want, sliceplan.ReadBack(c.list(), b.Owner.UID)); diff != "" {
-		t.Errorf("read back (-want +got):\n%s", diff)
+	reversed := c.list()
+	slices.Reverse(reversed)
+	for _, list := range [][]*discoveryv1.EndpointSlice{c.list(), reversed} {
+		if diff := gocmp.Diff(want, sliceplan.ReadBack(list, b.Owner.UID)); diff != "" {
+			t.Errorf("read back (-want +got):\n%s", diff)
+		}
 	}
 	c.edit(v6Slice+"0", func(s *discoveryv1.EndpointSlice) { s.DeletionTimestamp = new(metav1.Now()) })
 	c.edit(v4Slice+"0", func(s *discoveryv1.EndpointSlice) {

@@ -88,7 +88,7 @@ func surplus(list []*draft, limit int) int {
 	for i, d := range list {
 		moving += d.count
 		room -= d.room(limit)
-		if d.live == nil || moving > room {
+		if moving > room { // at the latest for a new slice, since all of those but one are full
 			break
 		}
 		if d.dirty {
