@@ -47,8 +47,11 @@ func startControlPlane(binaries, folder string) (_ *controlPlane, err error) {
 		return nil, err
 	}
 	c.env = &envtest.Environment{
-		BinaryAssetsDirectory: binaries,
-		CRDInstallOptions:     envtest.CRDInstallOptions{Paths: []string{"config/crd/bases"}, ErrorIfPathMissing: true},
+		CRDInstallOptions: envtest.CRDInstallOptions{Paths: []string{"config/crd/bases"}, ErrorIfPathMissing: true},
+	}
+	// Even an empty variable would win over a folder that env is given.
+	if err := os.Setenv("KUBEBUILDER_ASSETS", binaries); err != nil {
+		return nil, err
 	}
 	c.env.ControlPlane.GetAPIServer().Configure().
 		Set("audit-policy-file", policy).
