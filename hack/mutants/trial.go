@@ -67,13 +67,20 @@ func (t *trial) greenPackage(ctx context.Context, pkg string, tests []test) erro
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, tail(log))
 	}
+	var missed, red []string
 	for _, named := range tests {
 		switch verdicts[named] {
 		case missing:
-			return fmt.Errorf("there is no such test as %s", named)
+			missed = append(missed, named.String())
 		case failed:
-			return fmt.Errorf("%s fails:\n%s", named, tail(log))
+			red = append(red, named.String())
 		}
+	}
+	switch {
+	case len(missed) > 0:
+		return fmt.Errorf("there is no such test as %s", strings.Join(missed, ", nor "))
+	case len(red) > 0:
+		return fmt.Errorf("red: %s\n%s", strings.Join(red, "; "), tail(log))
 	}
 	return nil
 }
