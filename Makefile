@@ -82,7 +82,7 @@ bench-report: ## Run bench and write the results into docs/benchmarks.md. Settin
 
 .PHONY: mutants
 mutants: ## Break the rules for EndpointSlices one by one and show that their tests notice. Settings: RULE (such as '9 44').
-	@hack/controlplane.sh etcd kube-apiserver kubectl
+	@$(MAKE) --no-print-directory controlplane coredns
 	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify

@@ -63,7 +63,7 @@ func (t *trial) greenPackage(ctx context.Context, pkg string, tests []test) erro
 	if err != nil {
 		return err
 	}
-	verdicts, log, err := t.execute(ctx, s, tests, folder)
+	verdicts, log, err := t.execute(ctx, s, tests)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, tail(log))
 	}
@@ -130,7 +130,7 @@ func (t *trial) one(ctx context.Context, m *mutant) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	verdicts, log, err := t.execute(ctx, s, []test{named}, folder)
+	verdicts, log, err := t.execute(ctx, s, []test{named})
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("%w\n%s", err, tail(log))

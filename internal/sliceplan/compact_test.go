@@ -165,7 +165,7 @@ func TestCompactionAcrossBackends(t *testing.T) {
 	watchAll(c, after)
 	plan := c.settle(t, after)
 	want := []string{
-		"update bb-bbbbbbbb-ipv4-0: 10.0.9.1 10.0.0.1", "update aa-aaaaaaaa-ipv4-1: 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.2",
+		"update aa-aaaaaaaa-ipv4-1: 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.2", "update bb-bbbbbbbb-ipv4-0: 10.0.9.1 10.0.0.1",
 		"delete aa-aaaaaaaa-ipv4-0", "delete aa-aaaaaaaa-ipv4-2",
 	}
 	if diff := gocmp.Diff(want, describe(plan)); diff != "" {
