@@ -102,14 +102,18 @@ func surplus(list []*draft, limit int) int {
 }
 
 // touch counts the slices, not written otherwise, that it takes to make room
-// for so many endpoints, or bound if it takes that many.
+// for so many endpoints, or bound if it takes that many. The list begins with
+// those that have the most room.
 func touch(list []*draft, limit, endpoints, bound int) int {
 	touched := 0
 	for _, d := range list {
-		if endpoints <= 0 || touched >= bound {
+		if endpoints <= 0 {
 			break
 		}
 		if room := d.room(limit); !d.dirty && room > 0 {
+			if touched+(endpoints+room-1)/room >= bound {
+				return bound
+			}
 			endpoints -= room
 			touched++
 		}
