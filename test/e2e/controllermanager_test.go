@@ -155,7 +155,7 @@ var _ = Describe("Beside kube-controller-manager", func() {
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {out}})
 		endpoints := &corev1.Endpoints{ //nolint:staticcheck // what somebody's old manifest still has
 			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "web"},
-			Subsets: []corev1.EndpointSubset{{
+			Subsets: []corev1.EndpointSubset{{ //nolint:staticcheck // as above
 				Addresses: []corev1.EndpointAddress{{IP: by.IP4.String()}},
 				Ports:     []corev1.EndpointPort{{Name: "http", Port: 8080}},
 			}},
