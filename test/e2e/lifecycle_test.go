@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -19,6 +20,10 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/rack"
 )
+
+// collectBound is how long the garbage collector may take: it looks only every
+// 30 s whether there are new kinds, such as ours in a new cluster.
+const collectBound = time.Minute
 
 // allSlices returns the namespace's EndpointSlices, of whatever Service.
 func (s *scene) allSlices(ctx context.Context) []discoveryv1.EndpointSlice {
@@ -36,6 +41,7 @@ func gone(ctx context.Context, object client.Object) bool {
 // managed lets the operator create the Service, with the port http (80, to 8080).
 func managed(b *v1alpha1.ExternalBackend) {
 	b.Spec.Service.Management = v1alpha1.ServiceManaged
+	b.Spec.Service.Template = &v1alpha1.ServiceTemplate{IPFamilyPolicy: new(string(corev1.IPFamilyPolicyPreferDualStack))}
 	b.Spec.Ports = []v1alpha1.BackendPort{{Name: "http", Port: 8080, ServicePort: new(int32(80))}}
 }
 
@@ -57,7 +63,7 @@ var _ = Describe("Life cycle", func() {
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: installed.Hosts})
 		withoutOperator(ctx)
 		Expect(api.Delete(ctx, backend)).To(Succeed())
-		Eventually(s.allSlices).WithContext(ctx).Should(BeEmpty())
+		Eventually(s.allSlices).WithContext(ctx).WithTimeout(collectBound).Should(BeEmpty())
 		s.eventuallyRouted(ctx, "web", "http")
 	})
 

@@ -51,7 +51,7 @@ func askUDP(ctx context.Context, to netip.AddrPort, from uint16) (traffic.Answer
 }
 
 func describeReadiness() {
-	It("rule 36: has connections refused while no host is ready", func(ctx SpecContext) {
+	It("rule 36: has connections refused at once while no host is ready", func(ctx SpecContext) {
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
 		harm(installed.Hosts[0], (*rack.Host).Sicken)
