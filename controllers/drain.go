@@ -6,6 +6,7 @@ package controllers
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
@@ -20,7 +21,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		if !p.backend.Publishable {
 			continue
 		}
-		departures, from := r.departures(passes, p)
+		departures, from := r.departures(passes, p, now)
 		staying, next := target.Drain(departures, p.backend.Drain, now)
 		if !next.IsZero() {
 			w.again(next.Sub(now))
@@ -42,7 +43,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 // departures lists what may drain, and as what each is published. What is denied, of a family that the Service has
 // lost, without ports though the Service has some, or served by another
 // ExternalBackend goes at once.
-func (r *ServiceReconciler) departures(passes []*pass, p *pass) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
+func (r *ServiceReconciler) departures(passes []*pass, p *pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
 	began := r.known.drains(p.subscriber())
 	from = make(map[netip.Addr]*sliceplan.Published)
 	for i := range p.published {
@@ -56,13 +57,24 @@ func (r *ServiceReconciler) departures(passes []*pass, p *pass) (list []target.D
 			continue
 		}
 		from[addr] = e
-		d := target.Departure{Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: began[addr]}
-		if e.Conditions.Terminating != nil && *e.Conditions.Terminating && !e.DrainUntil.IsZero() {
-			d.Deadline = e.DrainUntil
-		}
-		list = append(list, d)
+		list = append(list, target.Departure{
+			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(began[addr], e, now)})
 	}
 	return list, from
+}
+
+// deadline returns when a drain ends that has begun, zero if none has: as this
+// process remembers, else as the slice records. One that is further away than
+// any drain lasts is not ours, or the clock was set back: the drain begins anew.
+func (p *pass) deadline(remembered time.Time, e *sliceplan.Published, now time.Time) time.Time {
+	deadline := remembered
+	if deadline.IsZero() && e.Conditions.Terminating != nil && *e.Conditions.Terminating {
+		deadline = e.DrainUntil
+	}
+	if deadline.After(now.Add(p.backend.Drain)) {
+		return time.Time{}
+	}
+	return deadline
 }
 
 // grantOf finds the target of an address that is granted.
@@ -81,7 +93,7 @@ func (p *pass) serves(addr netip.Addr) bool {
 
 func servedByAnother(passes []*pass, but *pass, addr netip.Addr, e *sliceplan.Published) bool {
 	return slices.ContainsFunc(passes, func(p *pass) bool {
-		if p == but || p.awaiting {
+		if p == but || p.servesNothing() {
 			return false
 		}
 		t, ok := p.grantOf(addr)

@@ -26,6 +26,9 @@ type knownBackends struct {
 type knownBackend struct {
 	service    types.NamespacedName // that it was last seen with
 	lastReport time.Time
+	// reporting is true while a report is on its way, waiting if another one
+	// was asked for meanwhile.
+	reporting, waiting bool
 	// stored is what the last patch answered, until the cache has it.
 	stored *v1alpha1.ExternalBackend
 	// checks are the last ones that could be carried out.
@@ -174,6 +177,36 @@ func (k *knownBackends) settledAt(sub health.Subscriber) time.Time {
 		return known.settled
 	}
 	return time.Time{}
+}
+
+// beginReport says whether a report that starts from an object may be sent now:
+// not while another one is on its way, after which there is a newer one.
+func (k *knownBackends) beginReport(from *v1alpha1.ExternalBackend) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[subscriberOf(from)]
+	if known == nil {
+		return false
+	}
+	if known.reporting {
+		known.waiting = true
+		return false
+	}
+	known.reporting = true
+	return true
+}
+
+// endReport says whether another report was asked for since beginReport.
+func (k *knownBackends) endReport(sub health.Subscriber) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if known == nil {
+		return false
+	}
+	waiting := known.waiting
+	known.reporting, known.waiting = false, false
+	return waiting
 }
 
 // reported records a patch of the status and its answer.

@@ -131,7 +131,9 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 			return nil, err
 		}
 	}
-	r.written.overlay(w.key, found, r.Clock.Now())
+	if left := r.written.overlay(w.key, found, r.Clock.Now()); left > 0 {
+		w.again(left) // if the cache still tells otherwise then, it is right
+	}
 	if err := r.search(ctx, w, owners); err != nil {
 		return nil, err
 	}

@@ -71,6 +71,10 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	if err := mgr.Add(manager.RunnableFunc(r.sweepForever)); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)
 	}
+	r.jobs = make(chan reportJob)
+	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
+		return fmt.Errorf("adding the reporters: %w", err)
+	}
 	r.Foreign = foreign
 	indexer := mgr.GetFieldIndexer()
 	if err := indexer.IndexField(ctx, &v1alpha1.ExternalBackend{}, indexService, func(o client.Object) []string {
@@ -240,5 +244,14 @@ func (w *wakeup) add(request reconcile.Request) {
 	defer w.mu.Unlock()
 	if w.queue != nil {
 		w.queue.Add(request)
+	}
+}
+
+// addAfter is add after a while.
+func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.queue.AddAfter(request, d)
 	}
 }
