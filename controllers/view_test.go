@@ -124,10 +124,12 @@ func (s *scene) versions(ctx context.Context) map[string]string {
 
 // writes returns what the operator has written to slices since a mark, such as
 // "update payments-1b2c3d4e-ipv4-0", with the code of a refusal behind it.
-func (s *scene) writes(mark int) []string {
+func (s *scene) writes(mark int) []string { return s.writesTo("endpointslices", mark) }
+
+func (s *scene) writesTo(resource string, mark int) []string {
 	writes := []string{}
 	for _, r := range audit.since(mark) {
-		if r.Namespace == s.namespace && r.Resource == "endpointslices" && !slices.Contains([]string{"get", "list", "watch"}, r.Verb) {
+		if r.Namespace == s.namespace && r.Resource == resource && !slices.Contains([]string{"get", "list", "watch"}, r.Verb) {
 			write := r.Verb + " " + r.Name
 			if r.Code >= http.StatusBadRequest {
 				write += fmt.Sprintf(" (%d)", r.Code)
@@ -137,6 +139,10 @@ func (s *scene) writes(mark int) []string {
 	}
 	return writes
 }
+
+// serviceWrites returns what the operator has written to Services since a mark,
+// as writes does.
+func (s *scene) serviceWrites(mark int) []string { return s.writesTo("services", mark) }
 
 // reports returns how often the operator has patched a status since a mark.
 func (s *scene) reports(mark int) (n int) {
