@@ -12,6 +12,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -156,12 +157,21 @@ func (s *scene) reports(mark int) (n int) {
 
 // events returns the notes of the events about an object, by reason.
 func (s *scene) events(ctx context.Context, name string) map[string][]string {
+	return s.eventsOf(ctx, name, corev1.EventTypeNormal, corev1.EventTypeWarning)
+}
+
+// warnings returns those of the warnings alone.
+func (s *scene) warnings(ctx context.Context, name string) map[string][]string {
+	return s.eventsOf(ctx, name, corev1.EventTypeWarning)
+}
+
+func (s *scene) eventsOf(ctx context.Context, name string, kinds ...string) map[string][]string {
 	GinkgoHelper()
 	var list eventsv1.EventList
 	Expect(admin.List(ctx, &list, client.InNamespace(s.namespace))).To(Succeed())
 	notes := map[string][]string{}
 	for _, e := range list.Items {
-		if e.Regarding.Name == name {
+		if e.Regarding.Name == name && slices.Contains(kinds, e.Type) {
 			notes[e.Reason] = append(notes[e.Reason], e.Note)
 		}
 	}
