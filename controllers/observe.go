@@ -45,6 +45,8 @@ type world struct {
 	// managed holds what keeps the Service of an ExternalBackend with management
 	// Managed from being as specified.
 	managed map[types.UID]*translate.Problem
+	// failure is why the Service itself could not be brought up to date.
+	failure error
 	// wake is the time after which the Service is to be looked at again; zero:
 	// when something happens.
 	wake time.Duration

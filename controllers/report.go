@@ -35,7 +35,7 @@ const (
 // report measures what was done and brings the status of every ExternalBackend
 // up to date.
 func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began time.Time) (ctrl.Result, error) {
-	var errs []error
+	errs := []error{w.failure}
 	if done.stale {
 		w.again(staleDelay)
 	}

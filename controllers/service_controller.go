@@ -70,9 +70,7 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.manage(ctx, w); err != nil {
-		return ctrl.Result{}, err
-	}
+	w.failure = r.manage(ctx, w) // which must not hold up the slices
 	passes := r.translate(w)
 	r.discover(passes)
 	r.awaitFirstChecks(w, passes)
