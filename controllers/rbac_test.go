@@ -18,7 +18,6 @@ var unused = map[permission]string{
 	{"", "services", "list"}:                            listing,
 	{"discovery.k8s.io", "endpointslices", "list"}:      listing,
 	{"externalbackend.dev", "externalbackends", "list"}: listing,
-	{"events.k8s.io", "events", "patch"}:                "events that are alike in all but their time become one with a count",
 }
 
 const listing = "where a watch alone cannot fill a cache, as with older API servers, it begins with a list"

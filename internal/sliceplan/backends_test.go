@@ -166,7 +166,7 @@ func TestHandOverAddsFirst(t *testing.T) {
 			c.afterWrite = func(t tb, write string) {
 				published := c.published("payments")
 				for _, address := range stay {
-					if _, ok := published[address]; !ok {
+					if !published[address] {
 						t.Errorf("after %s, %s is missing", write, address)
 					}
 				}
