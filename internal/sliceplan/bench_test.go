@@ -100,6 +100,7 @@ func plan(b *testing.B, in sliceplan.Input, writes int) {
 		}
 	}
 }
+
 // elaborate is an input with everything that endpoints can have: two port sets,
 // hostnames, zones and hints; every tenth drains.
 func elaborate(b *testing.B) sliceplan.Input {
