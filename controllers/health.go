@@ -176,8 +176,11 @@ func (p *pass) inherit(published publication, passes []*pass) {
 		for i := range other.published {
 			e := &other.published[i]
 			addr, err := netip.ParseAddr(e.Address)
-			if t, ok := p.grantOf(addr); err == nil && ok && isNew(t) &&
-				target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.backend.PortSets[p.entries[t.Entry].Ports])) {
+			if err != nil {
+				continue
+			}
+			if n, ok := p.grantIndex(addr); ok && isNew(p.grant.Targets[n]) &&
+				target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n].Entry))) {
 				published[addr] = verdictOf(e.Conditions)
 			}
 		}
