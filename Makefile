@@ -3,14 +3,20 @@
 
 # Image that docker-build makes and deploy runs.
 IMG ?= externalbackend-operator:latest
-# Flags for the operator (run).
+# Flags for the operator (run), the lab (lab) or the test binary (e2e).
 ARGS ?=
-# More flags for go test (test, bench), such as TESTFLAGS='-run TestX -count=10'.
+# More flags for go test (test), such as TESTFLAGS='-run TestX -count=10'.
 TESTFLAGS ?=
+# Flags for the benchmarks (bench, bench-report): bin/bench -h lists them.
+BENCHFLAGS ?=
 # A folder with etcd, kube-apiserver and kubectl to use instead of building them.
 export KUBEBUILDER_ASSETS
 # How long the API requests of the steady state are counted (test): 20s if empty.
 export STEADY_STATE_DURATION
+# Rules or mutants to try (mutants): all if empty.
+RULE ?=
+# Which end-to-end cases to run (e2e): a regular expression on their text; all if empty.
+FOCUS ?=
 # Platform of the image.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -43,6 +49,21 @@ demo: ## Show the operator at work with a real control plane and kube-proxy (Lin
 	@$(MAKE) --no-print-directory controlplane build
 	@bin/demo
 
+.PHONY: lab
+lab: ## Start a whole installation with external hosts in namespaces, to work with (Linux). Settings: ARGS.
+	@go build -o bin/lab ./test/lab/up
+	@bin/lab --check
+	@$(MAKE) --no-print-directory controlplane coredns build
+	@bin/lab $(ARGS)
+
+.PHONY: e2e
+e2e: ## Run the end-to-end cases in such an installation (Linux). Settings: FOCUS, ARGS.
+	@go build -o bin/lab ./test/lab/up
+	@bin/lab --check
+	@go test -c -tags=e2e -o bin/e2e ./test/e2e
+	@$(MAKE) --no-print-directory controlplane coredns build
+	@bin/e2e --ginkgo.focus='$(FOCUS)' $(ARGS)
+
 .PHONY: test
 test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
 	@command -v "$$(go env CC)" >/dev/null || { \
@@ -53,8 +74,19 @@ test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_
 		| bin/testsummary -trim $(MODULE)/
 
 .PHONY: bench
-bench: ## Run the benchmarks. Settings: TESTFLAGS.
-	go test -run='^$$' -bench=. -benchmem $(TESTFLAGS) ./...
+bench: ## Measure speed, writes and processor time beside kube-controller-manager (Linux, about 12 minutes). Settings: BENCHFLAGS.
+	@hack/controlplane.sh etcd kube-apiserver kube-controller-manager
+	@go build -o bin/bench ./test/bench
+	@bin/bench $(BENCHFLAGS)
+
+.PHONY: bench-report
+bench-report: ## Run bench and write the results into docs/benchmarks.md. Settings: BENCHFLAGS.
+	@$(MAKE) --no-print-directory bench BENCHFLAGS='-report=docs/benchmarks.md $(BENCHFLAGS)'
+
+.PHONY: mutants
+mutants: ## Break the rules for EndpointSlices one by one and show that their tests notice. Settings: RULE (such as '9 44').
+	@$(MAKE) --no-print-directory controlplane coredns
+	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
 verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, and a tree left as it was.
@@ -119,6 +151,10 @@ lint-fix: ## Check the Go code and mend what can be mended mechanically.
 .PHONY: controlplane
 controlplane: ## Put etcd, kube-apiserver, kube-controller-manager, kube-proxy and kubectl into bin/. Settings: KUBEBUILDER_ASSETS.
 	@hack/controlplane.sh etcd kube-apiserver kube-controller-manager kube-proxy kubectl
+
+.PHONY: coredns
+coredns: ## Put coredns into bin/.
+	@hack/controlplane.sh coredns
 
 ##@ Deploy
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,17 +39,21 @@ type applied struct {
 }
 
 // apply carries a plan out in its order. A failed write ends the writes for
-// its owner, so that nothing is taken away that was not put elsewhere first;
-// the other ExternalBackends of the Service go on.
+// its owner, and holds up those of others that take away what it was to put
+// elsewhere; everything else goes on.
 func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan.Plan) applied {
 	if !plan.Empty() {
 		r.windows.close(w.key, r.Clock.Now())
 	}
 	done := applied{failed: make(map[types.UID]error), slices: make(map[string]*discoveryv1.EndpointSlice)}
+	homeless := make(map[string]bool)
 	step := func(list []*discoveryv1.EndpointSlice, operation string, write func(context.Context, *discoveryv1.EndpointSlice) error) {
 		for _, slice := range list {
 			owner := sliceplan.OwnerUID(slice)
-			if done.failed[owner] != nil {
+			if done.failed[owner] != nil || takesAway(w.slices, slice, operation, homeless) {
+				if operation != "delete" {
+					note(homeless, slice)
+				}
 				continue
 			}
 			bounded, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -56,10 +61,14 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan
 			cancel()
 			r.Metrics.SliceWritten(operation, err)
 			done.record(ctx, owner, slice, operation, err)
-			if err == nil {
-				for i := range slice.Endpoints {
-					done.slices[slice.Endpoints[i].Addresses[0]] = slice
+			if err != nil {
+				if operation != "delete" {
+					note(homeless, slice)
 				}
+				continue
+			}
+			for i := range slice.Endpoints {
+				done.slices[slice.Endpoints[i].Addresses[0]] = slice
 			}
 		}
 	}
@@ -76,6 +85,29 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan
 		}
 	}
 	return done
+}
+
+// note remembers the addresses of a slice that was not written.
+func note(homeless map[string]bool, slice *discoveryv1.EndpointSlice) {
+	for i := range slice.Endpoints {
+		homeless[slice.Endpoints[i].Addresses[0]] = true
+	}
+}
+
+// takesAway says whether a write removes an address from where it is though it
+// could not be put where it should be (rule 43).
+func takesAway(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice, operation string, homeless map[string]bool) bool {
+	if len(homeless) == 0 || operation == "create" {
+		return false
+	}
+	stays := make(map[string]bool, len(slice.Endpoints))
+	if operation == "update" {
+		note(stays, slice)
+	}
+	i := slices.IndexFunc(live, func(s *discoveryv1.EndpointSlice) bool { return s.Name == slice.Name })
+	return i >= 0 && slices.ContainsFunc(live[i].Endpoints, func(e discoveryv1.Endpoint) bool {
+		return len(e.Addresses) > 0 && homeless[e.Addresses[0]] && !stays[e.Addresses[0]]
+	})
 }
 
 func (a *applied) record(ctx context.Context, owner types.UID, slice *discoveryv1.EndpointSlice, operation string, err error) {

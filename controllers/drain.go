@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
+
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
@@ -77,17 +79,13 @@ func (p *pass) deadline(remembered time.Time, e *sliceplan.Published, now time.T
 	return deadline
 }
 
-// grantOf finds the target of an address that is granted.
-func (p *pass) grantOf(addr netip.Addr) (target.Target, bool) {
-	i, ok := slices.BinarySearchFunc(p.grant.Targets, addr, func(t target.Target, a netip.Addr) int { return t.Addr.Compare(a) })
-	if !ok {
-		return target.Target{}, false
-	}
-	return p.grant.Targets[i], true
+// grantIndex finds an address among those that are granted.
+func (p *pass) grantIndex(addr netip.Addr) (int, bool) {
+	return slices.BinarySearchFunc(p.grant.Targets, addr, func(t target.Target, a netip.Addr) int { return t.Addr.Compare(a) })
 }
 
 func (p *pass) serves(addr netip.Addr) bool {
-	_, ok := p.grantOf(addr)
+	_, ok := p.grantIndex(addr)
 	return ok
 }
 
@@ -96,7 +94,11 @@ func servedByAnother(passes []*pass, but *pass, addr netip.Addr, e *sliceplan.Pu
 		if p == but || p.servesNothing() {
 			return false
 		}
-		t, ok := p.grantOf(addr)
-		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.backend.PortSets[p.entries[t.Entry].Ports]))
+		n, ok := p.grantIndex(addr)
+		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n].Entry)))
 	})
+}
+
+func (p *pass) portsOf(entry string) []discoveryv1.EndpointPort {
+	return p.backend.PortSets[p.entries[entry].Ports]
 }

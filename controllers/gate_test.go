@@ -23,6 +23,29 @@ type gate struct {
 	fails bool           // the answer is an error, at once
 	open  chan struct{}  // closed when nothing is held any more
 	stuck int
+
+	fault fault // what happens to requests that are not held up; none if nil
+}
+
+// fault does something to a request, or passes it on.
+type fault func(r *http.Request, next http.RoundTripper) (*http.Response, error)
+
+// cause has a fault happen to all requests from now on; nil ends it.
+func (g *gate) cause(f fault) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fault = f
+}
+
+// pass lets a request through, if nothing happens to it.
+func (g *gate) pass(r *http.Request) (*http.Response, error) {
+	g.mu.Lock()
+	f := g.fault
+	g.mu.Unlock()
+	if f != nil {
+		return f(r, g.next)
+	}
+	return g.next.RoundTrip(r)
 }
 
 func newGate() *gate {
@@ -45,7 +68,7 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	g.mu.Unlock()
 	if !held {
-		return g.next.RoundTrip(r)
+		return g.pass(r)
 	}
 	if fails {
 		return &http.Response{

@@ -77,8 +77,10 @@ func (r *ServiceReconciler) check(passes []*pass) {
 			p.health = published.statuses(list)
 			continue
 		}
+		lost := make(map[netip.Addr]bool, len(p.grant.Losses))
 		for _, loss := range p.grant.Losses {
-			if loss.Winner != p.backend.Owner {
+			if loss.Winner != p.backend.Owner && !lost[loss.Addr] {
+				lost[loss.Addr] = true
 				list = append(list, loss.Target)
 			}
 		}

@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -14,6 +15,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 )
@@ -83,26 +85,29 @@ func (r *ServiceReconciler) measure(p *pass, done applied, began time.Time) []sl
 			own = append(own, f)
 		}
 	}
-	since := make(map[string]time.Time, len(own))
-	if len(own) > 0 {
-		for i := range p.health {
-			since[p.addressOf(i)] = p.health[i].Since
-		}
-	}
 	for _, f := range own {
-		if at := since[f.Address]; !at.IsZero() && at.After(settled) {
+		if at := p.healthOf(f.Address).Since; !at.IsZero() && at.After(settled) {
 			r.Metrics.FlipPublished(r.Clock.Since(at))
 		}
 	}
 	return own
 }
 
-// addressOf returns the address of the i-th element of health.
-func (p *pass) addressOf(i int) string {
-	if i < len(p.grant.Targets) {
-		return p.grant.Targets[i].Addr.String()
+// healthOf returns the health of an address that is served or drains.
+func (p *pass) healthOf(address string) health.Status {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return health.Status{}
 	}
-	return p.draining[i-len(p.grant.Targets)].Addr.String()
+	if i, ok := p.grantIndex(addr); ok {
+		return p.health[i]
+	}
+	for i := range p.draining {
+		if p.draining[i].Addr == addr {
+			return p.health[len(p.grant.Targets)+i]
+		}
+	}
+	return health.Status{}
 }
 
 func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now time.Time) status.Facts {

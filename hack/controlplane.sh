@@ -4,9 +4,10 @@
 
 # controlplane.sh [NAME...]
 #
-# Links the named control plane binaries (default: all five) into bin/. Those
-# that the folder KUBEBUILDER_ASSETS has are taken from there; the others are
-# the one binary of test/controlplane, built once a machine (cached-build.sh).
+# Links the named control plane binaries (default: all but coredns) into bin/.
+# Those that the folder KUBEBUILDER_ASSETS has are taken from there; the others
+# are the one binary of test/controlplane, and coredns that of test/coredns,
+# each built once a machine (cached-build.sh).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -36,6 +37,8 @@ own=
 for name in "$@"; do
   if [ -n "$assets" ] && [ -x "$assets/$name" ]; then
     source=$assets/$name
+  elif [ "$name" = coredns ]; then
+    source=$(hack/cached-build.sh coredns test/coredns .)
   else
     [ -n "$own" ] || own=$(built)
     source=$own

@@ -61,7 +61,8 @@ type ServiceTemplate struct {
 	Headless bool `json:"headless,omitempty"`
 
 	// ipFamilyPolicy is SingleStack, PreferDualStack or RequireDualStack.
-	// Default: SingleStack, or RequireDualStack for a headless Service.
+	// Default: SingleStack; RequireDualStack for a headless Service, unless
+	// ipFamilies names one family.
 	// +optional
 	// +kubebuilder:validation:Enum=SingleStack;PreferDualStack;RequireDualStack
 	IPFamilyPolicy *string `json:"ipFamilyPolicy,omitempty"`

@@ -52,12 +52,12 @@ type Target struct {
 type TargetState string
 
 const (
-	// TargetActive: healthy addresses take traffic.
+	// TargetActive lets healthy addresses take traffic.
 	TargetActive TargetState = "Active"
-	// TargetDrain: the addresses are published as terminating for the duration of
+	// TargetDrain has the addresses published as terminating for the duration of
 	// the drain, and then no more.
 	TargetDrain TargetState = "Drain"
-	// TargetDisabled: the addresses are published as not ready.
+	// TargetDisabled has the addresses published as not ready.
 	TargetDisabled TargetState = "Disabled"
 )
 

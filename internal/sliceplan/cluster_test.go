@@ -97,6 +97,11 @@ func compute(t tb, in sliceplan.Input) sliceplan.Plan {
 	if reversed := sliceplan.Compute(copied); !equality.Semantic.DeepEqual(plan, reversed) {
 		t.Fatalf("the plan depends on the order of the slices (-sorted +reversed):\n%s", gocmp.Diff(plan, reversed))
 	}
+	slices.Reverse(copied.Backends)
+	sorted, reversed := slices.Sorted(slices.Values(describe(plan))), slices.Sorted(slices.Values(describe(sliceplan.Compute(copied))))
+	if !slices.Equal(sorted, reversed) {
+		t.Fatalf("the writes depend on the order of the backends (-given +reversed):\n%s", gocmp.Diff(sorted, reversed))
+	}
 	return plan
 }
 
@@ -164,7 +169,7 @@ func (c *cluster) update(slice *discoveryv1.EndpointSlice) error {
 		return fmt.Errorf("addressType is immutable")
 	case stored.DeletionTimestamp != nil:
 		return fmt.Errorf("is terminating") // rule 48
-	case equality.Semantic.DeepEqual(stored, slice): // rule 44
+	case equality.Semantic.DeepEqual(withoutRiders(stored), withoutRiders(slice)): // rule 44
 		return fmt.Errorf("nothing changed")
 	}
 	if err := validate(slice); err != nil && (c.untouched == nil || !c.untouched(slice)) {
@@ -243,18 +248,28 @@ func validateEndpoint(e *discoveryv1.Endpoint, slice *discoveryv1.EndpointSlice,
 	return nil
 }
 
-// published is what consumers of a Service see: the readiness of every
-// address.
+// published is what consumers of a Service see: facts as tell states them.
 func (c *cluster) published(service string) map[string]bool {
-	seen := make(map[string]bool)
+	facts := make(map[string]bool)
 	for _, slice := range c.stored {
 		if slice.Labels[discoveryv1.LabelServiceName] != service || slice.DeletionTimestamp != nil {
 			continue
 		}
 		for i := range slice.Endpoints {
 			ready := slice.Endpoints[i].Conditions.Ready
-			seen[slice.Endpoints[i].Addresses[0]] = ready == nil || *ready
+			tell(facts, slice.Endpoints[i].Addresses[0], slice.Ports, ready == nil || *ready)
 		}
 	}
-	return seen
+	return facts
+}
+
+// tell adds what is true of a published address. What consumers make of one
+// that stands in two places is not defined.
+func tell(facts map[string]bool, address string, ports []discoveryv1.EndpointPort, ready bool) {
+	facts[address+" twice"] = facts[address]
+	facts[address] = true
+	if ready {
+		facts[address+" ready"] = true
+		facts[address+" ready on "+portText(ports)] = true
+	}
 }

@@ -123,3 +123,11 @@ func describe(plan sliceplan.Plan) []string {
 	}
 	return writes
 }
+
+func namesOf(list []*discoveryv1.EndpointSlice) []string {
+	var names []string
+	for _, slice := range list {
+		names = append(names, slice.Name)
+	}
+	return names
+}

@@ -145,6 +145,10 @@ type Plan struct {
 	Delete    []*discoveryv1.EndpointSlice
 	// Flips are the published endpoints whose readiness the plan changes.
 	Flips []Flip
+	// Takers are, by owner, those who take endpoints over from it. Where a write
+	// of theirs fails, the ones after it that the owner is due must not be done,
+	// or what they take over would be missing.
+	Takers map[types.UID][]types.UID
 }
 
 // Flip is a change of a published endpoint's readiness.

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // packer plans the slices of one backend.
@@ -88,19 +89,30 @@ func (p *packer) sift() {
 			p.groups = append(p.groups, group{family: family, set: set})
 		}
 	}
+	var usable []*discoveryv1.EndpointSlice
 	for _, slice := range p.live {
 		switch {
 		case slice.DeletionTimestamp != nil:
 		case p.misplaced(slice):
 			p.plan.Misplaced = append(p.plan.Misplaced, slice)
 		case p.usable(slice):
-			if g := p.groupOf(slice); g != nil {
-				g.drafts = append(g.drafts, p.keep(slice, g))
-			} else {
-				p.plan.Delete = append(p.plan.Delete, slice)
-			}
+			usable = append(usable, slice)
 		}
 	}
+	// Nobody reads what is in a slice without label, so an endpoint stays rather
+	// in another.
+	slices.SortStableFunc(usable, func(a, b *discoveryv1.EndpointSlice) int { return compareBool(!labelled(a), !labelled(b)) })
+	for _, slice := range usable {
+		if g := p.groupOf(slice); g != nil {
+			g.drafts = append(g.drafts, p.keep(slice, g))
+		} else {
+			p.plan.Delete = append(p.plan.Delete, slice)
+		}
+	}
+}
+
+func labelled(slice *discoveryv1.EndpointSlice) bool {
+	return slice.Labels[discoveryv1.LabelServiceName] != ""
 }
 
 // keep goes over the endpoints of a live slice: those that are wanted stay
@@ -137,7 +149,7 @@ func (p *packer) claim(live *discoveryv1.Endpoint, d *draft, g *group) *Endpoint
 		g.shrunk = true
 		d.gives = p.takenOver(live) || d.gives
 		return nil
-	case p.marks[i].placed:
+	case p.marks[i].placed, p.moved[i] != nil && !labelled(d.live):
 		return nil
 	case !p.belongs(i, g):
 		g.shrunk = true
@@ -162,10 +174,21 @@ func (p *packer) takenOver(live *discoveryv1.Endpoint) bool {
 			if i, ok := other.wanted[address]; ok {
 				other.moves(i, live)
 				taken = true
+				p.takes(other.backend.Owner.UID)
 			}
 		}
 	}
 	return taken
+}
+
+// takes notes that another owner takes an endpoint over from this one.
+func (p *packer) takes(taker types.UID) {
+	if p.plan.Takers == nil {
+		p.plan.Takers = make(map[types.UID][]types.UID)
+	}
+	if giver := p.backend.Owner.UID; !slices.Contains(p.plan.Takers[giver], taker) {
+		p.plan.Takers[giver] = append(p.plan.Takers[giver], taker)
+	}
 }
 
 // moves notes that a wanted endpoint is to be found elsewhere from now on.

@@ -56,13 +56,15 @@ func (p *packer) stampEndpoints(slice *discoveryv1.EndpointSlice) {
 	states := make(map[string]endpointState)
 	var changed time.Time
 	for i := range slice.Endpoints {
-		n, ok := p.wantedIndex(&slice.Endpoints[i])
+		if len(slice.Endpoints[i].Addresses) == 0 {
+			continue
+		}
+		address := slice.Endpoints[i].Addresses[0]
+		n, ok := p.wanted[address]
+		if state, before := recorded[address]; before && !ok {
+			states[address] = state
+		}
 		if !ok {
-			for _, address := range slice.Endpoints[i].Addresses {
-				if state, ok := recorded[address]; ok {
-					states[address] = state
-				}
-			}
 			continue
 		}
 		e := &p.backend.Endpoints[n]

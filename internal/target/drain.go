@@ -13,20 +13,17 @@ type Departure struct {
 }
 
 // Drain says which of the departures stay for now, each with its deadline: a
-// drain that has not begun begins now and takes duration, one that has keeps
-// its deadline. A duration of zero ends all drains at once. next is the first
-// deadline, zero if nothing drains.
+// drain that has not begun begins now and takes duration, rounded up to the
+// whole second in which deadlines are recorded; one that has keeps its deadline.
+// A duration of zero ends all drains at once. next is the first deadline, zero
+// if nothing drains.
 func Drain(departures []Departure, duration time.Duration, now time.Time) (staying []Departure, next time.Time) {
 	if duration <= 0 {
 		return nil, time.Time{}
 	}
 	for _, d := range departures {
 		if d.Deadline.IsZero() {
-			// Deadlines are recorded in whole seconds.
-			d.Deadline = now.Add(duration).Truncate(time.Second)
-			if !d.Deadline.After(now) {
-				d.Deadline = d.Deadline.Add(time.Second)
-			}
+			d.Deadline = now.Add(duration + time.Second - 1).Truncate(time.Second)
 		}
 		if !d.Deadline.After(now) {
 			continue

@@ -60,8 +60,9 @@ type Backend struct {
 	Publishable bool
 
 	// Checks of each set of ports. Nil, with a SpecProblem or a ServiceProblem,
-	// when they cannot be carried out. Those of one set are empty and not nil for
-	// checks of kind none.
+	// when they cannot be carried out. Those of one set are empty for checks of
+	// kind none, and where they would go to a port that the set lacks because it
+	// has none at all: its addresses cannot be published.
 	Checks     [][]*health.Check
 	Thresholds health.Thresholds
 	// Timing is that of all checks.
@@ -110,7 +111,7 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, published ...
 		portProblem := b.resolvePorts(eb, svc)
 		if b.ServiceProblem == nil {
 			b.ServiceProblem = portProblem
-			b.Portless = len(svc.Spec.Ports) == 0 && svc.Spec.ClusterIP == corev1.ClusterIPNone
+			b.Portless = len(svc.Spec.Ports) == 0 && IsHeadless(svc)
 			b.Publishable = b.Portless || slices.ContainsFunc(b.PortSets, func(set []discoveryv1.EndpointPort) bool { return len(set) > 0 })
 		}
 	} else {
@@ -147,16 +148,21 @@ func drainOf(eb *v1alpha1.ExternalBackend) time.Duration {
 }
 
 // PortSet returns the index of a set of ports, which is added if no entry has
-// it: addresses that drain keep the ports that they were published with.
+// it: addresses that drain keep the ports that they were published with. Ports
+// that somebody edited into what must not be published stand for the first ones
+// that there are (rules 11 and 12).
 func (b *Backend) PortSet(ports []discoveryv1.EndpointPort) int {
+	if slices.ContainsFunc(ports, incomplete) {
+		return max(0, slices.IndexFunc(b.PortSets, func(set []discoveryv1.EndpointPort) bool { return len(set) > 0 }))
+	}
 	if i := b.indexOf(ports); i >= 0 {
 		return i
 	}
 	b.PortSets = append(b.PortSets, ports)
 	if b.Checks != nil {
 		list, problem := b.checksOn(ports)
-		if problem != nil {
-			list = b.Checks[0]
+		for i := 0; problem != nil && len(list) == 0 && i < len(b.Checks); i++ {
+			list = b.Checks[i] // one of them is not empty: there is something to check
 		}
 		b.Checks = append(b.Checks, list)
 	}

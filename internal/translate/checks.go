@@ -53,7 +53,8 @@ func (b *Backend) checks(eb *v1alpha1.ExternalBackend, published []discoveryv1.E
 	sets := make([][]*health.Check, len(b.PortSets))
 	for i, ports := range b.PortSets {
 		list, problem := b.checksOn(candidatePorts(ports, published, eb))
-		if problem != nil {
+		unpublished := b.Publishable && !b.Portless && len(ports) == 0
+		if problem != nil && !(unpublished && problem.Reason == v1alpha1.ReasonCheckPortNotFound) {
 			// Where nothing can be published, the Service is at fault and not the spec.
 			if b.Publishable || problem.Reason != v1alpha1.ReasonCheckPortNotFound {
 				b.SpecProblem = problem
@@ -140,10 +141,7 @@ func candidatePorts(ports, published []discoveryv1.EndpointPort, eb *v1alpha1.Ex
 	if len(ports) > 0 {
 		return ports
 	}
-	complete := func(p discoveryv1.EndpointPort) bool {
-		return p.Name != nil && p.Protocol != nil && p.Port != nil && validPort(*p.Port)
-	}
-	if len(published) > 0 && !slices.ContainsFunc(published, func(p discoveryv1.EndpointPort) bool { return !complete(p) }) {
+	if len(published) > 0 && !slices.ContainsFunc(published, incomplete) {
 		return published
 	}
 	list := make([]discoveryv1.EndpointPort, len(eb.Spec.Ports))
@@ -151,6 +149,11 @@ func candidatePorts(ports, published []discoveryv1.EndpointPort, eb *v1alpha1.Ex
 		list[i] = discoveryv1.EndpointPort{Name: new(p.Name), Protocol: new(protocol(corev1.Protocol(p.Protocol))), Port: new(p.Port)}
 	}
 	return list
+}
+
+// incomplete finds ports that the operator does not write.
+func incomplete(p discoveryv1.EndpointPort) bool {
+	return p.Name == nil || p.Protocol == nil || p.Port == nil || !validPort(*p.Port)
 }
 
 func checkOf(check *v1alpha1.Check, port uint16, timing health.Timing) (*health.Check, error) {

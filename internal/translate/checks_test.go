@@ -90,7 +90,7 @@ func TestCheckPort(t *testing.T) {
 				}
 				return
 			}
-			if len(b.Checks) != 1 || b.Checks[0].Port != tt.want {
+			if len(b.Checks) != 1 || len(b.Checks[0]) != 1 || b.Checks[0][0].Port != tt.want {
 				t.Fatalf("checks %v, want one of port %d", b.Checks, tt.want)
 			}
 		})
@@ -103,7 +103,7 @@ func TestCheckPortFollowsSpecPorts(t *testing.T) {
 		eb.Spec.Ports = []v1alpha1.BackendPort{{Name: "http", Port: 1080}}
 	})
 	for name, svc := range map[string]*corev1.Service{"with the Service": service(servicePort("http", 80, 8080)), "without": nil} {
-		if b := translate.ForService(eb, svc); len(b.Checks) != 1 || b.Checks[0].Port != 1080 {
+		if b := translate.ForService(eb, svc); len(b.Checks) != 1 || b.Checks[0][0].Port != 1080 {
 			t.Errorf("%s: checks %v, want one of port 1080", name, b.Checks)
 		}
 	}
@@ -162,7 +162,7 @@ func TestCheckPortWhileNothingCanBePublished(t *testing.T) {
 			checkProblem(t, b.SpecProblem, "")
 			var got uint16
 			if len(b.Checks) > 0 {
-				got = b.Checks[0].Port
+				got = b.Checks[0][0].Port
 			}
 			if got != tt.want {
 				t.Errorf("port %d is checked, want %d", got, tt.want)
@@ -221,7 +221,7 @@ func TestChecks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := translate.ForService(backend(withChecks(tt.checks...)), service())
 			checkProblem(t, b.SpecProblem, "")
-			if diff := gocmp.Diff(tt.want, b.Checks, cmpopts.IgnoreUnexported(health.Check{})); diff != "" {
+			if diff := gocmp.Diff([][]*health.Check{tt.want}, b.Checks, cmpopts.IgnoreUnexported(health.Check{})); diff != "" {
 				t.Errorf("checks (-want +got):\n%s", diff)
 			}
 		})

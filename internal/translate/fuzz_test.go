@@ -4,6 +4,7 @@
 package translate_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,24 +38,34 @@ func FuzzForService(f *testing.F) {
 			published[0].Name, published[0].Protocol = new(word(5)), new(corev1.Protocol(word(6)))
 		}
 		b := translate.ForService(fuzzedBackend(word, flag, port, checkPort), fuzzedService(word, flag), published...)
-		translate.TargetPorts(b.Ports)
 		b.SliceOwner()
-		portsText(t, b.Ports)
+		b.EntryPorts()
+		b.PortSet(published)
 		if b.Checks == nil && b.SpecProblem == nil && b.Publishable {
 			t.Error("nothing is checked and nobody says why")
 		}
 		if b.Checks != nil && b.SpecProblem != nil {
 			t.Errorf("checks in spite of %v", b.SpecProblem)
 		}
-		for _, p := range b.Ports {
-			if *p.Port < 1 || *p.Port > 65535 {
-				t.Errorf("port %d is published", *p.Port)
+		if b.Checks != nil && len(b.Checks) != len(b.PortSets) {
+			t.Errorf("checks %v of the ports %v", b.Checks, b.PortSets)
+		}
+		for _, set := range b.PortSets {
+			portsText(t, set)
+			translate.TargetPorts(set)
+			for _, p := range set {
+				if *p.Port < 1 || *p.Port > 65535 {
+					t.Errorf("port %d is published", *p.Port)
+				}
 			}
 		}
-		for _, c := range b.Checks {
+		for _, c := range slices.Concat(b.Checks...) {
 			if tm := c.Timing; c.Port == 0 || tm.Timeout <= 0 || tm.Timeout > tm.Interval || tm.EdgeInterval < tm.Timeout || tm.UnhealthyInterval < tm.Timeout {
 				t.Errorf("check that cannot be carried out: %+v", c)
 			}
+		}
+		if b.Drain < 0 || b.Entries[0].Ports >= len(b.PortSets) {
+			t.Errorf("drain %v, ports %d of %d", b.Drain, b.Entries[0].Ports, len(b.PortSets))
 		}
 		for _, p := range []*translate.Problem{b.SpecProblem, b.ServiceProblem} {
 			if p != nil && (p.Reason == "" || p.Message == "") {
@@ -75,6 +86,11 @@ func fuzzedBackend(word func(int) string, flag func(int) bool, port, checkPort i
 	if flag(1) {
 		eb.Spec.Ports = []v1alpha1.BackendPort{{Name: word(4), Port: port, Protocol: v1alpha1.Protocol(word(6))}, {Name: word(5), Port: checkPort}}
 	}
+	if flag(12) {
+		eb.Spec.Targets[0].Ports = []v1alpha1.TargetPort{{Name: word(4), Port: port}, {Name: word(5), Port: checkPort}}
+		eb.Spec.Targets = append(eb.Spec.Targets, v1alpha1.Target{Name: word(6)})
+	}
+	eb.Spec.Drain.Duration = v1alpha1.Duration(word(1))
 	check := v1alpha1.Check{Name: word(9)}
 	switch {
 	case flag(2):

@@ -110,12 +110,12 @@ func TestPorts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			eb := backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = tt.spec })
 			b := translate.ForService(eb, service(tt.service...))
-			if got := portsText(t, b.Ports); got != tt.want {
+			if got := portsText(t, b.PortSets[0]); len(b.PortSets) != 1 || got != tt.want {
 				t.Errorf("ports %q, want %q", got, tt.want)
 			}
 			checkProblem(t, b.ServiceProblem, tt.reason, tt.culprits...)
-			if b.Publishable != (tt.want != "") { // rule 15
-				t.Errorf("publishable: %t", b.Publishable)
+			if b.Publishable != (tt.want != "") || b.Portless { // rule 15
+				t.Errorf("publishable: %t, portless: %t", b.Publishable, b.Portless)
 			}
 		})
 	}
@@ -141,8 +141,8 @@ func TestServiceWithoutPorts(t *testing.T) {
 			svc := service()
 			svc.Spec.Ports, svc.Spec.ClusterIP = nil, tt.clusterIP
 			b := translate.ForService(backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = tt.ports }), svc)
-			if len(b.Ports) != 0 || b.Publishable != tt.publishable {
-				t.Errorf("ports %v, publishable %t, want none and %t", b.Ports, b.Publishable, tt.publishable)
+			if len(b.PortSets) != 1 || len(b.PortSets[0]) != 0 || b.Publishable != tt.publishable || b.Portless != tt.publishable {
+				t.Errorf("ports %v, publishable %t, portless %t, want none and %t", b.PortSets, b.Publishable, b.Portless, tt.publishable)
 			}
 			checkProblem(t, b.ServiceProblem, tt.reason)
 			if tt.reason != "" {
@@ -156,9 +156,9 @@ func TestTargetPorts(t *testing.T) {
 	b := translate.ForService(backend(), service(servicePort("http", 80, 8080), udp(servicePort("dns", 53, 5353))))
 	want := []target.Port{{Name: "http", Protocol: "TCP", Number: 8080}, {Name: "dns", Protocol: "UDP", Number: 5353}}
 	// Those of a slice may have been edited by somebody.
-	edited := append(b.Ports, discoveryv1.EndpointPort{Name: new("unset")}, discoveryv1.EndpointPort{Protocol: new(corev1.ProtocolTCP)},
+	edited := append(b.PortSets[0], discoveryv1.EndpointPort{Name: new("unset")}, discoveryv1.EndpointPort{Protocol: new(corev1.ProtocolTCP)},
 		discoveryv1.EndpointPort{Name: new("a"), Port: new(int32(1))})
-	for name, ports := range map[string][]discoveryv1.EndpointPort{"resolved": b.Ports, "edited": edited} {
+	for name, ports := range map[string][]discoveryv1.EndpointPort{"resolved": b.PortSets[0], "edited": edited} {
 		if diff := gocmp.Diff(want, translate.TargetPorts(ports)); diff != "" {
 			t.Errorf("%s ports (-want +got):\n%s", name, diff)
 		}

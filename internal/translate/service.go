@@ -29,7 +29,7 @@ func Service(svc *corev1.Service) sliceplan.Service {
 		Name:      svc.Name,
 		UID:       svc.UID,
 		Labels:    svc.Labels,
-		Headless:  svc.Spec.ClusterIP == corev1.ClusterIPNone,
+		Headless:  IsHeadless(svc),
 		Families:  families,
 
 		TrafficDistribution: svc.Spec.TrafficDistribution,
@@ -64,7 +64,7 @@ func Conditions(verdict health.Verdict, state v1alpha1.TargetState, publishNotRe
 // (rule 38).
 func serviceWarning(svc *corev1.Service) *Problem {
 	var fields []string
-	if p := svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
+	if p := svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal && !IsHeadless(svc) {
 		fields = append(fields, "internalTrafficPolicy")
 	}
 	if svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal {
@@ -111,8 +111,8 @@ func (b *Backend) resolvePorts(eb *v1alpha1.ExternalBackend, svc *corev1.Service
 	for i, t := range eb.Spec.Targets {
 		own := make(map[string]int32, len(t.Ports))
 		for _, p := range t.Ports {
-			if !publishes(svc, usual, p.Name) || !validPort(p.Port) {
-				unknown = append(unknown, fmt.Sprintf("spec.targets[%s].ports names %q (%d)", t.Name, p.Name, p.Port))
+			if flaw, ok := flawOf(p, svc, usual); ok {
+				unknown = append(unknown, fmt.Sprintf("spec.targets[%s].ports names %q%s", t.Name, p.Name, flaw))
 				continue
 			}
 			own[p.Name] = p.Port
@@ -157,13 +157,17 @@ func portSet(svc *corev1.Service, usual map[string]v1alpha1.BackendPort, own map
 	return resolved
 }
 
-// publishes says whether a port of the Service has that name and is not left
-// out by spec.ports.
-func publishes(svc *corev1.Service, usual map[string]v1alpha1.BackendPort, name string) bool {
-	if _, listed := usual[name]; len(usual) > 0 && !listed {
-		return false
+// flawOf says why a port of an entry cannot be published, in words that follow
+// its name.
+func flawOf(p v1alpha1.TargetPort, svc *corev1.Service, usual map[string]v1alpha1.BackendPort) (flaw string, found bool) {
+	_, listed := usual[p.Name]
+	switch {
+	case !validPort(p.Port):
+		return fmt.Sprintf(" with port %d, which is not between 1 and 65535", p.Port), true
+	case len(usual) > 0 && !listed:
+		return ", which spec.ports does not list", true
 	}
-	return slices.ContainsFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == name })
+	return "", !slices.ContainsFunc(svc.Spec.Ports, func(port corev1.ServicePort) bool { return port.Name == p.Name })
 }
 
 // namedPorts are those that a targetPort leads to by a name, which only the

@@ -92,9 +92,12 @@ func TestService(t *testing.T) {
 	svc := service()
 	svc.Labels = map[string]string{"app": "payments"}
 	svc.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol}
+	svc.Spec.TrafficDistribution = new(corev1.ServiceTrafficDistributionPreferSameZone)
 	want := sliceplan.Service{
 		Namespace: "shop", Name: "payments", UID: "svc-1", Labels: map[string]string{"app": "payments"},
 		Families: []discoveryv1.AddressType{discoveryv1.AddressTypeIPv6, discoveryv1.AddressTypeIPv4},
+
+		TrafficDistribution: new("PreferSameZone"),
 	}
 	if diff := gocmp.Diff(want, translate.Service(svc)); diff != "" {
 		t.Errorf("with a cluster IP (-want +got):\n%s", diff)
@@ -106,32 +109,90 @@ func TestService(t *testing.T) {
 	}
 }
 
-// Rules 33, 34, 37.
+// Rules 33, 34, 37. An entry that is disabled is out although the Service asks
+// for addresses that are not ready.
 func TestConditions(t *testing.T) {
+	type conditions = sliceplan.Conditions
 	for _, tt := range []struct {
-		verdict         health.Verdict
-		publishNotReady bool
-		want            sliceplan.Conditions
+		state      v1alpha1.TargetState
+		verdict    health.Verdict
+		want       conditions
+		notReadyOK conditions // with publishNotReadyAddresses
 	}{
-		{health.Healthy, false, sliceplan.Conditions{Ready: true, Serving: true}},
-		{health.Unhealthy, false, sliceplan.Conditions{}},
-		{health.Unknown, false, sliceplan.Conditions{}},
-		{health.Healthy, true, sliceplan.Conditions{Ready: true, Serving: true}},
-		{health.Unhealthy, true, sliceplan.Conditions{Ready: true}},
-		{health.Unknown, true, sliceplan.Conditions{Ready: true}},
+		{v1alpha1.TargetActive, health.Healthy, conditions{Ready: true, Serving: true}, conditions{Ready: true, Serving: true}},
+		{v1alpha1.TargetActive, health.Unhealthy, conditions{}, conditions{Ready: true}},
+		{v1alpha1.TargetActive, health.Unknown, conditions{}, conditions{Ready: true}},
+		{v1alpha1.TargetDisabled, health.Healthy, conditions{}, conditions{}},
+		{v1alpha1.TargetDisabled, health.Unhealthy, conditions{}, conditions{}},
+		{v1alpha1.TargetDisabled, health.Unknown, conditions{}, conditions{}},
+		{
+			v1alpha1.TargetDrain, health.Healthy,
+			conditions{Serving: true, Terminating: true},
+			conditions{Ready: true, Serving: true, Terminating: true},
+		},
+		{v1alpha1.TargetDrain, health.Unhealthy, conditions{Terminating: true}, conditions{Ready: true, Terminating: true}},
+		{v1alpha1.TargetDrain, health.Unknown, conditions{Terminating: true}, conditions{Ready: true, Terminating: true}},
 	} {
-		if got := translate.Conditions(tt.verdict, tt.publishNotReady); got != tt.want {
-			t.Errorf("%s, publishNotReadyAddresses %t: %+v, want %+v", tt.verdict, tt.publishNotReady, got, tt.want)
+		for publishNotReady, want := range map[bool]conditions{false: tt.want, true: tt.notReadyOK} {
+			if got := translate.Conditions(tt.verdict, tt.state, publishNotReady); got != want {
+				t.Errorf("%s and %s, publishNotReadyAddresses %t: %+v, want %+v", tt.state, tt.verdict, publishNotReady, got, want)
+			}
 		}
+	}
+}
+
+// TestServiceWarning: rule 38.
+func TestServiceWarning(t *testing.T) {
+	internal := func(policy corev1.ServiceInternalTrafficPolicy) func(*corev1.Service) {
+		return func(s *corev1.Service) { s.Spec.InternalTrafficPolicy = &policy }
+	}
+	external := func(policy corev1.ServiceExternalTrafficPolicy) func(*corev1.Service) {
+		return func(s *corev1.Service) {
+			s.Spec.Type, s.Spec.ExternalTrafficPolicy = corev1.ServiceTypeLoadBalancer, policy
+		}
+	}
+	headless := func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }
+	type edits = []func(*corev1.Service)
+	for _, tt := range []struct {
+		name     string
+		edits    edits
+		culprits []string
+	}{
+		{name: "nothing said"},
+		{name: "Cluster", edits: edits{internal("Cluster"), external("Cluster")}},
+		{name: "internal", edits: edits{internal("Local"), external("Cluster")}, culprits: []string{" has internalTrafficPolicy: Local", "Cluster"}},
+		{name: "external", edits: edits{internal("Cluster"), external("Local")}, culprits: []string{" has externalTrafficPolicy: Local", "Cluster"}},
+		{name: "both", edits: edits{internal("Local"), external("Local")}, culprits: []string{"internalTrafficPolicy and externalTrafficPolicy: Local"}},
+		{name: "headless, which has no traffic to route", edits: edits{internal("Local"), headless}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			svc := service()
+			for _, edit := range tt.edits {
+				edit(svc)
+			}
+			b := translate.ForService(backend(), svc)
+			reason := ""
+			if tt.culprits != nil {
+				reason = v1alpha1.ReasonTrafficPolicyLocal
+			}
+			checkProblem(t, b.ServiceWarning, reason, append(tt.culprits, `Service "payments"`)...)
+			checkProblem(t, b.ServiceProblem, "")
+			if !b.Publishable {
+				t.Error("a warning stops nothing")
+			}
+		})
+	}
+	if got := translate.ForService(backend(), nil).ServiceWarning; got != nil {
+		t.Errorf("without a Service: %+v", got)
 	}
 }
 
 func TestBackend(t *testing.T) {
 	eb := backend(func(eb *v1alpha1.ExternalBackend) {
 		eb.Spec.Targets = []v1alpha1.Target{
-			{Name: "rack", IP: &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.1", "2001:db8::1"}}},
-			{Name: "of a kind that this version does not know"},
-			{Name: "spare", IP: &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.1"}}},
+			{Name: "rack", IP: &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.1", "2001:db8::1"}}, Zone: "eu-west-1a"},
+			{Name: "of a kind that this version does not know", State: v1alpha1.TargetDisabled},
+			{Name: "spare", State: v1alpha1.TargetDrain, IP: &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.1"}}},
 		}
 	})
 	b := translate.ForService(eb, service())
@@ -139,9 +200,9 @@ func TestBackend(t *testing.T) {
 		t.Errorf("owner %+v, want %+v", b.Owner, want)
 	}
 	entries := []translate.Entry{
-		{Name: "rack", Literals: []string{"192.0.2.1", "2001:db8::1"}},
-		{Name: "of a kind that this version does not know"},
-		{Name: "spare", Literals: []string{"192.0.2.1"}},
+		{Name: "rack", Literals: []string{"192.0.2.1", "2001:db8::1"}, State: v1alpha1.TargetActive, Zone: "eu-west-1a"},
+		{Name: "of a kind that this version does not know", State: v1alpha1.TargetDisabled},
+		{Name: "spare", Literals: []string{"192.0.2.1"}, State: v1alpha1.TargetDrain},
 	}
 	if diff := gocmp.Diff(entries, b.Entries, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)

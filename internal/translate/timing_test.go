@@ -72,8 +72,8 @@ func TestTiming(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := translate.ForService(backend(withDurations(tt.spec)), service())
 			checkProblem(t, b.SpecProblem, "")
-			if len(b.Checks) != 1 || b.Checks[0].Timing != tt.want {
-				t.Errorf("checks %+v, want the timing %+v", b.Checks[0], tt.want)
+			if len(b.Checks) != 1 || len(b.Checks[0]) != 1 || b.Checks[0][0].Timing != tt.want || b.Timing != tt.want {
+				t.Errorf("checks %+v, timing %+v, want the timing %+v", b.Checks, b.Timing, tt.want)
 			}
 		})
 	}
@@ -121,7 +121,7 @@ func TestEmptyDurationIsAbsent(t *testing.T) {
 		eb.Spec.HealthCheck.Timeout, eb.Spec.HealthCheck.UnhealthyInterval = new(v1alpha1.Duration("")), new(v1alpha1.Duration(""))
 	}), service())
 	checkProblem(t, b.SpecProblem, "")
-	if got := b.Checks[0].Timing; got != defaultTiming {
+	if got := b.Checks[0][0].Timing; got != defaultTiming {
 		t.Errorf("timing %+v, want %+v", got, defaultTiming)
 	}
 }
@@ -142,5 +142,19 @@ func TestThresholds(t *testing.T) {
 		if got := translate.ForService(eb, service()).Thresholds; got != tt.want {
 			t.Errorf("%d, %d: %+v, want %+v", tt.healthy, tt.unhealthy, got, tt.want)
 		}
+	}
+}
+
+// TestDrain: a duration that cannot be read drains nobody at once.
+func TestDrain(t *testing.T) {
+	for text, want := range map[v1alpha1.Duration]time.Duration{
+		"": 30 * time.Second, "0s": 0, "0": 0, "1500ms": 1500 * time.Millisecond, "1m30s": 90 * time.Second, "1h": time.Hour,
+		"-1s": 30 * time.Second, "soon": 30 * time.Second, "99999999h": 30 * time.Second,
+	} {
+		b := translate.ForService(backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Drain.Duration = text }), service())
+		if b.Drain != want {
+			t.Errorf("drain.duration %q: %v, want %v", text, b.Drain, want)
+		}
+		checkProblem(t, b.SpecProblem, "")
 	}
 }

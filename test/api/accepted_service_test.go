@@ -33,6 +33,7 @@ var acceptedServices = [][]edit{
 	{managed("{ipFamilies: [IPv4], ipFamilyPolicy: RequireDualStack}")},
 	{managed("{ipFamilies: [IPv6, IPv4], ipFamilyPolicy: PreferDualStack}")},
 	{managed("{ipFamilies: [IPv6, IPv4], headless: true}")},
+	{managed("{ipFamilies: [IPv6], headless: true}")},
 	{managed("{ipFamilies: [IPv6], ipFamilyPolicy: SingleStack, headless: true}")},
 	{managed("{trafficDistribution: PreferSameZone}")},
 	{managed("{trafficDistribution: PreferSameNode}")},

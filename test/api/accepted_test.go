@@ -13,7 +13,6 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/translate"
@@ -137,7 +136,7 @@ func expectKept(posted, stored map[string]any) {
 			switch value.(type) {
 			case map[string]any, []any, nil:
 			default:
-				Expect(kept).To(HaveKeyWithValue(path, fmt.Sprint(value)))
+				Expect(kept[path]).To(Equal(fmt.Sprint(value)), path)
 			}
 		})
 	}
@@ -155,14 +154,18 @@ func at(value any, path string) any {
 
 // expectActionable expects that the operator can act on what the API server
 // accepted: its own validation has no objection left, and the API server none
-// to the Service that the operator would create.
+// to the Service that the operator creates, which is then as it should be.
 func expectActionable(ctx context.Context, stored *unstructured.Unstructured) {
 	GinkgoHelper()
 	backend := typed(stored)
 	service, refused := translate.ManagedService(backend, nil, translate.AnnotationRules{"*"})
 	if translate.IsManaged(backend) {
 		Expect(refused).To(BeNil())
-		Expect(api.Create(ctx, service, client.DryRunAll)).To(Succeed())
+		Expect(api.Create(ctx, service)).To(Succeed())
+		removeLater(service)
+		again, refused := translate.ManagedService(backend, service, translate.AnnotationRules{"*"})
+		Expect(refused).To(BeNil())
+		Expect(again).To(Equal(service), "what was just created needs no change")
 	}
 	problem := translate.ForService(backend, service).SpecProblem
 	if problem != nil {

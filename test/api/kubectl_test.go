@@ -108,16 +108,29 @@ var _ = Describe("kubectl explain", func() {
 		}
 	})
 
-	It("shows the description of a field, with its bounds and its default", func(ctx SpecContext) {
-		shown := strings.Join(strings.Fields(kubectl(ctx, "explain", "eb.spec.healthCheck.interval")), " ")
-		Expect(shown).To(ContainSubstring(
-			"interval from the start of one check of an address to the start of the next, such as 10s or 1m30s: 1s to 1h. Default 10s."))
-	})
+	DescribeTable("shows the description of a field, with its bounds and its default",
+		func(ctx SpecContext, field, description string) {
+			shown := strings.Join(strings.Fields(kubectl(ctx, "explain", "eb.spec."+field)), " ")
+			Expect(shown).To(ContainSubstring(description))
+		},
+		Entry(nil, "healthCheck.interval",
+			"interval from the start of one check of an address to the start of the next, such as 10s or 1m30s: 1s to 1h. Default 10s."),
+		Entry(nil, "drain.duration", "0s takes it out at once. 0s to 1h, default 30s."),
+		Entry(nil, "ports.servicePort", "servicePort is the port of the Service, 1 to 65535, default port. Only with management: Managed."),
+		Entry(nil, "targets.state", "state is Active (default), Drain to take the addresses out with the grace of spec.drain, or Disabled"),
+		Entry(nil, "targets.ports", "at most 100, and 1000 in all entries."),
+		Entry(nil, "service.management", "management is Referenced (default) for a Service that you write"),
+		Entry(nil, "service.template.labels", "labels of the Service, at most 32."),
+	)
 })
 
 var _ = Describe("kubectl create", func() {
 	It("accepts the samples", func(ctx SpecContext) {
-		printed := kubectl(ctx, "create", "--dry-run=server", "--validate=strict", "-f", "../../config/samples/v1alpha1_externalbackend.yaml")
-		Expect(printed).To(ContainSubstring("externalbackend.externalbackend.dev/payments created (server dry run)"))
+		printed := kubectl(ctx, "create", "--dry-run=server", "--validate=strict", "-k", "../../config/samples")
+		Expect(strings.Split(strings.TrimSpace(printed), "\n")).To(ConsistOf(
+			"service/payments created (server dry run)",
+			"externalbackend.externalbackend.dev/payments created (server dry run)",
+			"externalbackend.externalbackend.dev/orders created (server dry run)",
+		))
 	})
 })

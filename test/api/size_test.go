@@ -29,15 +29,16 @@ func address6(n int) string {
 }
 
 // largest is an ExternalBackend at every bound at once: 5000 addresses in 100
-// entries, 100 ports, 8 checks with 128 KiB of certificates.
+// entries with 1000 ports of their own, 100 ports, 8 checks with 128 KiB of
+// certificates, and a Service with 32 labels and annotations.
 func largest() *v1alpha1.ExternalBackend {
 	backend := &v1alpha1.ExternalBackend{}
 	backend.Namespace, backend.Name = namespace, letters64[:63]
-	backend.Spec.Service.Name = letters64[:63]
+	backend.Spec.Service = largestService()
 	total := 0
 	for i := range 100 {
 		backend.Spec.Ports = append(backend.Spec.Ports, v1alpha1.BackendPort{
-			Name: longest(i), Port: 65535, Protocol: "SCTP", AppProtocol: new(letters254[:189] + "/" + letters64[:63]),
+			Name: longest(i), Port: 65535, ServicePort: new(int32(65535 - i)), Protocol: "SCTP", AppProtocol: new(letters254[:189] + "/" + letters64[:63]),
 		})
 		count := 10
 		switch {
@@ -51,8 +52,13 @@ func largest() *v1alpha1.ExternalBackend {
 			total++
 			ip.Addresses = append(ip.Addresses, v1alpha1.IPAddress(address6(total)))
 		}
-		backend.Spec.Targets = append(backend.Spec.Targets, v1alpha1.Target{Name: longest(i), IP: ip})
+		entry := v1alpha1.Target{Name: longest(i), IP: ip, Zone: letters64[:63], State: v1alpha1.TargetDisabled}
+		for n := range 10 {
+			entry.Ports = append(entry.Ports, v1alpha1.TargetPort{Name: longest(10*(i%10) + n), Port: 65535})
+		}
+		backend.Spec.Targets = append(backend.Spec.Targets, entry)
 	}
+	backend.Spec.Drain.Duration = "00000h00m09s00ms"
 	backend.Spec.HealthCheck.Timeout = new(v1alpha1.Duration("00000h00m02s00ms"))
 	for i := range 8 {
 		check := largestCheck(i)
@@ -62,6 +68,18 @@ func largest() *v1alpha1.ExternalBackend {
 		backend.Spec.HealthCheck.Checks = append(backend.Spec.HealthCheck.Checks, check)
 	}
 	return backend
+}
+
+func largestService() v1alpha1.ServiceReference {
+	template := &v1alpha1.ServiceTemplate{
+		Labels: map[string]string{}, Annotations: map[string]string{}, Headless: true, IPFamilyPolicy: new("RequireDualStack"),
+		IPFamilies: []v1alpha1.IPFamily{"IPv4", "IPv6"}, TrafficDistribution: new("PreferSameZone"),
+	}
+	for i := range 32 {
+		key := strings.Repeat("a.", 126) + "a/" + longest(i)
+		template.Labels[key], template.Annotations[key] = letters64[:63], strings.Repeat("a", 4096)
+	}
+	return v1alpha1.ServiceReference{Name: letters64[:63], Management: v1alpha1.ServiceManaged, Template: template}
 }
 
 func largestCheck(n int) v1alpha1.Check {
@@ -83,11 +101,11 @@ func largestStatus(backend *v1alpha1.ExternalBackend) v1alpha1.ExternalBackendSt
 	status := v1alpha1.ExternalBackendStatus{
 		ObservedGeneration: backend.Generation,
 		Service:            &v1alpha1.ServiceStatus{Name: letters64[:63], UID: "8c0dd73e-4d0c-4d5a-a1f5-2d3a1e7a9d11"},
-		Targets:            v1alpha1.TargetCounts{Total: 5000, Unhealthy: 5000},
+		Targets:            v1alpha1.TargetCounts{Total: 5000, Unhealthy: 5000, Draining: 5000, Disabled: 5000},
 	}
 	for _, name := range []string{
 		v1alpha1.ConditionAccepted, v1alpha1.ConditionServiceResolved, v1alpha1.ConditionTargetsResolved,
-		v1alpha1.ConditionPublished, v1alpha1.ConditionHealthy, v1alpha1.ConditionReady, v1alpha1.ConditionStalled,
+		v1alpha1.ConditionPublished, v1alpha1.ConditionHealthy, v1alpha1.ConditionReady, v1alpha1.ConditionStalled, v1alpha1.ConditionConflict,
 	} {
 		status.Conditions = append(status.Conditions, metav1.Condition{
 			Type: name, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAddressDenied, Message: strings.Repeat("a", 2048),

@@ -56,8 +56,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		CRDDirectoryPaths:     []string{crdFolder},
 		ErrorIfCRDPathMissing: true,
 	}
-	// Both families, so that Services can have both.
-	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/112")
+	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/112") // dual-stack
 	config, err := env.Start()
 	DeferCleanup(func() error { return env.Stop() })
 	Expect(err).NotTo(HaveOccurred(), "the control plane did not start with the CRD installed")

@@ -12,6 +12,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -39,7 +40,8 @@ const (
 // the loopback and on the node's addresses.
 const APIServerAddress = "127.0.0.1:6443"
 
-// Config says what to start and where. All fields but Args are required.
+// Config says what to start and where. All fields are required unless they say
+// otherwise.
 type Config struct {
 	// BinDir holds the programs named in Binaries.
 	BinDir string
@@ -54,7 +56,12 @@ type Config struct {
 	// have; at least one, and the first is the address that the API server
 	// advertises.
 	NodeIPs []netip.Addr
-	// Args are further arguments by program name; they override the built-in ones.
+	// NodeLabels are labels of the Node, such as its zone; none is required.
+	NodeLabels map[string]string
+	// ProxyMode is kube-proxy's; NFTables if empty.
+	ProxyMode ProxyMode
+	// Args are further arguments by program name, if any; they override the
+	// built-in ones.
 	Args map[string][]string
 }
 
@@ -71,6 +78,7 @@ type Cluster struct {
 // creates the Node, and returns when all are ready. When it fails it stops what
 // it started; the error is or wraps an *ExitError if a component ended.
 func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
+	cfg.ProxyMode = cmp.Or(cfg.ProxyMode, NFTables)
 	c := &Cluster{cfg: cfg}
 	defer func() {
 		if err != nil {
@@ -86,7 +94,7 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err := c.createNode(ctx); err != nil {
 		return nil, fmt.Errorf("create node %s: %w", cfg.NodeName, err)
 	}
-	if err := c.startNode(ctx); err != nil {
+	if err := c.startProxy(ctx); err != nil {
 		return nil, fmt.Errorf("start the node: %w", err)
 	}
 	return c, nil
@@ -126,7 +134,7 @@ func (c *Cluster) Kubectl(ctx context.Context, stdin io.Reader, args ...string) 
 // node's address families from the Node's status.
 func (c *Cluster) createNode(ctx context.Context) error {
 	nodes := c.clientset.CoreV1().Nodes()
-	node, err := nodes.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: c.cfg.NodeName}}, metav1.CreateOptions{})
+	node, err := nodes.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: c.cfg.NodeName, Labels: c.cfg.NodeLabels}}, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}

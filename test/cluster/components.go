@@ -27,7 +27,6 @@ const (
 	etcdURL          = "http://127.0.0.1:2379"
 	etcdPeerURL      = "http://127.0.0.1:2380"
 	controllerHealth = "https://127.0.0.1:10257/healthz"
-	proxyHealth      = "http://127.0.0.1:10256/healthz"
 )
 
 func (c *Cluster) startControlPlane(ctx context.Context) error {
@@ -66,19 +65,6 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	return c.ready(ctx, "kube-controller-manager", controllerHealth)
 }
 
-func (c *Cluster) startNode(ctx context.Context) error {
-	if err := c.start("kube-proxy",
-		"--kubeconfig="+c.kubeconfig("kube-proxy"), "--hostname-override="+c.cfg.NodeName, "--proxy-mode=nftables",
-		"--healthz-bind-address=127.0.0.1:10256", "--metrics-bind-address=127.0.0.1:10249",
-		// Zero leaves the machine's conntrack settings alone; most are not ours to set in a namespace.
-		"--conntrack-max-per-core=0", "--conntrack-min=0",
-		"--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0",
-	); err != nil {
-		return err
-	}
-	return c.ready(ctx, "kube-proxy", proxyHealth)
-}
-
 // start starts one component. Its arguments from Config come last and so win.
 func (c *Cluster) start(name string, args ...string) error {
 	p, err := StartProcess(name, c.cfg.LogDir, filepath.Join(c.cfg.BinDir, name), append(args, c.cfg.Args[name]...)...)
@@ -92,8 +78,15 @@ func (c *Cluster) start(name string, args ...string) error {
 // ready polls the component's health endpoint until it answers 200 or a
 // component has ended or ctx is done.
 func (c *Cluster) ready(ctx context.Context, name, url string) error {
-	client := &http.Client{Transport: c.insecureTransport(), Timeout: pollTimeout}
-	defer client.CloseIdleConnections()
+	transport := c.insecureTransport()
+	defer transport.CloseIdleConnections()
+	return awaitOK(ctx, name, transport, url, c.processes...)
+}
+
+// awaitOK polls a URL until it answers 200 or one of the processes has ended or
+// ctx is done.
+func awaitOK(ctx context.Context, name string, transport http.RoundTripper, url string, processes ...*Process) error {
+	client := &http.Client{Transport: transport, Timeout: pollTimeout}
 	var last string
 	for {
 		if code, body, err := get(ctx, client, url); err != nil {
@@ -103,7 +96,7 @@ func (c *Cluster) ready(ctx context.Context, name, url string) error {
 		} else {
 			last = fmt.Sprintf("%d %s", code, body)
 		}
-		for _, p := range c.processes {
+		for _, p := range processes {
 			if err := p.ExitError(); err != nil {
 				return err
 			}

@@ -116,8 +116,10 @@ func (c *Cluster) WriteKubeconfig(path, address, token string) error {
 }
 
 // ServiceAccountKubeconfig requests a token of the ServiceAccount, good for 24
-// hours, and writes a kubeconfig with it. It returns the file's path.
-func (c *Cluster) ServiceAccountKubeconfig(ctx context.Context, namespace, name string) (string, error) {
+// hours, and writes a kubeconfig with it for the process called user, which the
+// API server can so tell from others of the same ServiceAccount. It returns the
+// file's path.
+func (c *Cluster) ServiceAccountKubeconfig(ctx context.Context, namespace, name, user string) (string, error) {
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		ExpirationSeconds: new(int64(serviceAccountTokenLife / time.Second)),
 	}}
@@ -125,7 +127,7 @@ func (c *Cluster) ServiceAccountKubeconfig(ctx context.Context, namespace, name 
 	if err != nil {
 		return "", fmt.Errorf("request a token of service account %s/%s: %w", namespace, name, err)
 	}
-	path := c.kubeconfig(namespace + "-" + name)
+	path := c.kubeconfig(user)
 	return path, c.WriteKubeconfig(path, APIServerAddress, token.Status.Token)
 }
 

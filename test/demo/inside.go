@@ -10,7 +10,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -22,13 +21,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"externalbackend.dev/operator/test/cluster"
+	"externalbackend.dev/operator/test/rack"
+	"externalbackend.dev/operator/test/sandbox"
 )
 
 // What manifests/payments.yaml names.
 const (
 	namespace   = "shop"
 	serviceName = "payments"
-	servicePort = "80"
+	servicePort = 80
 	portName    = "http"
 )
 
@@ -36,7 +37,8 @@ const (
 var sample string
 
 const (
-	runBound       = 2 * time.Minute // of the whole demo; it takes about 45 s
+	runBound       = 2 * time.Minute  // of the whole demo; it takes about 45 s
+	operatorBound  = 30 * time.Second // from its start until it is ready
 	operatorHealth = "127.0.0.1:8081"
 	logLines       = 30 // shown of a log when something went wrong
 )
@@ -45,14 +47,15 @@ var errInterrupted = errors.New("interrupted")
 
 // demo is everything that runs inside the namespaces.
 type demo struct {
+	box      *sandbox.Sandbox
 	opts     options
 	screen   *screen
-	hosts    []*host
+	hosts    []*rack.Host
 	cluster  *cluster.Cluster
 	operator *cluster.Process
 	// operatorKubeconfig holds a token of the operator's ServiceAccount.
 	operatorKubeconfig string
-	clusterIPs         []netip.Addr
+	clusterIPs         []netip.AddrPort
 	board              *board
 	ledger             *ledger
 
@@ -61,24 +64,24 @@ type demo struct {
 
 // runInside runs the demo as the first process of its namespaces and returns
 // an exit code. When it returns, the kernel ends all other processes.
-func runInside(opts options) int {
-	outsidePID, err := enterNamespaces(opts.stateDir)
-	if err == nil {
-		err = setUpNode()
+func runInside(box *sandbox.Sandbox, opts options) int {
+	if err := box.Enter(); err != nil {
+		return sandbox.ExitCannotRun
 	}
+	err := rack.SetUpNode()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "demo: cannot use the namespaces it made: %v\n  %s\n", err, namespaceHint(opts.userns))
-		return exitCannotRun
+		fmt.Fprintf(os.Stderr, "demo: cannot set up the node's network: %v\n", err)
+		return sandbox.ExitCannotRun
 	}
 	if opts.check {
-		return exitPassed
+		return sandbox.ExitPassed
 	}
 	signals, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, fail := context.WithCancelCause(context.Background())
 	defer context.AfterFunc(signals, func() { fail(errInterrupted) })()
 
-	d := &demo{opts: opts, screen: newScreen(), hosts: newHosts(), board: newBoard(), ledger: &ledger{}, fail: fail}
+	d := &demo{box: box, opts: opts, screen: newScreen(), hosts: rack.NewHosts(), board: newBoard(), ledger: &ledger{}, fail: fail}
 	bounded, cancel := context.WithTimeoutCause(ctx, runBound, fmt.Errorf("the demo did not end within %v", runBound))
 	defer cancel()
 	err = d.run(bounded)
@@ -86,10 +89,10 @@ func runInside(opts options) int {
 		err = cause // why it was ended says more than what it was doing
 	}
 	code := d.conclude(err)
-	if opts.keep && code != exitInterrupted && d.cluster != nil {
-		if err := d.hold(ctx, outsidePID); err != nil {
+	if opts.keep && code != sandbox.ExitInterrupted && d.cluster != nil {
+		if err := d.hold(ctx); err != nil {
 			d.screen.event(red, "%v", err)
-			return exitFailed
+			return sandbox.ExitFailed
 		}
 	}
 	return code
@@ -111,21 +114,17 @@ func (d *demo) startHosts(ctx context.Context) error {
 		return err
 	}
 	for _, h := range d.hosts {
-		var err error
-		if h.ns, err = setUpHost(h.name, h.ip4, h.ip6); err != nil {
+		if err := h.SetUp(ctx, d.logDir()); err != nil {
 			return err
 		}
-		if err := h.start(ctx, d.logDir()); err != nil {
-			return err
-		}
-		d.screen.event(plain, "external host %s serves HTTP at %s and %s, port %s", h.name, h.ip4, h.ip6, hostPort)
+		d.screen.event(plain, "external host %s serves HTTP at %s and %s, port %d", h.Name, h.IP4, h.IP6, rack.Ports[0])
 	}
 	return nil
 }
 
 func (d *demo) startCluster(ctx context.Context) (err error) {
 	d.cluster, err = cluster.Start(ctx, cluster.Config{
-		BinDir: d.opts.binDir, StateDir: d.opts.stateDir, LogDir: d.logDir(), NodeName: "node-1", NodeIPs: nodeIPs,
+		BinDir: d.opts.binDir, StateDir: d.box.StateDir, LogDir: d.logDir(), NodeName: "node-1", NodeIPs: rack.NodeIPs,
 	})
 	if err != nil {
 		return err
@@ -137,7 +136,7 @@ func (d *demo) startCluster(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.screen.event(plain, "Kubernetes %s runs: etcd, kube-apiserver, kube-controller-manager, kube-proxy (nftables) on node %s", version, nodeIPs[0])
+	d.screen.event(plain, "Kubernetes %s runs: etcd, kube-apiserver, kube-controller-manager, kube-proxy (nftables) on node %s", version, rack.NodeIPs[0])
 	return nil
 }
 
@@ -154,58 +153,28 @@ func (d *demo) guard(p *cluster.Process) {
 // install installs what the project ships, but for the Deployment, and starts
 // the operator as a process with the shipped ServiceAccount's rights.
 func (d *demo) install(ctx context.Context) error {
-	kustomized, err := d.cluster.Kubectl(ctx, nil, "kustomize", d.opts.configDir)
+	in, err := d.cluster.Install(ctx, d.opts.configDir)
 	if err != nil {
 		return err
 	}
-	in, err := installationFrom(kustomized)
-	if err != nil {
-		return fmt.Errorf("%s: %w", d.opts.configDir, err)
-	}
-	out, err := d.cluster.Kubectl(ctx, strings.NewReader(in.manifest), "apply", "--server-side", "-f", "-")
-	if err != nil {
-		return err
-	}
-	d.screen.command("kubectl apply --server-side -k config/default   # the operator's CRD, service account and RBAC", "", out)
-	for _, crd := range in.crds {
-		if _, err := d.cluster.Kubectl(ctx, nil, "wait", "--for=condition=Established", "--timeout=30s", "crd/"+crd); err != nil {
-			return err
-		}
-	}
-	if d.operatorKubeconfig, err = d.cluster.ServiceAccountKubeconfig(ctx, in.namespace, in.serviceAccount); err != nil {
+	d.screen.command("kubectl apply --server-side -k config/default   # the operator's CRD, service account and RBAC", "", in.Output)
+	if d.operatorKubeconfig, err = d.cluster.ServiceAccountKubeconfig(ctx, in.Namespace, in.ServiceAccount, cluster.OperatorBinary); err != nil {
 		return err
 	}
 	if err := d.startOperator(ctx); err != nil {
 		return err
 	}
-	d.screen.event(plain, "the operator runs as service account %s/%s", in.namespace, in.serviceAccount)
+	d.screen.event(plain, "the operator runs as service account %s/%s", in.Namespace, in.ServiceAccount)
 	return nil
 }
 
 // startOperator starts the operator and waits until it says that it is ready.
 func (d *demo) startOperator(ctx context.Context) (err error) {
-	d.operator, err = cluster.StartProcess(operatorBinary, d.logDir(), filepath.Join(d.opts.binDir, operatorBinary),
-		"--kubeconfig="+d.operatorKubeconfig, "--leader-elect=false",
-		"--metrics-bind-address=0", "--health-probe-bind-address="+operatorHealth)
+	ctx, cancel := context.WithTimeout(ctx, operatorBound)
+	defer cancel()
+	d.operator, err = d.cluster.StartOperator(ctx, cluster.OperatorBinary, d.operatorKubeconfig, operatorHealth, "--leader-elect=false")
 	if err != nil {
-		return err
-	}
-	client := &http.Client{Timeout: time.Second}
-	_, err = within(ctx, 30*time.Second, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, poll(ctx, func() bool {
-			resp, err := client.Get("http://" + operatorHealth + "/readyz")
-			if err != nil {
-				return d.operator.ExitError() != nil
-			}
-			resp.Body.Close()
-			return resp.StatusCode == http.StatusOK
-		})
-	})
-	if err == nil {
-		err = d.operator.ExitError()
-	}
-	if err != nil {
-		return failf(operatorBinary, "the operator does not become ready: %w", err)
+		return failf(cluster.OperatorBinary, "the operator does not become ready: %w", err)
 	}
 	d.guard(d.operator)
 	return nil
@@ -214,7 +183,7 @@ func (d *demo) startOperator(ctx context.Context) (err error) {
 // restartOperator stops the operator as a roll-out does, and starts it again.
 func (d *demo) restartOperator(ctx context.Context) error {
 	if err := d.operator.Stop(); err != nil {
-		return failf(operatorBinary, "the operator does not end cleanly when told to (SIGTERM): %w", err)
+		return failf(cluster.OperatorBinary, "the operator does not end cleanly when told to (SIGTERM): %w", err)
 	}
 	if err := d.startOperator(ctx); err != nil {
 		return err
@@ -239,9 +208,9 @@ func (d *demo) applySample(ctx context.Context) error {
 		return d.board.wait(ctx, all, healthy)
 	})
 	if err != nil {
-		return failf(operatorBinary, "the hosts' addresses are not all published as ready: %w", err)
+		return failf(cluster.OperatorBinary, "the hosts' addresses are not all published as ready: %w", err)
 	}
-	_, err = within(ctx, returnBound, func(ctx context.Context) (time.Time, error) { return d.rules().wait(ctx, all, true) })
+	_, err = within(ctx, returnBound, func(ctx context.Context) (time.Time, error) { return d.rules().Wait(ctx, all, true) })
 	if err != nil {
 		return failf("kube-proxy", "kube-proxy does not lead to all published addresses: %w", err)
 	}
@@ -258,7 +227,7 @@ func (d *demo) applySample(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("cluster IP of service %s/%s: %w", namespace, serviceName, err)
 		}
-		d.clusterIPs = append(d.clusterIPs, addr)
+		d.clusterIPs = append(d.clusterIPs, netip.AddrPortFrom(addr, servicePort))
 	}
 	return nil
 }
@@ -273,8 +242,11 @@ func (d *demo) show(ctx context.Context, args ...string) error {
 	return nil
 }
 
-func (d *demo) rules() proxyRules {
-	return proxyRules{servicePort: namespace + "/" + serviceName + "/tcp/" + portName}
+func (d *demo) rules() cluster.ProxyRules {
+	return cluster.ProxyRules{
+		Mode:        d.cluster.ProxyMode(),
+		ServicePort: cluster.ServicePort{Namespace: namespace, Service: serviceName, Protocol: "tcp", Port: portName},
+	}
 }
 
-func (d *demo) logDir() string { return filepath.Join(d.opts.stateDir, "logs") }
+func (d *demo) logDir() string { return filepath.Join(d.box.StateDir, "logs") }

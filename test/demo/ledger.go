@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"externalbackend.dev/operator/test/traffic"
 )
 
 // outage is a failure of one host that the demo causes. Its times are zero
@@ -28,8 +30,8 @@ type outage struct {
 // had taken the host out. A request to a hung host fails long after its start,
 // so its start counts. A request that was under way when the harm came counts
 // too.
-func (o *outage) excuses(r request) bool {
-	return !r.end.Before(o.began) && (o.unrouted.IsZero() || r.start.Before(o.unrouted))
+func (o *outage) excuses(r traffic.Request) bool {
+	return !r.End.Before(o.began) && (o.unrouted.IsZero() || r.Start.Before(o.unrouted))
 }
 
 // outageTally is an outage with the requests that failed because of it.
@@ -45,8 +47,8 @@ type tally struct {
 	requests, failed, ipv6 int
 	byHost                 map[string]int
 	outages                []outageTally
-	unexcused              []request // failed without an outage to excuse it
-	seconds                []int     // requests started in each full second
+	unexcused              []traffic.Request // failed without an outage to excuse it
+	seconds                []int             // requests started in each full second
 }
 
 // rate returns the average number of requests started in a second.
@@ -68,18 +70,18 @@ func (t *tally) slowest() int {
 
 // count accounts for the requests. Failures are put down to the outage that
 // excuses them, the latest if several do.
-func count(requests []request, outages []outage) *tally {
+func count(requests []traffic.Request, outages []outage) *tally {
 	t := &tally{byHost: map[string]int{}}
 	for _, o := range outages {
 		t.outages = append(t.outages, outageTally{outage: o})
 	}
 	for _, r := range requests {
 		t.requests++
-		if r.ipv6 {
+		if r.IPv6 {
 			t.ipv6++
 		}
-		if r.err == nil {
-			t.byHost[r.host]++
+		if r.Err == nil {
+			t.byHost[r.Host]++
 			continue
 		}
 		t.failed++
@@ -90,13 +92,13 @@ func count(requests []request, outages []outage) *tally {
 }
 
 // blame puts one failed request down to an outage, or to none.
-func (t *tally) blame(r request) {
+func (t *tally) blame(r traffic.Request) {
 	for i := len(t.outages) - 1; i >= 0; i-- {
 		o := &t.outages[i]
 		if !o.excuses(r) {
 			continue
 		}
-		if o.flipped.IsZero() || r.start.Before(o.flipped) {
+		if o.flipped.IsZero() || r.Start.Before(o.flipped) {
 			o.beforeFlip++
 		} else {
 			o.beforeProxy++
@@ -105,7 +107,7 @@ func (t *tally) blame(r request) {
 	}
 	t.unexcused = append(t.unexcused, r)
 	for i := len(t.outages) - 1; i >= 0; i-- {
-		if o := &t.outages[i]; !o.unrouted.IsZero() && !r.start.Before(o.unrouted) {
+		if o := &t.outages[i]; !o.unrouted.IsZero() && !r.Start.Before(o.unrouted) {
 			o.afterwards++
 			return
 		}
@@ -114,15 +116,15 @@ func (t *tally) blame(r request) {
 
 // startsBySecond counts the requests started in each second since the first.
 // The last second is cut off by the end of the run and left out.
-func startsBySecond(requests []request) []int {
+func startsBySecond(requests []traffic.Request) []int {
 	if len(requests) == 0 {
 		return nil
 	}
-	byStart := func(a, b request) int { return a.start.Compare(b.start) }
-	first, last := slices.MinFunc(requests, byStart).start, slices.MaxFunc(requests, byStart).start
+	byStart := func(a, b traffic.Request) int { return a.Start.Compare(b.Start) }
+	first, last := slices.MinFunc(requests, byStart).Start, slices.MaxFunc(requests, byStart).Start
 	seconds := make([]int, int(last.Sub(first)/time.Second))
 	for _, r := range requests {
-		if i := int(r.start.Sub(first) / time.Second); i < len(seconds) {
+		if i := int(r.Start.Sub(first) / time.Second); i < len(seconds) {
 			seconds[i]++
 		}
 	}
@@ -150,12 +152,12 @@ func unexpectedFlips(transitions []transition, outages []outage, hostOf func(tra
 // ledger collects finished requests and outages from several goroutines.
 type ledger struct {
 	mu       sync.Mutex
-	requests []request
+	requests []traffic.Request
 	outages  []outage
 }
 
 // record adds a finished request.
-func (l *ledger) record(r request) {
+func (l *ledger) record(r traffic.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.requests = append(l.requests, r)
@@ -180,7 +182,7 @@ func (l *ledger) tally() *tally {
 	return count(requests, outages)
 }
 
-func (l *ledger) snapshot() ([]request, []outage) {
+func (l *ledger) snapshot() ([]traffic.Request, []outage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.requests), slices.Clone(l.outages)
@@ -190,12 +192,12 @@ func (l *ledger) snapshot() ([]request, []outage) {
 // after t.
 func (l *ledger) answeredSince(host string, t time.Time) bool {
 	requests, _ := l.snapshot()
-	return slices.ContainsFunc(requests, func(r request) bool { return r.host == host && r.start.After(t) })
+	return slices.ContainsFunc(requests, func(r traffic.Request) bool { return r.Host == host && r.Start.After(t) })
 }
 
 // firstError describes the earliest of the failed requests.
-func firstError(failed []request) request {
-	return slices.MinFunc(failed, func(a, b request) int {
-		return cmp.Or(a.start.Compare(b.start), a.end.Compare(b.end))
+func firstError(failed []traffic.Request) traffic.Request {
+	return slices.MinFunc(failed, func(a, b traffic.Request) int {
+		return cmp.Or(a.Start.Compare(b.Start), a.End.Compare(b.End))
 	})
 }

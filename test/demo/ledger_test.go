@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"externalbackend.dev/operator/test/traffic"
 )
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -23,8 +25,8 @@ func at(seconds float64) time.Time {
 	return epoch.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-func failed(start, end float64) request {
-	return request{start: at(start), end: at(end), err: errors.New("refused")}
+func failed(start, end float64) traffic.Request {
+	return traffic.Request{Start: at(start), End: at(end), Err: errors.New("refused")}
 }
 
 func TestFailuresAreCountedByTheStartOfTheRequest(t *testing.T) {
@@ -34,7 +36,7 @@ func TestFailuresAreCountedByTheStartOfTheRequest(t *testing.T) {
 	for _, test := range []struct {
 		name                                             string
 		outage                                           outage
-		request                                          request
+		request                                          traffic.Request
 		beforeFlip, beforeProxy, afterwards, unexcusable int
 	}{
 		{"ended before the harm", followed, failed(9.5, 9.9), 0, 0, 0, 1},
@@ -48,7 +50,7 @@ func TestFailuresAreCountedByTheStartOfTheRequest(t *testing.T) {
 		{"no flip yet", unnoticed, failed(14, 15), 1, 0, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := count([]request{test.request}, []outage{test.outage})
+			got := count([]traffic.Request{test.request}, []outage{test.outage})
 			o := got.outages[0]
 			if o.beforeFlip != test.beforeFlip || o.beforeProxy != test.beforeProxy || o.afterwards != test.afterwards || len(got.unexcused) != test.unexcusable {
 				t.Errorf("before the flip %d, before kube-proxy %d, afterwards %d, unexcused %d; want %d, %d, %d, %d",
@@ -63,13 +65,13 @@ func TestFailuresAreCountedByTheStartOfTheRequest(t *testing.T) {
 }
 
 func TestAFailureWithoutAnyOutageIsUnexcused(t *testing.T) {
-	if got := count([]request{failed(1, 2)}, nil); len(got.unexcused) != 1 {
+	if got := count([]traffic.Request{failed(1, 2)}, nil); len(got.unexcused) != 1 {
 		t.Errorf("unexcused = %v, want the one failure", got.unexcused)
 	}
 }
 
 func TestAFailureIsPutDownToTheLatestOutageOnly(t *testing.T) {
-	got := count([]request{failed(21, 22)}, []outage{
+	got := count([]traffic.Request{failed(21, 22)}, []outage{
 		{host: "a", began: at(10), flipped: at(12), unrouted: at(12.1)},
 		{host: "b", began: at(20)},
 	})
@@ -79,10 +81,10 @@ func TestAFailureIsPutDownToTheLatestOutageOnly(t *testing.T) {
 }
 
 func TestAnswersAreCountedByHostAndFamily(t *testing.T) {
-	got := count([]request{
-		{start: at(0), end: at(0.1), host: "a"},
-		{start: at(0.1), end: at(0.2), host: "b", ipv6: true},
-		{start: at(0.2), end: at(0.3), host: "a", ipv6: true},
+	got := count([]traffic.Request{
+		{Start: at(0), End: at(0.1), Answer: traffic.Answer{Host: "a"}},
+		{Start: at(0.1), End: at(0.2), Answer: traffic.Answer{Host: "b"}, IPv6: true},
+		{Start: at(0.2), End: at(0.3), Answer: traffic.Answer{Host: "a"}, IPv6: true},
 	}, nil)
 	if got.requests != 3 || got.failed != 0 || got.ipv6 != 2 || got.byHost["a"] != 2 || got.byHost["b"] != 1 {
 		t.Errorf("tally = %+v", got)
@@ -90,10 +92,10 @@ func TestAnswersAreCountedByHostAndFamily(t *testing.T) {
 }
 
 func TestRateCountsFullSecondsOnly(t *testing.T) {
-	var requests []request
+	var requests []traffic.Request
 	for second, n := range []int{40, 10, 40, 7} {
 		for i := range n {
-			requests = append(requests, request{start: at(float64(second) + float64(i)/100)})
+			requests = append(requests, traffic.Request{Start: at(float64(second) + float64(i)/100)})
 		}
 	}
 	got := count(requests, nil)
@@ -138,11 +140,11 @@ func TestFlipsOfUnharmedHostsAreUnexpected(t *testing.T) {
 
 func TestLedgerSeesAnswersStartedAfterAMoment(t *testing.T) {
 	var l ledger
-	l.record(request{start: at(1), end: at(3), host: "a"})
+	l.record(traffic.Request{Start: at(1), End: at(3), Answer: traffic.Answer{Host: "a"}})
 	if l.answeredSince("a", at(2)) {
 		t.Error("a request started before the moment counts")
 	}
-	l.record(request{start: at(2.5), end: at(3), host: "a"})
+	l.record(traffic.Request{Start: at(2.5), End: at(3), Answer: traffic.Answer{Host: "a"}})
 	if !l.answeredSince("a", at(2)) || l.answeredSince("b", at(2)) {
 		t.Error("want an answer by a, and none by b")
 	}

@@ -11,8 +11,7 @@
 //
 // It exits with 0 only if everything was seen to hold, with 1 if something did
 // not, with 2 if it cannot run here, and with 130 if it was interrupted. It
-// leaves nothing behind, however it ends: all processes are in a PID namespace
-// that dies with it, and all files are on a tmpfs in a mount namespace.
+// leaves nothing behind, however it ends.
 package main
 
 import (
@@ -20,58 +19,56 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
-)
+	"strings"
 
-// Exit codes.
-const (
-	exitPassed      = 0
-	exitFailed      = 1
-	exitCannotRun   = 2
-	exitInterrupted = 130
+	"externalbackend.dev/operator/test/cluster"
+	"externalbackend.dev/operator/test/rack"
+	"externalbackend.dev/operator/test/sandbox"
 )
-
-// The roles that the program starts itself in, by first argument.
-const (
-	roleInside = "inside" // everything, as the first process of the namespaces
-	roleHost   = "host"   // one external HTTP host
-)
-
-func init() {
-	// The main goroutine stays on the main thread. Outside, that thread's life
-	// is what the parent-death signal hangs on. Inside, its network namespace
-	// is the one that others see as this process's, so goroutines that enter
-	// another namespace must not run on it.
-	runtime.LockOSThread()
-}
 
 // options are the same outside and inside the namespaces.
 type options struct {
 	binDir    string // etcd, kube-apiserver, ..., kubectl and manager
 	configDir string // kustomize folder with the CRD and the operator's RBAC
-	stateDir  string // inside: where the tmpfs is mounted
 	userns    bool   // this user may make the other namespaces only inside a user namespace
 	check     bool   // only find out whether this machine can run the demo
 	keep      bool   // stay up when all is shown
 }
 
 func main() {
-	role, args := "", os.Args[1:]
-	if len(args) > 0 && (args[0] == roleInside || args[0] == roleHost) {
-		role, args = args[0], args[1:]
-	}
-	if role == roleHost {
-		os.Exit(serveHost(args))
-	}
+	rack.ServeIfHost(os.Args[1:])
+	inside, args := sandbox.Inside(os.Args[1:])
 	opts, err := parseOptions(args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
-		os.Exit(exitCannotRun)
+		os.Exit(sandbox.ExitCannotRun)
 	}
-	if role == roleInside {
-		os.Exit(runInside(opts))
+	if inside != nil {
+		os.Exit(runInside(inside, opts))
 	}
 	os.Exit(runOutside(opts))
+}
+
+// runOutside checks what has been built, then runs the demo in a sandbox and
+// returns its exit code.
+func runOutside(opts options) int {
+	if !opts.check {
+		if problems := cluster.Missing(opts.binDir, opts.configDir, "demo"); len(problems) > 0 {
+			fmt.Fprintf(os.Stderr, "demo: it cannot run here:\n  - %s\n", strings.Join(problems, "\n  - "))
+			return sandbox.ExitCannotRun
+		}
+	}
+	paths := []string{opts.configDir, filepath.Join(opts.binDir, cluster.OperatorBinary)}
+	for _, name := range cluster.Binaries {
+		paths = append(paths, filepath.Join(opts.binDir, name))
+	}
+	return sandbox.Run(sandbox.Options{
+		Name: "demo", Paths: paths, Userns: opts.userns, Door: opts.keep,
+		Args: []string{
+			"--bin=" + opts.binDir, "--config=" + opts.configDir,
+			fmt.Sprintf("--check=%t", opts.check), fmt.Sprintf("--keep=%t", opts.keep),
+		},
+	})
 }
 
 func parseOptions(args []string) (options, error) {
@@ -79,7 +76,6 @@ func parseOptions(args []string) (options, error) {
 	flags := flag.NewFlagSet("demo", flag.ExitOnError)
 	flags.StringVar(&opts.binDir, "bin", "bin", "folder with the control plane's binaries, kubectl and the operator (manager)")
 	flags.StringVar(&opts.configDir, "config", "config/default", "kustomize folder that installs the operator")
-	flags.StringVar(&opts.stateDir, "state", "", "for the program's own use")
 	flags.BoolVar(&opts.userns, "userns", os.Geteuid() != 0, "make a user namespace too; default: whether the user is not root")
 	flags.BoolVar(&opts.check, "check", false, "only check whether this machine can run the demo; the binaries need not be there yet")
 	flags.BoolVar(&opts.keep, "keep", os.Getenv("KEEP") != "" && os.Getenv("KEEP") != "0",

@@ -9,16 +9,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 
 	"externalbackend.dev/operator/test/cluster"
+	"externalbackend.dev/operator/test/sandbox"
+	"externalbackend.dev/operator/test/traffic"
 )
 
 // play lets the client send requests, plays the scenario, and judges it.
 func (d *demo) play(ctx context.Context) error {
-	d.screen.heading(fmt.Sprintf("Traffic: %d requests a second to %s", requestRate, d.urls()))
+	d.screen.heading(fmt.Sprintf("Traffic: %d requests a second to %s", traffic.Rate, d.urls()))
 	d.screen.print(tableLegend)
 	s := &scenario{
 		screen: d.screen, hosts: d.hosts, board: d.board, rules: d.rules(), ledger: d.ledger, logDir: d.logDir(),
@@ -27,7 +28,7 @@ func (d *demo) play(ctx context.Context) error {
 	clientCtx, stopClient := context.WithCancel(ctx)
 	tableCtx, stopTable := context.WithCancel(ctx)
 	var client, table sync.WaitGroup
-	client.Go(func() { sendRequests(clientCtx, d.clusterIPs, servicePort, d.ledger.record) })
+	client.Go(func() { traffic.Send(clientCtx, traffic.NewClient(nil), d.clusterIPs, d.ledger.record) })
 	table.Go(func() { s.printTable(tableCtx) })
 	err := s.run(ctx)
 	stopTable()
@@ -52,7 +53,7 @@ ready=false serving=false). A request to a hung host fails a second after its st
 func (d *demo) urls() string {
 	urls := make([]string, 0, len(d.clusterIPs))
 	for _, addr := range d.clusterIPs {
-		urls = append(urls, "http://"+net.JoinHostPort(addr.String(), servicePort))
+		urls = append(urls, "http://"+addr.String())
 	}
 	return strings.Join(urls, " and ")
 }
@@ -68,15 +69,15 @@ func (d *demo) conclude(err error) int {
 	case err == nil:
 		d.screen.heading(d.screen.paint(green, "PASSED") + d.afterSeconds() +
 			": no request failed after a flip, every host came back, and nothing was written without need")
-		return exitPassed
+		return sandbox.ExitPassed
 	case errors.Is(err, errInterrupted):
-		d.showLog(operatorBinary)
+		d.showLog(cluster.OperatorBinary)
 		d.screen.heading(d.screen.paint(yellow, "INTERRUPTED") + d.afterSeconds())
-		return exitInterrupted
+		return sandbox.ExitInterrupted
 	}
 	d.showLog(programOf(err))
 	d.screen.heading(d.screen.paint(red, "FAILED") + d.afterSeconds() + ": " + err.Error())
-	return exitFailed
+	return sandbox.ExitFailed
 }
 
 func (d *demo) afterSeconds() string {

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"externalbackend.dev/operator/test/rack"
 )
 
 // The table has a header every so many rows.
@@ -29,11 +31,11 @@ type cell struct {
 }
 
 // tableHeader returns the table's header for the hosts.
-func tableHeader(hosts []*host) string {
+func tableHeader(hosts []*rack.Host) string {
 	var b strings.Builder
 	b.WriteString("   time  requests  failed  after flip")
 	for _, h := range hosts {
-		fmt.Fprintf(&b, "   %-15s", h.name)
+		fmt.Fprintf(&b, "   %-15s", h.Name)
 	}
 	return strings.TrimRight(b.String(), " ")
 }
@@ -78,13 +80,13 @@ func both(ip4, ip6 conditions) string {
 }
 
 // rowBetween counts what finished between two tallies.
-func rowBetween(before, after *tally, hosts []*host, conditionsOf func(*host) string) row {
+func rowBetween(before, after *tally, hosts []*rack.Host, conditionsOf func(*rack.Host) string) row {
 	r := row{
 		requests: after.requests - before.requests, failed: after.failed - before.failed,
 		afterFlip: len(after.unexcused) - len(before.unexcused),
 	}
 	for _, h := range hosts {
-		r.cells = append(r.cells, cell{after.byHost[h.name] - before.byHost[h.name], conditionsOf(h)})
+		r.cells = append(r.cells, cell{after.byHost[h.Name] - before.byHost[h.Name], conditionsOf(h)})
 	}
 	return r
 }
@@ -104,20 +106,20 @@ func (s *scenario) printTable(ctx context.Context) {
 		case <-tick.C:
 		}
 		after := s.ledger.tally()
-		r := rowBetween(before, after, s.hosts, func(h *host) string { return both(s.board.of(h.ip4), s.board.of(h.ip6)) })
+		r := rowBetween(before, after, s.hosts, func(h *rack.Host) string { return both(s.board.of(h.IP4), s.board.of(h.IP6)) })
 		s.screen.print(r.render(s.screen.stamp(), s.screen.paint))
 		before = after
 	}
 }
 
 // summary returns the closing account.
-func summary(t *tally, hosts []*host, sliceWrites int) string {
+func summary(t *tally, hosts []*rack.Host, sliceWrites int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  requests      %d in %d s: %.1f a second on average, %d in the slowest second; %d over IPv6; %d failed\n",
 		t.requests, len(t.seconds), t.rate(), t.slowest(), t.ipv6, t.failed)
 	b.WriteString("  answered by")
 	for _, h := range hosts {
-		fmt.Fprintf(&b, "   %s %d", h.name, t.byHost[h.name])
+		fmt.Fprintf(&b, "   %s %d", h.Name, t.byHost[h.Name])
 	}
 	fmt.Fprintf(&b, "\n  slice writes  %d EndpointSlices created or changed in all\n\n", sliceWrites)
 	b.WriteString("                      not ready   kube-proxy   failed requests, started\n")

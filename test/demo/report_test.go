@@ -10,12 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"externalbackend.dev/operator/test/rack"
+	"externalbackend.dev/operator/test/traffic"
 )
 
 func unpainted(_ tint, text string) string { return text }
 
 func TestRowsLineUpWithTheHeader(t *testing.T) {
-	hosts := []*host{{name: "rack-a"}, {name: "rack-b"}}
+	hosts := []*rack.Host{{Name: "rack-a"}, {Name: "rack-b"}}
 	r := row{requests: 40, failed: 13, afterFlip: 2, cells: []cell{{0, "not ready"}, {27, "ready"}}}
 	got := tableHeader(hosts) + "\n" + r.render(" 12.5 s  ", unpainted)
 	want := "   time  requests  failed  after flip   rack-a            rack-b\n" +
@@ -47,8 +50,8 @@ func TestRowPaintsWhatMatters(t *testing.T) {
 
 func TestRowCountsWhatFinishedBetweenTwoTallies(t *testing.T) {
 	before := &tally{requests: 100, failed: 4, byHost: map[string]int{"a": 96}}
-	after := &tally{requests: 140, failed: 7, byHost: map[string]int{"a": 120, "b": 13}, unexcused: make([]request, 1)}
-	got := rowBetween(before, after, []*host{{name: "a"}, {name: "b"}}, func(h *host) string { return "of " + h.name })
+	after := &tally{requests: 140, failed: 7, byHost: map[string]int{"a": 120, "b": 13}, unexcused: make([]traffic.Request, 1)}
+	got := rowBetween(before, after, []*rack.Host{{Name: "a"}, {Name: "b"}}, func(h *rack.Host) string { return "of " + h.Name })
 	if got.requests != 40 || got.failed != 3 || got.afterFlip != 1 {
 		t.Errorf("row = %+v, want 40 requests, 3 failed, 1 after a flip", got)
 	}
@@ -78,16 +81,16 @@ func TestBothFamiliesInOneCell(t *testing.T) {
 }
 
 func TestSummary(t *testing.T) {
-	requests := []request{
-		{start: at(0), end: at(0.1), host: "rack-a"},
-		{start: at(0.5), end: at(0.6), host: "rack-b", ipv6: true},
+	requests := []traffic.Request{
+		{Start: at(0), End: at(0.1), Answer: traffic.Answer{Host: "rack-a"}},
+		{Start: at(0.5), End: at(0.6), Answer: traffic.Answer{Host: "rack-b"}, IPv6: true},
 		failed(10.5, 10.6), failed(12.5, 13.5), failed(13.5, 13.6),
 	}
 	outages := []outage{
 		{host: "rack-a", what: "killed", began: at(10), flipped: at(12), unrouted: at(12.05)},
 		{host: "rack-b", what: "hung", began: at(12.4)},
 	}
-	got := summary(count(requests, outages), []*host{{name: "rack-a"}, {name: "rack-b"}}, 6)
+	got := summary(count(requests, outages), []*rack.Host{{Name: "rack-a"}, {Name: "rack-b"}}, 6)
 	want := `  requests      5 in 13 s: 0.3 a second on average, 0 in the slowest second; 1 over IPv6; 3 failed
   answered by   rack-a 1   rack-b 1
   slice writes  6 EndpointSlices created or changed in all

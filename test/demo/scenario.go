@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"externalbackend.dev/operator/test/cluster"
+	"externalbackend.dev/operator/test/rack"
 )
 
 // Bounds of what the demo waits for. The first three are far above what
@@ -29,6 +30,8 @@ const (
 	quietFor    = 5 * time.Second  // without any slice write
 
 	minRate = 20 // requests a second
+
+	pollEvery = 20 * time.Millisecond // between two looks at what is waited for
 )
 
 // failure is an error together with the program whose log may explain it.
@@ -46,9 +49,9 @@ func failf(program, format string, args ...any) error {
 // scenario is what happens to the hosts while the client sends its requests.
 type scenario struct {
 	screen *screen
-	hosts  []*host
+	hosts  []*rack.Host
 	board  *board
-	rules  proxyRules
+	rules  cluster.ProxyRules
 	ledger *ledger
 	logDir string
 
@@ -61,25 +64,25 @@ func (s *scenario) run(ctx context.Context) error {
 	if err := s.quiet(ctx, "all hosts are healthy", nil); err != nil {
 		return err
 	}
-	mendA, err := s.harm(ctx, a, "killed", "its server is killed: connections are refused", a.kill)
+	mendA, err := s.harm(ctx, a, "killed", "its server is killed: connections are refused", a.Kill)
 	if err != nil {
 		return err
 	}
-	mendB, err := s.harm(ctx, b, "hung", "its server hangs: connections are accepted, and nothing is answered", b.hang)
+	mendB, err := s.harm(ctx, b, "hung", "its server hangs: connections are accepted, and nothing is answered", b.Hang)
 	if err != nil {
 		return err
 	}
-	if err := mendA("its server is started again", func() error { return a.start(ctx, s.logDir) }); err != nil {
+	if err := mendA("its server is started again", func() error { return a.Start(ctx, s.logDir) }); err != nil {
 		return err
 	}
-	if err := mendB("its server goes on", b.resume); err != nil {
+	if err := mendB("its server goes on", b.Resume); err != nil {
 		return err
 	}
-	mendC, err := s.harm(ctx, c, "unplugged", "its cable is pulled: packets to it get no answer", c.unplug)
+	mendC, err := s.harm(ctx, c, "unplugged", "its cable is pulled: packets to it get no answer", c.Unplug)
 	if err != nil {
 		return err
 	}
-	if err := mendC("its cable is plugged in again", c.plug); err != nil {
+	if err := mendC("its cable is plugged in again", c.Plug); err != nil {
 		return err
 	}
 	return s.quiet(ctx, "all hosts are healthy, and the operator is restarted", s.restartOperator)
@@ -88,30 +91,30 @@ func (s *scenario) run(ctx context.Context) error {
 // harm does a host harm and follows what comes of it: the flip, kube-proxy, and
 // a while of traffic without it. It returns a function that mends the host and
 // follows it back into service.
-func (s *scenario) harm(ctx context.Context, h *host, what, story string, do func() error) (func(string, func() error) error, error) {
-	s.screen.event(yellow, "%s: %s", h.name, story)
+func (s *scenario) harm(ctx context.Context, h *rack.Host, what, story string, do func() error) (func(string, func() error) error, error) {
+	s.screen.event(yellow, "%s: %s", h.Name, story)
 	began := time.Now()
-	update := s.ledger.begin(outage{host: h.name, what: what, began: began})
+	update := s.ledger.begin(outage{host: h.Name, what: what, began: began})
 	if err := do(); err != nil {
 		return nil, err
 	}
 	flipped, err := within(ctx, flipBound, func(ctx context.Context) (time.Time, error) {
-		return s.board.wait(ctx, h.addresses(), unhealthy)
+		return s.board.wait(ctx, h.Addresses(), unhealthy)
 	})
 	if err != nil {
-		return nil, failf(operatorBinary, "%s was %s and is not published as not ready (%s): %w", h.name, what, s.published(h), err)
+		return nil, failf(cluster.OperatorBinary, "%s was %s and is not published as not ready (%s): %w", h.Name, what, s.published(h), err)
 	}
 	update(func(o *outage) { o.flipped = flipped })
-	s.screen.event(green, "%s: published as not ready (%s) %s after the harm", h.name, s.published(h), between(began, flipped))
+	s.screen.event(green, "%s: published as not ready (%s) %s after the harm", h.Name, s.published(h), between(began, flipped))
 
 	unrouted, err := within(ctx, proxyBound-time.Since(flipped), func(ctx context.Context) (time.Time, error) {
-		return s.rules.wait(ctx, h.addresses(), false)
+		return s.rules.Wait(ctx, h.Addresses(), false)
 	})
 	if err != nil {
-		return nil, failf("kube-proxy", "%s is published as not ready and kube-proxy still sends connections to it: %w", h.name, err)
+		return nil, failf("kube-proxy", "%s is published as not ready and kube-proxy still sends connections to it: %w", h.Name, err)
 	}
 	update(func(o *outage) { o.unrouted = unrouted })
-	s.screen.event(green, "%s: out of kube-proxy's rules %s later; no request started from here on may fail", h.name, between(flipped, unrouted))
+	s.screen.event(green, "%s: out of kube-proxy's rules %s later; no request started from here on may fail", h.Name, between(flipped, unrouted))
 	if err := pause(ctx, watchFor); err != nil {
 		return nil, err
 	}
@@ -120,31 +123,31 @@ func (s *scenario) harm(ctx context.Context, h *host, what, story string, do fun
 }
 
 // mend undoes the harm and follows the host until it answers the client again.
-func (s *scenario) mend(ctx context.Context, h *host, story string, do func() error, update func(func(*outage))) error {
-	s.screen.event(yellow, "%s: %s", h.name, story)
+func (s *scenario) mend(ctx context.Context, h *rack.Host, story string, do func() error, update func(func(*outage))) error {
+	s.screen.event(yellow, "%s: %s", h.Name, story)
 	began := time.Now()
 	if err := do(); err != nil {
 		return err
 	}
 	update(func(o *outage) { o.mended = time.Now() })
 	ready, err := within(ctx, returnBound, func(ctx context.Context) (time.Time, error) {
-		return s.board.wait(ctx, h.addresses(), healthy)
+		return s.board.wait(ctx, h.Addresses(), healthy)
 	})
 	if err != nil {
-		return failf(operatorBinary, "%s is well again and is not published as ready (%s): %w", h.name, s.published(h), err)
+		return failf(cluster.OperatorBinary, "%s is well again and is not published as ready (%s): %w", h.Name, s.published(h), err)
 	}
-	s.screen.event(green, "%s: published as ready (%s) %s later", h.name, s.published(h), between(began, ready))
+	s.screen.event(green, "%s: published as ready (%s) %s later", h.Name, s.published(h), between(began, ready))
 	_, err = within(ctx, useBound, func(ctx context.Context) (time.Time, error) {
-		routed, err := s.rules.wait(ctx, h.addresses(), true)
+		routed, err := s.rules.Wait(ctx, h.Addresses(), true)
 		if err != nil {
 			return routed, err
 		}
-		return routed, poll(ctx, func() bool { return s.ledger.answeredSince(h.name, ready) })
+		return routed, poll(ctx, func() bool { return s.ledger.answeredSince(h.Name, ready) })
 	})
 	if err != nil {
-		return failf("kube-proxy", "%s is published as ready and the client gets no answer from it: %w", h.name, err)
+		return failf("kube-proxy", "%s is published as ready and the client gets no answer from it: %w", h.Name, err)
 	}
-	s.screen.event(plain, "%s: answers the client again", h.name)
+	s.screen.event(plain, "%s: answers the client again", h.Name)
 	return s.check()
 }
 
@@ -162,7 +165,7 @@ func (s *scenario) quiet(ctx context.Context, story string, meanwhile func(conte
 		return err
 	}
 	if after := s.board.versions(); !maps.Equal(before, after) {
-		return failf(operatorBinary, "EndpointSlices were written while nothing had changed: resource versions were %v and are %v", before, after)
+		return failf(cluster.OperatorBinary, "EndpointSlices were written while nothing had changed: resource versions were %v and are %v", before, after)
 	}
 	if err := s.check(); err != nil {
 		return err
@@ -176,12 +179,12 @@ func (s *scenario) check() error {
 	requests, outages := s.ledger.snapshot()
 	if failed := count(requests, outages).unexcused; len(failed) > 0 {
 		first := firstError(failed)
-		return failf(operatorBinary, "%d request(s) failed that no outage excuses; the first was started at %.2f s: %w",
-			len(failed), first.start.Sub(s.screen.began).Seconds(), first.err)
+		return failf(cluster.OperatorBinary, "%d request(s) failed that no outage excuses; the first was started at %.2f s: %w",
+			len(failed), first.Start.Sub(s.screen.began).Seconds(), first.Err)
 	}
 	transitions, _ := s.board.history()
 	if flips := unexpectedFlips(transitions, outages, s.hostOf); len(flips) > 0 {
-		return failf(operatorBinary, "%s (%s) was published as not ready at %.2f s though nothing was wrong with it",
+		return failf(cluster.OperatorBinary, "%s (%s) was published as not ready at %.2f s though nothing was wrong with it",
 			s.hostOf(flips[0]), flips[0].addr, flips[0].at.Sub(s.screen.began).Seconds())
 	}
 	return nil
@@ -199,20 +202,20 @@ func (s *scenario) finalCheck() error {
 }
 
 func (s *scenario) hostOf(t transition) string {
-	i := slices.IndexFunc(s.hosts, func(h *host) bool { return slices.Contains(h.addresses(), t.addr) })
+	i := slices.IndexFunc(s.hosts, func(h *rack.Host) bool { return slices.Contains(h.Addresses(), t.addr) })
 	if i < 0 {
 		return ""
 	}
-	return s.hosts[i].name
+	return s.hosts[i].Name
 }
 
 // published describes the conditions of a host's addresses in full.
-func (s *scenario) published(h *host) string {
-	ip4, ip6 := s.board.of(h.ip4).describe(), s.board.of(h.ip6).describe()
+func (s *scenario) published(h *rack.Host) string {
+	ip4, ip6 := s.board.of(h.IP4).describe(), s.board.of(h.IP6).describe()
 	if ip4 == ip6 {
 		return ip4
 	}
-	return fmt.Sprintf("%s: %s; %s: %s", h.ip4, ip4, h.ip6, ip6)
+	return fmt.Sprintf("%s: %s; %s: %s", h.IP4, ip4, h.IP6, ip6)
 }
 
 // pause waits while the traffic goes on.
@@ -228,7 +231,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // poll waits until cond holds.
 func poll(ctx context.Context, cond func() bool) error {
 	for !cond() {
-		if err := pause(ctx, rulesPollEvery); err != nil {
+		if err := pause(ctx, pollEvery); err != nil {
 			return err
 		}
 	}
@@ -236,10 +239,10 @@ func poll(ctx context.Context, cond func() bool) error {
 }
 
 // allAddresses returns the addresses of all hosts.
-func allAddresses(hosts []*host) []netip.Addr {
+func allAddresses(hosts []*rack.Host) []netip.Addr {
 	var addrs []netip.Addr
 	for _, h := range hosts {
-		addrs = append(addrs, h.addresses()...)
+		addrs = append(addrs, h.Addresses()...)
 	}
 	return addrs
 }

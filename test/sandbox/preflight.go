@@ -3,7 +3,7 @@
 
 //go:build linux
 
-package main
+package sandbox
 
 import (
 	"fmt"
@@ -12,35 +12,29 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"externalbackend.dev/operator/test/cluster"
 )
 
-// operatorBinary is the operator's name in the folder of binaries.
-const operatorBinary = "manager"
+// Tool is a program of the system, and the distributions' package with it.
+type Tool struct{ Program, Package string }
 
-// The distributions' packages with the tools.
-var toolPackages = []struct{ tool, pkg string }{
+// Every sandbox needs these.
+var basicTools = []Tool{
 	{"nft", "nftables"},
 	{"ip", "iproute2"}, // Fedora and relatives: iproute
 }
 
-// preflight returns what is missing, each with what to do.
-func preflight(opts options) []string {
-	problems := machineProblems(opts.userns)
-	if !opts.check {
-		problems = append(problems, projectProblems(opts)...)
-	}
-	return problems
-}
+// IPTables is what kube-proxy needs in iptables mode.
+var IPTables = []Tool{{"iptables-save", "iptables"}, {"ip6tables-restore", "iptables"}}
 
-// machineProblems returns what this machine lacks.
-func machineProblems(userns bool) []string {
+// machineProblems returns what this machine lacks, each with what to do.
+func machineProblems(opts Options) []string {
 	var problems, packages []string
-	for _, t := range toolPackages {
-		if _, err := exec.LookPath(t.tool); err != nil {
-			problems = append(problems, fmt.Sprintf("the program %q is missing (package %s)", t.tool, t.pkg))
-			packages = append(packages, t.pkg)
+	for _, t := range append(slices.Clone(basicTools), opts.Tools...) {
+		if _, err := exec.LookPath(t.Program); err != nil {
+			problems = append(problems, fmt.Sprintf("the program %q is missing (package %s)", t.Program, t.Package))
+			if !slices.Contains(packages, t.Package) {
+				packages = append(packages, t.Package)
+			}
 		}
 	}
 	if len(packages) > 0 {
@@ -49,29 +43,10 @@ func machineProblems(userns bool) []string {
 	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
 		problems = append(problems, "the kernel was started without IPv6 (ipv6.disable=1), and the Service has both families: start it with IPv6")
 	}
-	if userns {
+	if opts.Userns {
 		if problem := userNamespaceProblem(readSysctl); problem != "" {
 			problems = append(problems, problem)
 		}
-	}
-	return problems
-}
-
-// projectProblems returns what has not been built, or is not where it should be.
-func projectProblems(opts options) []string {
-	var problems []string
-	for _, name := range append(slices.Clone(cluster.Binaries), operatorBinary) {
-		path := filepath.Join(opts.binDir, name)
-		if _, err := exec.LookPath(path); err != nil {
-			target := "make controlplane"
-			if name == operatorBinary {
-				target = "make build"
-			}
-			problems = append(problems, fmt.Sprintf("%s is not there or not executable: run `%s`, or `make demo`, which does both", path, target))
-		}
-	}
-	if _, err := os.Stat(filepath.Join(opts.configDir, "kustomization.yaml")); err != nil {
-		problems = append(problems, fmt.Sprintf("%s has no kustomization.yaml: run the demo from the project's folder, or name it with --config", opts.configDir))
 	}
 	return problems
 }
@@ -91,7 +66,7 @@ func userNamespaceProblem(sysctl func(string) string) string {
 		{"kernel.apparmor_restrict_unprivileged_userns", "1", "0"}, // Ubuntu 23.10 and later
 	} {
 		if sysctl(setting.name) == setting.forbids {
-			return fmt.Sprintf("this system does not give namespaces to unprivileged users (%s = %s): run `sudo sysctl -w %s=%s`, or the demo as root",
+			return fmt.Sprintf("this system does not give namespaces to unprivileged users (%s = %s): run `sudo sysctl -w %s=%s`, or this as root",
 				setting.name, setting.forbids, setting.name, setting.allow)
 		}
 	}

@@ -1,0 +1,137 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	root     = "../.."
+	document = "docs/endpointslice-rules.md"
+	lastRule = 56
+)
+
+// later are the rules that no code can break yet.
+var later = []int{23, 28, 29, 30, 31}
+
+// rule is a row of the document.
+type rule struct {
+	number  int
+	tests   []test
+	mutants []string
+}
+
+var (
+	proof = regexp.MustCompile("^[AKX] `([^`]+)`: `([^`]+)`$")
+	named = regexp.MustCompile("`([^`]+)`")
+)
+
+// readRules parses the tables of the document.
+func readRules(t *testing.T) []rule {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules []rule
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		number, err := strconv.Atoi(strings.TrimPrefix(cells[0], "| "))
+		if err != nil {
+			continue
+		}
+		if len(cells) != 4 || strings.TrimSpace(cells[1]) == "" {
+			t.Fatalf("rule %d does not have the cells of its table: %s", number, line)
+		}
+		r := rule{number: number}
+		if cells[2] != "later" {
+			for _, item := range strings.Split(cells[2], "<br>") {
+				match := proof.FindStringSubmatch(item)
+				if match == nil {
+					t.Fatalf("rule %d: %q is not a letter, a file and a test", number, item)
+				}
+				r.tests = append(r.tests, test{match[1], match[2]})
+			}
+		}
+		for _, match := range named.FindAllStringSubmatch(cells[3], -1) {
+			r.mutants = append(r.mutants, match[1])
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+func TestDocumentHasEveryRule(t *testing.T) {
+	rules := readRules(t)
+	for i := range lastRule {
+		if i >= len(rules) || rules[i].number != i+1 {
+			t.Fatalf("%s: rule %d is not where it belongs", document, i+1)
+		}
+		proven := len(rules[i].tests) > 0 && len(rules[i].mutants) > 0
+		if proven == slices.Contains(later, i+1) {
+			t.Errorf("%s: rule %d has %d tests and %d mutants", document, i+1, len(rules[i].tests), len(rules[i].mutants))
+		}
+	}
+	if len(rules) > lastRule {
+		t.Errorf("%s: rules beyond %d", document, lastRule)
+	}
+}
+
+func TestNamedTestsExist(t *testing.T) {
+	for _, r := range readRules(t) {
+		for _, proof := range r.tests {
+			text, err := os.ReadFile(filepath.Join(root, proof.file))
+			if err != nil {
+				t.Errorf("rule %d: %v", r.number, err)
+				continue
+			}
+			definition := `(?m)^\s*(var _ = )?(Describe|Context|When|It|Entry|DescribeTable)\("[^"\n]*` + regexp.QuoteMeta(proof.name)
+			if goTest.MatchString(proof.name) {
+				definition = `(?m)^func ` + proof.name + `\(t \*testing\.T\)`
+			}
+			if !regexp.MustCompile(definition).Match(text) {
+				t.Errorf("rule %d: %s has no test %q", r.number, proof.file, proof.name)
+			}
+		}
+	}
+}
+
+func TestDocumentAndMutantsAgree(t *testing.T) {
+	list, err := load(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := readRules(t)
+	for i := range list {
+		m := &list[i]
+		if _, err := m.apply(root); err != nil {
+			t.Error(err)
+		}
+		if m.Rule > len(rules) {
+			t.Errorf("mutant %s: there is no rule %d", m.ID, m.Rule)
+			continue
+		}
+		r := rules[m.Rule-1]
+		if !slices.Contains(r.mutants, m.ID) {
+			t.Errorf("%s does not name mutant %s of rule %d", document, m.ID, m.Rule)
+		}
+		if !slices.Contains(r.tests, m.test()) {
+			t.Errorf("%s does not name %s, which kills mutant %s of rule %d", document, m.test(), m.ID, m.Rule)
+		}
+	}
+	for _, r := range rules {
+		for _, id := range r.mutants {
+			if !slices.ContainsFunc(list, func(m mutant) bool { return m.ID == id && m.Rule == r.number }) {
+				t.Errorf("rule %d names mutant %s, which is not in the lists", r.number, id)
+			}
+		}
+	}
+}

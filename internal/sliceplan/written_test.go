@@ -1,0 +1,223 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sliceplan_test
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+func (m *machine) isHeld(slice *discoveryv1.EndpointSlice) bool {
+	return slices.ContainsFunc(m.in.Backends, func(b sliceplan.Backend) bool {
+		return b.Hold && b.Owner.UID == sliceplan.OwnerUID(slice)
+	})
+}
+
+// heldSlices are those of backends on hold, without their versions, hints and
+// what is written along with other changes.
+func (m *machine) heldSlices() []*discoveryv1.EndpointSlice {
+	var held []*discoveryv1.EndpointSlice
+	for _, slice := range m.cluster.list() {
+		if m.isHeld(slice) {
+			held = append(held, withoutHints(slice))
+		}
+	}
+	return held
+}
+
+func withoutHints(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	slice = withoutRiders(slice)
+	slice.ResourceVersion = ""
+	for i := range slice.Endpoints {
+		slice.Endpoints[i].Hints = nil
+	}
+	return slice
+}
+
+// withoutRiders is a copy without the annotations that are never a reason for a
+// write.
+func withoutRiders(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	slice = slice.DeepCopy()
+	delete(slice.Annotations, sliceplan.StateAnnotation)
+	delete(slice.Annotations, corev1.EndpointsLastChangeTriggerTime)
+	return slice
+}
+
+// heldAfter is what a plan may make of heldSlices: the conditions of wanted
+// endpoints are brought up to date, nothing else.
+func (m *machine) heldAfter() []*discoveryv1.EndpointSlice {
+	held := m.heldSlices()
+	for i := range m.in.Backends {
+		b := &m.in.Backends[i]
+		homes := m.homes(b)
+		for _, e := range b.Endpoints {
+			at, ok := homes[e.Address]
+			if n := slices.IndexFunc(held, func(s *discoveryv1.EndpointSlice) bool { return s.Name == at.slice }); ok && n >= 0 {
+				held[n].Endpoints[at.index].Conditions = conditions(e.Conditions)
+			}
+		}
+	}
+	return held
+}
+
+func conditions(c sliceplan.Conditions) discoveryv1.EndpointConditions {
+	return discoveryv1.EndpointConditions{Ready: new(c.Ready), Serving: new(c.Serving), Terminating: new(c.Terminating)}
+}
+
+func zoneHint(zone string) *discoveryv1.EndpointHints {
+	return &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: zone}}}
+}
+
+func portText(ports []discoveryv1.EndpointPort) string {
+	list := ""
+	for _, p := range ports {
+		list += *p.Name + "/" + string(*p.Protocol) + "/" + strconv.Itoa(int(*p.Port)) + " "
+	}
+	return list
+}
+
+// history is what the slices told before a plan.
+type history struct {
+	m *machine
+	// told are the conditions of addresses by owner; those of all backends that
+	// are not on hold stand under "".
+	told map[types.UID]map[string]discoveryv1.EndpointConditions
+	// twice is true when an address stood in several places, so that it is not
+	// defined what its conditions were.
+	twice bool
+	// drains are deadlines by slice and address.
+	drains map[string]map[string]time.Time
+}
+
+func (m *machine) history() *history {
+	h := &history{m: m, told: make(map[types.UID]map[string]discoveryv1.EndpointConditions), drains: make(map[string]map[string]time.Time)}
+	for i := range m.in.Backends {
+		b := &m.in.Backends[i]
+		of, list := types.UID(""), m.usableSlicesOf(b)
+		if b.Hold {
+			of, list = b.Owner.UID, m.slicesOf(b)
+		}
+		if h.told[of] == nil {
+			h.told[of] = make(map[string]discoveryv1.EndpointConditions)
+		}
+		for _, slice := range list {
+			h.drains[slice.Name] = drainsOf(slice)
+			if !b.Hold && !slices.Contains(m.in.Service.Families, slice.AddressType) {
+				continue
+			}
+			for i := range slice.Endpoints {
+				for _, address := range slice.Endpoints[i].Addresses {
+					_, again := h.told[of][address]
+					h.twice = h.twice || again
+					h.told[of][address] = slice.Endpoints[i].Conditions
+				}
+			}
+		}
+	}
+	return h
+}
+
+func drainsOf(slice *discoveryv1.EndpointSlice) map[string]time.Time {
+	drains := make(map[string]time.Time)
+	for _, p := range sliceplan.ReadBack([]*discoveryv1.EndpointSlice{slice}, sliceplan.OwnerUID(slice)) {
+		if !p.DrainUntil.IsZero() {
+			drains[p.Address] = p.DrainUntil.UTC()
+		}
+	}
+	return drains
+}
+
+// check looks at what rides on the writes of a plan.
+func (h *history) check(t *rapid.T, plan *sliceplan.Plan) {
+	for _, slice := range slices.Concat(plan.Create, plan.Update) {
+		b := &h.m.in.Backends[slices.IndexFunc(h.m.in.Backends, func(b sliceplan.Backend) bool {
+			return b.Owner.UID == sliceplan.OwnerUID(slice)
+		})]
+		drains, trigger := make(map[string]time.Time), time.Time{}
+		for _, live := range slice.Endpoints {
+			address := live.Addresses[0]
+			i := slices.IndexFunc(b.Endpoints, func(e sliceplan.Endpoint) bool { return e.Address == address })
+			if i < 0 {
+				if until := h.drains[slice.Name][address]; !until.IsZero() {
+					drains[address] = until
+				}
+				continue
+			}
+			e := b.Endpoints[i]
+			if !e.DrainUntil.IsZero() {
+				drains[address] = e.DrainUntil.UTC()
+			}
+			if h.changed(b, e) && !e.Changed.IsZero() && (trigger.IsZero() || e.Changed.Before(trigger)) {
+				trigger = e.Changed
+			}
+		}
+		if diff := gocmp.Diff(drains, drainsOf(slice)); diff != "" {
+			t.Fatalf("deadlines in %s (-want +got):\n%s", slice.Name, diff)
+		}
+		if _, ok := slice.Annotations[sliceplan.StateAnnotation]; ok != (len(drains) > 0) {
+			t.Fatalf("%s has annotations %v", slice.Name, slice.Annotations)
+		}
+		want := ""
+		if !trigger.IsZero() {
+			want = trigger.UTC().Format(time.RFC3339Nano)
+		}
+		if got := slice.Annotations[corev1.EndpointsLastChangeTriggerTime]; got != want && !h.twice {
+			t.Fatalf("%s: last change %q, want %q", slice.Name, got, want)
+		}
+	}
+}
+
+// changed says whether an endpoint is new or has other conditions.
+func (h *history) changed(b *sliceplan.Backend, e sliceplan.Endpoint) bool {
+	of := types.UID("")
+	if b.Hold {
+		of = b.Owner.UID
+	}
+	told, ok := h.told[of][e.Address]
+	return !ok || !equality.Semantic.DeepEqual(told, conditions(e.Conditions))
+}
+
+// checkHints expects hints on all ready endpoints of the Service or on none
+// (rule 40), and none on those that are not ready.
+func (m *machine) checkHints(t *rapid.T) {
+	use := m.in.Service.TrafficDistribution
+	hints := use != nil && *use != "Later"
+	for i := range m.in.Backends {
+		for _, slice := range m.usableSlicesOf(&m.in.Backends[i]) {
+			for _, e := range slice.Endpoints {
+				c := e.Conditions
+				gone := c.Ready != nil && !*c.Ready && c.Terminating != nil && *c.Terminating
+				hints = hints && (gone || e.Zone != nil)
+			}
+		}
+	}
+	for i := range m.in.Backends {
+		b := &m.in.Backends[i]
+		for _, slice := range m.usableSlicesOf(b) {
+			for _, e := range slice.Endpoints {
+				var want *discoveryv1.EndpointHints
+				ready := e.Conditions.Ready != nil && *e.Conditions.Ready
+				if hints && ready {
+					want = zoneHint(*e.Zone)
+				}
+				if hints && !ready && b.Hold {
+					continue
+				}
+				if !equality.Semantic.DeepEqual(want, e.Hints) {
+					t.Fatalf("%s in %s: hints %v, want %v", e.Addresses[0], slice.Name, e.Hints, want)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,165 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"runtime/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/discovery/static"
+	"externalbackend.dev/operator/internal/guard"
+	"externalbackend.dev/operator/internal/metrics"
+	"externalbackend.dev/operator/internal/probe"
+	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+// What cmd/manager has by default: the requests that it sends in a second, and
+// at once, and the Services that it works on at the same time.
+const (
+	apiQPS   = 100
+	apiBurst = 200
+	workers  = 64
+)
+
+// command tells the operator process what to do. Its answer is one line too.
+type command struct {
+	// Addresses get a verdict, one after the other, spread over Over.
+	Addresses []netip.Addr  `json:"addresses,omitempty"`
+	Healthy   bool          `json:"healthy,omitempty"`
+	Over      time.Duration `json:"over,omitempty"`
+	// Profile is a file that a CPU profile is written to until EndProfile.
+	Profile    string `json:"profile,omitempty"`
+	EndProfile bool   `json:"endProfile,omitempty"`
+}
+
+// answer is what a command came to.
+type answer struct {
+	// Known says when each verdict was known.
+	Known []moment `json:"known,omitempty"`
+	Error string   `json:"error,omitempty"`
+}
+
+// serveOperator is the operator as cmd/manager wires it with the settings that
+// it has by default, but for its checks, which touch no network, and for
+// commands that put verdicts in. It ends with its standard input.
+func serveOperator(kubeconfig string, commands io.Reader, answers io.Writer) error {
+	ctrl.SetLogger(zap.New())
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	mgr, err := newManager(kubeconfig)
+	if err != nil {
+		return err
+	}
+	source, err := wire(ctx, mgr)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	obeyed := make(chan error, 1)
+	go func() { obeyed <- obey(source, commands, answers) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the manager ended by itself: %w", err)
+	case err := <-obeyed:
+		cancel()
+		return errors.Join(err, <-ended)
+	}
+}
+
+func newManager(kubeconfig string) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = apiQPS, apiBurst
+	return ctrl.NewManager(config, ctrl.Options{
+		Scheme:                  scheme,
+		Cache:                   controllers.CacheOptions(),
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		GracefulShutdownTimeout: new(10 * time.Second),
+	})
+}
+
+func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
+	var scheduler *probe.Scheduler
+	recorder := metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} })
+	vetted := guard.New(guard.Options{})
+	reconciler := &controllers.ServiceReconciler{
+		Client:       mgr.GetClient(),
+		Live:         mgr.GetAPIReader(),
+		Literals:     static.Resolve,
+		Guard:        vetted,
+		Metrics:      recorder,
+		Events:       mgr.GetEventRecorder("externalbackend-operator"),
+		Clock:        clock.RealClock{},
+		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
+		Reports:      flowcontrol.NewTokenBucketPassiveRateLimiter(apiQPS/4, apiBurst/4),
+	}
+	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: vetted.Check, Notify: reconciler.Wake})
+	source := newInjector(scheduler, reconciler.Wake)
+	reconciler.Health = source
+	return source, errors.Join(mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))
+}
+
+// obey carries out the commands, one a line, until there are no more.
+func obey(source *injector, commands io.Reader, answers io.Writer) error {
+	in, out := json.NewDecoder(bufio.NewReader(commands)), json.NewEncoder(answers)
+	for {
+		var c command
+		if err := in.Decode(&c); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read a command: %w", err)
+		}
+		var a answer
+		if err := c.profile(); err != nil {
+			a.Error = err.Error()
+		}
+		a.Known = source.put(c.Addresses, c.Healthy, c.Over)
+		if err := out.Encode(a); err != nil {
+			return fmt.Errorf("answer a command: %w", err)
+		}
+	}
+}
+
+func (c command) profile() error {
+	if c.EndProfile {
+		pprof.StopCPUProfile()
+	}
+	if c.Profile == "" {
+		return nil
+	}
+	file, err := os.Create(c.Profile)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(file) // which the end of the process closes
+}

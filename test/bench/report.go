@@ -1,0 +1,162 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The generated part of a report is what stands between these.
+const (
+	beginMark = "<!-- results: begin; made by `make bench-report` -->"
+	endMark   = "<!-- results: end -->"
+)
+
+// writeReport puts the results into a file between its marks. What stands
+// around them is written by people.
+func writeReport(path, results string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begun := strings.Cut(string(content), beginMark)
+	_, after, ended := strings.Cut(rest, endMark)
+	if !begun || !ended {
+		return fmt.Errorf("%s lacks the lines %q and %q between which the results go", path, beginMark, endMark)
+	}
+	return os.WriteFile(path, []byte(before+beginMark+"\n\n"+strings.TrimSpace(results)+"\n\n"+endMark+after), 0o600)
+}
+
+// document is Markdown in the making.
+type document struct{ strings.Builder }
+
+func (d *document) line(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
+
+func (d *document) heading(text string) { d.line("\n### %s\n", text) }
+
+// table writes a table; the first column is text, the others are figures.
+func (d *document) table(header []string, rows [][]string) {
+	d.line("| %s |", strings.Join(header, " | "))
+	d.line("| --- |%s", strings.Repeat(" ---: |", len(header)-1))
+	for _, row := range rows {
+		d.line("| %s |", strings.Join(row, " | "))
+	}
+}
+
+// markdown returns all results that there are.
+func (r *results) markdown() string {
+	d := &document{}
+	m := r.Machine
+	d.line("Taken on %s, at revision %s, on %s with %d cores (%s), load average %s before; %s, Kubernetes %s.",
+		m.Date.Format("2006-01-02 15:04 UTC"), m.Revision, m.CPU, m.Cores, m.Kernel, m.LoadBefore, m.Go, m.Kubernetes)
+	r.writeTargets(d)
+	if len(r.Flips) > 0 {
+		r.writeLatencies(d)
+		r.writeWrites(d)
+		r.writeCPU(d)
+	}
+	r.writeLifecycle(d)
+	r.writePlanning(d)
+	r.writeOtherBenchmarks(d)
+	return strings.TrimLeft(d.String(), "\n")
+}
+
+func (r *results) writeLatencies(d *document) {
+	d.heading("From the verdict to the event of the slice")
+	var rows [][]string
+	r.eachPair(func(mine, other *flips) {
+		row := []string{fmt.Sprintf("%d, %s", mine.Endpoints, mine.Kind), fmt.Sprint(len(mine.Latencies)), millis(mine.p50()), millis(mine.p99())}
+		if other != nil {
+			row = append(row, millis(other.p50()), millis(other.p99()),
+				ratio(mine.p50(), other.p50()), ratio(mine.p99(), other.p99()), millis(other.Took))
+		}
+		rows = append(rows, row)
+	})
+	d.table(r.headerOf(rows, "endpoints, flip", "flips", "operator p50, ms", "p99, ms", "kcm p50, ms", "p99, ms", "ratio p50", "ratio p99", "Pods' updates took, ms"), rows)
+}
+
+func (r *results) writeWrites(d *document) {
+	d.heading("Requests that write slices")
+	var rows [][]string
+	r.eachPair(func(mine, other *flips) {
+		row := []string{fmt.Sprintf("%d, %s", mine.Endpoints, mine.Kind), writesText(mine), perFlip(mine), fmt.Sprintf("%.2f", mine.perTouched())}
+		if other != nil {
+			row = append(row, writesText(other), perFlip(other), fmt.Sprintf("%.2f", other.perTouched()))
+		}
+		rows = append(rows, row)
+	})
+	d.table(r.headerOf(rows, "endpoints, flip", "operator", "a flip", "a touched slice", "kcm", "a flip", "a touched slice"), rows)
+}
+
+func (r *results) writeCPU(d *document) {
+	d.heading("Processor time of a flip")
+	var rows [][]string
+	r.eachPair(func(mine, other *flips) {
+		row := []string{fmt.Sprintf("%d, %s", mine.Endpoints, mine.Kind), millis(mine.cpuPerFlip())}
+		if other != nil {
+			row = append(row, millis(other.cpuPerFlip()), ratio(mine.cpuPerFlip(), other.cpuPerFlip()))
+		}
+		rows = append(rows, row)
+	})
+	d.table(r.headerOf(rows, "endpoints, flip", "operator, ms", "kcm, ms", "ratio"), rows)
+}
+
+// eachPair calls show for every kind of flip, in the order in which they were
+// measured. other is nil if kube-controller-manager was not measured.
+func (r *results) eachPair(show func(mine, other *flips)) {
+	for _, f := range r.Flips {
+		if f.Side == sideOurs {
+			show(f, r.of(f.Endpoints, f.Kind, sideTheirs))
+		}
+	}
+}
+
+// headerOf cuts the header to the columns that there are.
+func (r *results) headerOf(rows [][]string, header ...string) []string { return header[:len(rows[0])] }
+
+func writesText(f *flips) string { return f.Writes.String() }
+
+func perFlip(f *flips) string {
+	return fmt.Sprintf("%.2f", float64(f.Writes.total())/float64(f.count()))
+}
+
+// String names the writes by their verb.
+func (w writes) String() string {
+	if len(w) == 0 {
+		return "none"
+	}
+	var texts []string
+	for _, verb := range slices.Sorted(maps.Keys(w)) {
+		texts = append(texts, fmt.Sprintf("%d %s", w[verb], verb))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func ratio(a, b time.Duration) string { return fmt.Sprintf("%.2f", a.Seconds()/b.Seconds()) }
+
+func (r *results) writeLifecycle(d *document) {
+	if len(r.ColdStarts) > 0 {
+		d.heading(fmt.Sprintf("Cold start at %d endpoints, checks every %s", r.ColdSize, checkInterval))
+		var rows [][]string
+		for i, s := range r.ColdStarts {
+			rows = append(rows, []string{fmt.Sprint(i + 1), seconds(s.First), seconds(s.All), seconds(s.All - s.First), s.Writes.String(), seconds(s.CPU)})
+		}
+		d.table([]string{"run", "to the first slice, s", "to all endpoints ready, s", "between, s", "writes", "CPU, s"}, rows)
+	}
+	if len(r.Restarts) > 0 {
+		d.heading(fmt.Sprintf("Restart at %d endpoints", r.ColdSize))
+		var rows [][]string
+		for i, s := range r.Restarts {
+			rows = append(rows, []string{fmt.Sprint(i + 1), s.Writes.String(), seconds(s.FirstFlip), seconds(s.CPU)})
+		}
+		d.table([]string{"run", "writes with nothing changed", "start of the process to the event of a first flip, s", "CPU until then, s"}, rows)
+	}
+}

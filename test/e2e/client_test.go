@@ -1,0 +1,167 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"externalbackend.dev/operator/test/rack"
+	"externalbackend.dev/operator/test/traffic"
+)
+
+// enough is how many requests are sent to see where they go: with four hosts,
+// one is missed by chance in one of 10^9 cases.
+const enough = 80
+
+// clusterIPs returns the Service's port on each of its addresses.
+func clusterIPs(service *corev1.Service, port uint16) []netip.AddrPort {
+	var to []netip.AddrPort
+	for _, ip := range service.Spec.ClusterIPs {
+		to = append(to, netip.AddrPortFrom(netip.MustParseAddr(ip), port))
+	}
+	return to
+}
+
+// names returns the names of the hosts.
+func names(hosts ...*rack.Host) []string {
+	var all []string
+	for _, h := range hosts {
+		all = append(all, h.Name)
+	}
+	return all
+}
+
+// answerers sends enough requests, which must all be answered, and returns who
+// did.
+func answerers(ctx context.Context, dial traffic.DialFunc, to netip.AddrPort) []string {
+	GinkgoHelper()
+	var by []string
+	for _, a := range answers(ctx, dial, to) {
+		by = append(by, a.Host)
+	}
+	return slices.Compact(by)
+}
+
+// answers returns the different answers to enough requests, in order.
+func answers(ctx context.Context, dial traffic.DialFunc, to netip.AddrPort) []traffic.Answer {
+	GinkgoHelper()
+	client := traffic.NewClient(dial)
+	seen := map[traffic.Answer]bool{}
+	for range enough {
+		a, err := traffic.Fetch(ctx, client, to)
+		Expect(err).NotTo(HaveOccurred(), "a request to %s", to)
+		seen[a] = true
+	}
+	all := make([]traffic.Answer, 0, len(seen))
+	for a := range seen {
+		all = append(all, a)
+	}
+	slices.SortFunc(all, func(a, b traffic.Answer) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
+	return all
+}
+
+// refusalBound is how long a refusal may take. Linux heeds one that comes while
+// it still sends the first packet only when it has sent the second, after 1 s.
+const refusalBound = 3 * time.Second
+
+// connect opens a connection and closes it.
+func connect(ctx context.Context, to netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(ctx, refusalBound)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// flow is a client that sends requests all the while.
+type flow struct {
+	mu       sync.Mutex
+	requests []traffic.Request
+}
+
+// startFlow sends requests to the addresses in turn until the case ends.
+func startFlow(ctx SpecContext, to ...netip.AddrPort) *flow {
+	f := &flow{}
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		traffic.Send(sending, traffic.NewClient(nil), to, func(r traffic.Request) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.requests = append(f.requests, r)
+		})
+	})
+	DeferCleanup(func() {
+		stop()
+		sender.Wait()
+	})
+	return f
+}
+
+// startedSince returns the finished requests that were started at a time or
+// later.
+func (f *flow) startedSince(t time.Time) []traffic.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(f.requests), func(r traffic.Request) bool { return r.Start.Before(t) })
+}
+
+// expectNoFailure lets enough further requests come to an end, and checks that
+// of all that were started at a time or later none failed. It returns them.
+func (f *flow) expectNoFailure(ctx context.Context, since time.Time) []traffic.Request {
+	GinkgoHelper()
+	now := time.Now()
+	Eventually(func() int { return len(f.startedSince(now)) }).WithContext(ctx).Should(BeNumerically(">=", enough))
+	requests := f.startedSince(since)
+	for _, r := range requests {
+		Expect(r.Err).NotTo(HaveOccurred(), "a request that was started %v after the change", r.Start.Sub(since))
+	}
+	return requests
+}
+
+// session is a connection that stays open.
+type session struct {
+	client *http.Client
+	to     netip.AddrPort
+	host   string
+}
+
+// openSession opens a connection to the address and keeps it until the case ends.
+func openSession(ctx context.Context, to netip.AddrPort) *session {
+	GinkgoHelper()
+	transport := &http.Transport{MaxConnsPerHost: 1}
+	DeferCleanup(transport.CloseIdleConnections)
+	s := &session{client: &http.Client{Timeout: traffic.Timeout, Transport: transport}, to: to}
+	answer, err := traffic.Fetch(ctx, s.client, to)
+	Expect(err).NotTo(HaveOccurred())
+	s.host = answer.Host
+	return s
+}
+
+// ask sends a request over the very connection and returns who answered.
+func (s *session) ask(ctx context.Context) (string, error) {
+	reused := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { reused = c.Reused }})
+	answer, err := traffic.Fetch(ctx, s.client, s.to)
+	if err == nil && !reused {
+		err = fmt.Errorf("the connection to %s was lost", s.host)
+	}
+	return answer.Host, err
+}

@@ -1,0 +1,114 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package traffic is the client of a Service: it sends requests, each over a
+// connection of its own, and tells which host answered and what failed.
+package traffic
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// Rate is how many requests Send starts in a second.
+	Rate = 40
+	// Timeout bounds a request from dialling to the end of the answer.
+	Timeout = time.Second
+)
+
+// DialFunc connects, as net.Dialer.DialContext does.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Answer says who answered a request.
+type Answer struct {
+	Host string // name of the external host; "" in a failed request
+	Port uint16 // that the host was asked at
+}
+
+// String is the answer's text on the wire.
+func (a Answer) String() string { return fmt.Sprintf("%s %d\n", a.Host, a.Port) }
+
+// ParseAnswer reads what String wrote.
+func ParseAnswer(text string) (Answer, error) {
+	host, port, found := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
+	number, err := strconv.ParseUint(port, 10, 16)
+	if !found || err != nil {
+		return Answer{}, fmt.Errorf("answer %q is not that of an external host", text)
+	}
+	return Answer{host, uint16(number)}, nil
+}
+
+// Request is a finished request.
+type Request struct {
+	Answer
+	Start, End time.Time
+	IPv6       bool
+	Err        error
+}
+
+// NewClient returns a client that opens a connection for every request and
+// never tries one twice. A nil dial connects from the namespace of the process.
+func NewClient(dial DialFunc) *http.Client {
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	return &http.Client{Timeout: Timeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+}
+
+// Fetch sends GET / to the address and returns the answer.
+func Fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.String()+"/", nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	if err != nil {
+		return Answer{}, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return Answer{}, fmt.Errorf("status %s", resp.Status)
+	}
+	return ParseAnswer(string(body))
+}
+
+// Send sends requests to the addresses in turn until ctx is done, then waits
+// for those under way. It keeps to its rate on average: after a stall it
+// catches up. Each finished request goes to record, from several goroutines.
+func Send(ctx context.Context, client *http.Client, to []netip.AddrPort, record func(Request)) {
+	var underWay sync.WaitGroup
+	defer underWay.Wait()
+	tick := time.NewTicker(time.Second / Rate)
+	defer tick.Stop()
+	began, sent := time.Now(), 0
+	for {
+		for ; sent < int(time.Since(began).Seconds()*Rate); sent++ {
+			addr := to[sent%len(to)]
+			underWay.Go(func() {
+				r := Request{Start: time.Now(), IPv6: addr.Addr().Is6()}
+				// Not ctx: the last requests may end as they would anyway.
+				r.Answer, r.Err = Fetch(context.WithoutCancel(ctx), client, addr)
+				r.End = time.Now()
+				record(r)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
