@@ -52,11 +52,14 @@ demo: ## Show the operator at work with a real control plane and kube-proxy (Lin
 .PHONY: lab
 lab: ## Start a whole installation with external hosts in namespaces, to work with (Linux). Settings: ARGS.
 	@go build -o bin/lab ./test/lab/up
+	@bin/lab --check
 	@$(MAKE) --no-print-directory controlplane coredns build
 	@bin/lab $(ARGS)
 
 .PHONY: e2e
 e2e: ## Run the end-to-end cases in such an installation (Linux). Settings: FOCUS, ARGS.
+	@go build -o bin/lab ./test/lab/up
+	@bin/lab --check
 	@go test -c -tags=e2e -o bin/e2e ./test/e2e
 	@$(MAKE) --no-print-directory controlplane coredns build
 	@bin/e2e --ginkgo.focus='$(FOCUS)' $(ARGS)
@@ -82,7 +85,7 @@ bench-report: ## Run bench and write the results into docs/benchmarks.md. Settin
 
 .PHONY: mutants
 mutants: ## Break the rules for EndpointSlices one by one and show that their tests notice. Settings: RULE (such as '9 44').
-	@hack/controlplane.sh etcd kube-apiserver kubectl
+	@$(MAKE) --no-print-directory controlplane coredns
 	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify

@@ -119,6 +119,16 @@ var _ = Describe("Addresses", func() {
 		})
 		delete(want, "198.18.0.0")
 		s.expect(ctx, "payments", want)
+		// The last slice goes, since its only endpoint has room where one left.
+		Expect(s.writes(mark)).To(HaveExactElements(HavePrefix("update "), HavePrefix("delete ")))
+		Expect(s.slicesOf(ctx, "payments")).To(HaveLen(10))
+
+		mark = audit.mark()
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets[0].IP.Addresses = eb.Spec.Targets[0].IP.Addresses[1:]
+		})
+		delete(want, "198.18.0.1")
+		s.expect(ctx, "payments", want)
 		Expect(s.writes(mark)).To(HaveLen(1))
 	})
 })

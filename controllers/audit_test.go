@@ -32,6 +32,7 @@ type request struct {
 	Verb, Group, Resource string // Resource is "resource/subresource" if there is one
 	Namespace, Name       string
 	Code                  int
+	Unauthorized          bool // RBAC refused it
 	URI                   string
 }
 
@@ -91,6 +92,7 @@ func (l *auditLog) add(line []byte) {
 		AuditID, Verb, RequestURI string
 		ObjectRef                 struct{ Resource, Subresource, APIGroup, Namespace, Name string }
 		ResponseStatus            struct{ Code int }
+		Annotations               map[string]string
 	}
 	Expect(json.Unmarshal(line, &event)).To(Succeed(), "audit log: %s", line)
 	if l.known[event.AuditID] {
@@ -101,6 +103,7 @@ func (l *auditLog) add(line []byte) {
 		Verb: event.Verb, Group: event.ObjectRef.APIGroup, Resource: event.ObjectRef.Resource,
 		Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
 		Code: event.ResponseStatus.Code, URI: event.RequestURI,
+		Unauthorized: event.Annotations["authorization.k8s.io/decision"] == "forbid",
 	}
 	if event.ObjectRef.Subresource != "" {
 		r.Resource += "/" + event.ObjectRef.Subresource

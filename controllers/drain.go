@@ -6,6 +6,9 @@ package controllers
 import (
 	"net/netip"
 	"slices"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
@@ -20,7 +23,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		if !p.backend.Publishable {
 			continue
 		}
-		departures, from := r.departures(passes, p)
+		departures, from := r.departures(passes, p, now)
 		staying, next := target.Drain(departures, p.backend.Drain, now)
 		if !next.IsZero() {
 			w.again(next.Sub(now))
@@ -42,7 +45,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 // departures lists what may drain, and as what each is published. What is denied, of a family that the Service has
 // lost, without ports though the Service has some, or served by another
 // ExternalBackend goes at once.
-func (r *ServiceReconciler) departures(passes []*pass, p *pass) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
+func (r *ServiceReconciler) departures(passes []*pass, p *pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
 	began := r.known.drains(p.subscriber())
 	from = make(map[netip.Addr]*sliceplan.Published)
 	for i := range p.published {
@@ -56,35 +59,46 @@ func (r *ServiceReconciler) departures(passes []*pass, p *pass) (list []target.D
 			continue
 		}
 		from[addr] = e
-		d := target.Departure{Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: began[addr]}
-		if e.Conditions.Terminating != nil && *e.Conditions.Terminating && !e.DrainUntil.IsZero() {
-			d.Deadline = e.DrainUntil
-		}
-		list = append(list, d)
+		list = append(list, target.Departure{
+			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(began[addr], e, now)})
 	}
 	return list, from
 }
 
-// grantOf finds the target of an address that is granted.
-func (p *pass) grantOf(addr netip.Addr) (target.Target, bool) {
-	i, ok := slices.BinarySearchFunc(p.grant.Targets, addr, func(t target.Target, a netip.Addr) int { return t.Addr.Compare(a) })
-	if !ok {
-		return target.Target{}, false
+// deadline returns when a drain ends that has begun, zero if none has: as this
+// process remembers, else as the slice records. One that is further away than
+// any drain lasts is not ours, or the clock was set back: the drain begins anew.
+func (p *pass) deadline(remembered time.Time, e *sliceplan.Published, now time.Time) time.Time {
+	deadline := remembered
+	if deadline.IsZero() && e.Conditions.Terminating != nil && *e.Conditions.Terminating {
+		deadline = e.DrainUntil
 	}
-	return p.grant.Targets[i], true
+	if deadline.After(now.Add(p.backend.Drain)) {
+		return time.Time{}
+	}
+	return deadline
+}
+
+// grantIndex finds an address among those that are granted.
+func (p *pass) grantIndex(addr netip.Addr) (int, bool) {
+	return slices.BinarySearchFunc(p.grant.Targets, addr, func(t target.Target, a netip.Addr) int { return t.Addr.Compare(a) })
 }
 
 func (p *pass) serves(addr netip.Addr) bool {
-	_, ok := p.grantOf(addr)
+	_, ok := p.grantIndex(addr)
 	return ok
 }
 
 func servedByAnother(passes []*pass, but *pass, addr netip.Addr, e *sliceplan.Published) bool {
 	return slices.ContainsFunc(passes, func(p *pass) bool {
-		if p == but || p.awaiting {
+		if p == but || p.servesNothing() {
 			return false
 		}
-		t, ok := p.grantOf(addr)
-		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.backend.PortSets[p.entries[t.Entry].Ports]))
+		n, ok := p.grantIndex(addr)
+		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n].Entry)))
 	})
+}
+
+func (p *pass) portsOf(entry string) []discoveryv1.EndpointPort {
+	return p.backend.PortSets[p.entries[entry].Ports]
 }

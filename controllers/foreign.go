@@ -33,17 +33,10 @@ const selectorSlices = "endpointslice-controller.k8s.io"
 // behind, as long as there are some.
 const leftoverInterval = time.Minute
 
-func sliceKind() discoveryv1.EndpointSlice {
-	return discoveryv1.EndpointSlice{TypeMeta: metav1.TypeMeta{APIVersion: discoveryv1.SchemeGroupVersion.String(), Kind: "EndpointSlice"}}
-}
-
-func sliceMetadata() *metav1.PartialObjectMetadata {
-	return &metav1.PartialObjectMetadata{TypeMeta: sliceKind().TypeMeta}
-}
-
-// NewForeignCache makes a cache of the metadata of all EndpointSlices but our
-// own and those that Kubernetes writes from selectors: hand-made ones and copies
-// of Endpoints objects, which are few. The manager must run it.
+// NewForeignCache makes a cache of all EndpointSlices but our own and those that
+// Kubernetes writes from selectors: hand-made ones and copies of Endpoints
+// objects, which are few. It keeps nothing of them but whose they are. The
+// manager must run it.
 func NewForeignCache(mgr ctrl.Manager) (cache.Cache, error) {
 	others, err := labels.NewRequirement(discoveryv1.LabelManagedBy, selection.NotIn, []string{sliceplan.ManagedBy, selectorSlices})
 	if err != nil {
@@ -51,15 +44,16 @@ func NewForeignCache(mgr ctrl.Manager) (cache.Cache, error) {
 	}
 	return cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
-		DefaultTransform: withoutAnnotations,
-		ByObject:         map[client.Object]cache.ByObject{sliceMetadata(): {Label: labels.NewSelector().Add(*others)}},
+		ByObject: map[client.Object]cache.ByObject{&discoveryv1.EndpointSlice{}: {
+			Label: labels.NewSelector().Add(*others), Transform: withoutContent,
+		}},
 	})
 }
 
-func withoutAnnotations(o any) (any, error) {
-	if object, ok := o.(metav1.Object); ok {
-		object.SetManagedFields(nil)
-		object.SetAnnotations(nil)
+// withoutContent drops what nobody here reads of the slices of others.
+func withoutContent(o any) (any, error) {
+	if slice, ok := o.(*discoveryv1.EndpointSlice); ok {
+		slice.ManagedFields, slice.Annotations, slice.Endpoints, slice.Ports = nil, nil, nil, nil
 	}
 	return o, nil
 }
@@ -70,7 +64,7 @@ func (r *ServiceReconciler) foreignSlices(ctx context.Context, w *world, owners 
 	if w.service == nil || !translate.Servable(w.service) || len(w.backends) == 0 {
 		return nil
 	}
-	list := metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: discoveryv1.SchemeGroupVersion.String(), Kind: "EndpointSliceList"}}
+	var list discoveryv1.EndpointSliceList
 	if err := r.Foreign.List(ctx, &list, client.InNamespace(w.key.Namespace),
 		client.MatchingLabels{discoveryv1.LabelServiceName: w.key.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing EndpointSlices of others on Service %s: %w", w.key, err)

@@ -20,8 +20,32 @@ type gate struct {
 	sent  map[string]int // by method and path
 	held  string         // writes below this path are held up; none if empty
 	late  bool           // the request gets through, the answer does not
+	fails bool           // the answer is an error, at once
 	open  chan struct{}  // closed when nothing is held any more
 	stuck int
+
+	fault fault // what happens to requests that are not held up; none if nil
+}
+
+// fault does something to a request, or passes it on.
+type fault func(r *http.Request, next http.RoundTripper) (*http.Response, error)
+
+// cause has a fault happen to all requests from now on; nil ends it.
+func (g *gate) cause(f fault) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fault = f
+}
+
+// pass lets a request through, if nothing happens to it.
+func (g *gate) pass(r *http.Request) (*http.Response, error) {
+	g.mu.Lock()
+	f := g.fault
+	g.mu.Unlock()
+	if f != nil {
+		return f(r, g.next)
+	}
+	return g.next.RoundTrip(r)
 }
 
 func newGate() *gate {
@@ -38,13 +62,19 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	g.mu.Lock()
 	g.sent[r.Method+" "+r.URL.Path]++
 	held := g.held != "" && r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, g.held)
-	late, open := g.late, g.open
+	late, fails, open := g.late, g.fails, g.open
 	if held {
 		g.stuck++
 	}
 	g.mu.Unlock()
 	if !held {
-		return g.next.RoundTrip(r)
+		return g.pass(r)
+	}
+	if fails {
+		return &http.Response{
+			Status: "500 Internal Server Error", StatusCode: http.StatusInternalServerError,
+			Header: http.Header{}, Body: http.NoBody, Request: r,
+		}, nil
 	}
 	if late {
 		response, err := g.next.RoundTrip(r)
@@ -66,16 +96,20 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // holdWrites keeps all writes below a path from reaching the API server until
 // release.
-func (g *gate) holdWrites(path string) { g.hold(path, false) }
+func (g *gate) holdWrites(path string) { g.hold(path, false, false) }
 
 // loseAnswers has all writes below a path take effect without that the
 // operator learns of it.
-func (g *gate) loseAnswers(path string) { g.hold(path, true) }
+func (g *gate) loseAnswers(path string) { g.hold(path, true, false) }
 
-func (g *gate) hold(path string, late bool) {
+// failWrites has all writes below a path answered with an internal error, until
+// release.
+func (g *gate) failWrites(path string) { g.hold(path, false, true) }
+
+func (g *gate) hold(path string, late, fails bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.held, g.late = path, late
+	g.held, g.late, g.fails = path, late, fails
 }
 
 // release lets everything pass, also what is stuck.

@@ -5,12 +5,14 @@ package controllers
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/target"
+	"externalbackend.dev/operator/internal/translate"
 )
 
 const (
@@ -63,6 +65,7 @@ func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
 func (r *ServiceReconciler) check(passes []*pass) {
 	for _, p := range passes {
 		published := p.publication()
+		p.inherit(published, passes)
 		list := make([]target.Target, 0, len(p.grant.Targets)+len(p.draining)+len(p.grant.Losses))
 		list = append(list, p.grant.Targets...)
 		for _, d := range p.draining {
@@ -74,8 +77,10 @@ func (r *ServiceReconciler) check(passes []*pass) {
 			p.health = published.statuses(list)
 			continue
 		}
+		lost := make(map[netip.Addr]bool, len(p.grant.Losses))
 		for _, loss := range p.grant.Losses {
-			if loss.Winner != p.backend.Owner {
+			if loss.Winner != p.backend.Owner && !lost[loss.Addr] {
+				lost[loss.Addr] = true
 				list = append(list, loss.Target)
 			}
 		}
@@ -154,6 +159,29 @@ func verdictOf(c discoveryv1.EndpointConditions) health.Verdict {
 		return health.Healthy
 	}
 	return health.Unhealthy
+}
+
+// inherit completes what is published with the addresses that another
+// ExternalBackend of the Service serves until now on the same ports: what is
+// taken over stays as it is until checks say otherwise.
+func (p *pass) inherit(published publication, passes []*pass) {
+	isNew := func(t target.Target) bool {
+		_, known := published[t.Addr]
+		return !known
+	}
+	if !slices.ContainsFunc(p.grant.Targets, isNew) {
+		return
+	}
+	for _, other := range passes {
+		for i := range other.published {
+			e := &other.published[i]
+			addr, err := netip.ParseAddr(e.Address)
+			if t, ok := p.grantOf(addr); err == nil && ok && isNew(t) &&
+				target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.backend.PortSets[p.entries[t.Entry].Ports])) {
+				published[addr] = verdictOf(e.Conditions)
+			}
+		}
+	}
 }
 
 // statuses is the health of targets that cannot be checked: what is published

@@ -26,6 +26,9 @@ type knownBackends struct {
 type knownBackend struct {
 	service    types.NamespacedName // that it was last seen with
 	lastReport time.Time
+	// reporting is true while a report is on its way, waiting if another one
+	// was asked for meanwhile.
+	reporting, waiting bool
 	// stored is what the last patch answered, until the cache has it.
 	stored *v1alpha1.ExternalBackend
 	// checks are the last ones that could be carried out.
@@ -34,13 +37,18 @@ type knownBackend struct {
 	awaited time.Time
 	// drains are the deadlines of the addresses that drain, as long as they are
 	// not read back from the slices.
-	drains map[netip.Addr]time.Time
-	// refusal is what came of the last attempt to write the Service, with
-	// everything that it depended on, if it was refused.
-	refusal   *translate.Problem
-	refusedAs string
+	drains  map[netip.Addr]time.Time
+	refusal refusal
 	// settled is when the last pass began that left nothing to write.
 	settled time.Time
+}
+
+// refusal is what came of the last attempt to write the Service, if it was
+// refused.
+type refusal struct {
+	attempt string // everything that it depended on
+	problem *translate.Problem
+	at      time.Time
 }
 
 func (k *knownBackends) add(service types.NamespacedName, sub health.Subscriber) {
@@ -136,23 +144,28 @@ func (k *knownBackends) setDrains(sub health.Subscriber, draining []target.Depar
 }
 
 // refuse records that an attempt to write the Service was refused.
-func (k *knownBackends) refuse(sub health.Subscriber, as string, problem *translate.Problem) {
+func (k *knownBackends) refuse(sub health.Subscriber, r refusal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if known := k.bySub[sub]; known != nil {
-		known.refusal, known.refusedAs = problem, as
+		known.refusal = r
 	}
 }
 
-// refusal returns what came of such an attempt if it was the last one and was
-// refused.
-func (k *knownBackends) refusal(sub health.Subscriber, as string) *translate.Problem {
+// refusal returns why such an attempt is not worth another try, and for how
+// long; nil if it is.
+func (k *knownBackends) refusal(sub health.Subscriber, attempt string, now time.Time) (*translate.Problem, time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if known := k.bySub[sub]; known != nil && known.refusedAs == as {
-		return known.refusal
+	known := k.bySub[sub]
+	if known == nil || known.refusal.attempt != attempt {
+		return nil, 0
 	}
-	return nil
+	left := refusalInterval - now.Sub(known.refusal.at)
+	if left <= 0 {
+		return nil, 0
+	}
+	return known.refusal.problem, left
 }
 
 // settle records that everything known at began is published, and returns the
@@ -174,6 +187,36 @@ func (k *knownBackends) settledAt(sub health.Subscriber) time.Time {
 		return known.settled
 	}
 	return time.Time{}
+}
+
+// beginReport says whether a report that starts from an object may be sent now:
+// not while another one is on its way, after which there is a newer one.
+func (k *knownBackends) beginReport(from *v1alpha1.ExternalBackend) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[subscriberOf(from)]
+	if known == nil {
+		return false
+	}
+	if known.reporting {
+		known.waiting = true
+		return false
+	}
+	known.reporting = true
+	return true
+}
+
+// endReport says whether another report was asked for since beginReport.
+func (k *knownBackends) endReport(sub health.Subscriber) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if known == nil {
+		return false
+	}
+	waiting := known.waiting
+	known.reporting, known.waiting = false, false
+	return waiting
 }
 
 // reported records a patch of the status and its answer.

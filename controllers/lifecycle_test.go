@@ -49,7 +49,7 @@ var _ = Describe("Over the life of an ExternalBackend", func() {
 		eb := s.backend(ctx, "payments", rack)
 		s.expect(ctx, "payments", both)
 		Eventually(o.series).WithArguments("externalbackend_targets", s.namespace, "payments", "state").
-			Should(Equal(map[string]float64{"Healthy": 2, "Unhealthy": 0, "Unknown": 0}))
+			Should(Equal(map[string]float64{"Healthy": 2, "Unhealthy": 0, "Unknown": 0, "Draining": 0, "Disabled": 0}))
 
 		Expect(admin.Delete(ctx, eb)).To(Succeed())
 		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())

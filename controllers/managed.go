@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,11 +25,19 @@ import (
 // place of one that is no longer wanted.
 const successorDelay = time.Second
 
+// refusalInterval is the time after which a write that the API server refused
+// is tried again though neither side has changed: a quota or an admission
+// policy may have.
+const refusalInterval = 5 * time.Minute
+
 // manage brings the Service itself up to date where an ExternalBackend wants it
 // to, and ends what it did for one that does not any more. Services of others
 // are never written.
 func (r *ServiceReconciler) manage(ctx context.Context, w *world) error {
 	w.managed = make(map[types.UID]*translate.Problem)
+	if err := r.release(ctx, w); err != nil {
+		return err
+	}
 	manager := managerOf(w)
 	for _, eb := range w.backends {
 		if translate.IsManaged(eb) && eb != manager {
@@ -37,7 +46,7 @@ func (r *ServiceReconciler) manage(ctx context.Context, w *world) error {
 		}
 	}
 	if manager == nil {
-		return r.release(ctx, w)
+		return nil
 	}
 	if w.service != nil {
 		if controller := metav1.GetControllerOfNoCopy(w.service); controller == nil || controller.UID != manager.UID {
@@ -86,8 +95,9 @@ func (r *ServiceReconciler) writeService(ctx context.Context, w *world, eb *v1al
 		return nil
 	}
 	attempt := attemptOf(eb, w.service)
-	if refusal := r.known.refusal(subscriberOf(eb), attempt); refusal != nil {
+	if refusal, again := r.known.refusal(subscriberOf(eb), attempt, r.Clock.Now()); refusal != nil {
 		w.managed[eb.UID] = refusal
+		w.again(again)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -105,12 +115,15 @@ func (r *ServiceReconciler) writeService(ctx context.Context, w *world, eb *v1al
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err):
 		w.again(staleDelay)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-	case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
+	default:
 		refused := &translate.Problem{Reason: v1alpha1.ReasonServiceUpdateRefused, Message: fmt.Sprintf(
 			"the API server refuses to write Service %q: %s; correct spec.service.template and spec.ports, or delete the Service to have it made anew", w.key.Name, err)}
 		w.managed[eb.UID] = refused
-		r.known.refuse(subscriberOf(eb), attempt, refused)
-	default:
+		if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) {
+			r.known.refuse(subscriberOf(eb), refusal{attempt, refused, r.Clock.Now()})
+			w.again(refusalInterval)
+			return nil
+		}
 		return fmt.Errorf("writing Service %s: %w", w.key, err)
 	}
 	return nil
@@ -134,6 +147,11 @@ func (r *ServiceReconciler) release(ctx context.Context, w *world) error {
 	}
 	controller := metav1.GetControllerOfNoCopy(w.service)
 	if controller == nil || controller.Kind != translate.Kind {
+		return nil
+	}
+	if slices.ContainsFunc(w.backends, func(eb *v1alpha1.ExternalBackend) bool {
+		return eb.UID == controller.UID && translate.IsManaged(eb)
+	}) {
 		return nil
 	}
 	var eb v1alpha1.ExternalBackend

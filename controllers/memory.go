@@ -88,14 +88,16 @@ func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) bool {
 	return mine
 }
 
-// overlay completes the slices of a Service, by name, that the cache has.
-func (m *writtenSlices) overlay(service types.NamespacedName, cached map[string]*discoveryv1.EndpointSlice, now time.Time) {
+// overlay completes the slices of a Service, by name, that the cache has. It
+// returns how long the cache is contradicted at most; zero if it is not.
+func (m *writtenSlices) overlay(service types.NamespacedName, cached map[string]*discoveryv1.EndpointSlice, now time.Time) (left time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, slice := range cached {
 		// One that waits for a finalizer is still there, and so is its name.
 		if at, ok := m.gone[slice.UID]; ok && slice.DeletionTimestamp == nil && now.Sub(at) < memoryLimit {
 			delete(cached, name)
+			left = max(left, memoryLimit-now.Sub(at))
 		}
 	}
 	for key, mine := range m.live {
@@ -108,7 +110,9 @@ func (m *writtenSlices) overlay(service types.NamespacedName, cached map[string]
 			continue
 		}
 		cached[key.Name] = mine.slice
+		left = max(left, memoryLimit-now.Sub(mine.at))
 	}
+	return left
 }
 
 // newer compares two versions of one object, or two objects of one name and

@@ -45,6 +45,8 @@ type world struct {
 	// managed holds what keeps the Service of an ExternalBackend with management
 	// Managed from being as specified.
 	managed map[types.UID]*translate.Problem
+	// failure is why the Service itself could not be brought up to date.
+	failure error
 	// wake is the time after which the Service is to be looked at again; zero:
 	// when something happens.
 	wake time.Duration
@@ -131,7 +133,9 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 			return nil, err
 		}
 	}
-	r.written.overlay(w.key, found, r.Clock.Now())
+	if left := r.written.overlay(w.key, found, r.Clock.Now()); left > 0 {
+		w.again(left) // if the cache still tells otherwise then, it is right
+	}
 	if err := r.search(ctx, w, owners); err != nil {
 		return nil, err
 	}

@@ -50,6 +50,8 @@ type operatorOptions struct {
 	leaderElection bool
 	lease          time.Duration // how long it holds; the shipped time if zero
 	serveMetrics   bool
+	clock          clock.PassiveClock // of the reconciler; the real one if nil
+	connection     *rest.Config       // as whom and where; the shipped ServiceAccount in the cluster of the suite if nil
 }
 
 // shared is the operator of the specs that need nothing special.
@@ -86,8 +88,11 @@ func startOperator(options operatorOptions) *operator {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
 	o := &operator{requests: newGate(), cancel: cancel, ended: make(chan error, 1)}
-	connection := rest.AnonymousClientConfig(cluster)
-	connection.BearerToken = tokenFor(ctx, shipped.account.Namespace, shipped.account.Name)
+	connection := options.connection
+	if connection == nil {
+		connection = rest.AnonymousClientConfig(cluster)
+		connection.BearerToken = tokenFor(ctx, shipped.account.Namespace, shipped.account.Name)
+	}
 	connection.QPS, connection.Burst = 100, 200
 	connection.Wrap(o.requests.wrap)
 	settings := ctrl.Options{
@@ -122,7 +127,11 @@ func startOperator(options operatorOptions) *operator {
 	var err error
 	o.manager, err = ctrl.NewManager(connection, settings)
 	Expect(err).NotTo(HaveOccurred())
-	o.wire(ctx, &revocable{Registerer: registry})
+	var ticks clock.PassiveClock = clock.RealClock{}
+	if options.clock != nil {
+		ticks = options.clock
+	}
+	o.wire(ctx, &revocable{Registerer: registry}, ticks)
 	go func() { o.ended <- o.manager.Start(ctx) }()
 	if options.serveMetrics {
 		Eventually(func() error {
@@ -137,7 +146,7 @@ func startOperator(options operatorOptions) *operator {
 }
 
 // wire does what cmd/manager does.
-func (o *operator) wire(ctx context.Context, registry *revocable) {
+func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.PassiveClock) {
 	GinkgoHelper()
 	var scheduler *probe.Scheduler
 	recorder := metrics.New(registry, func() metrics.CheckerStats {
@@ -153,7 +162,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable) {
 		Guard:        vetted,
 		Metrics:      recorder,
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
-		Clock:        clock.RealClock{},
+		Clock:        ticks,
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Annotations:  translate.AnnotationRules{"example.com/*"},
 		Reports:      flowcontrol.NewTokenBucketPassiveRateLimiter(25, 50),

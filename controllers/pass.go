@@ -134,7 +134,7 @@ func arbitrate(passes []*pass) {
 		if !p.backend.Publishable && len(p.published) > 0 {
 			claim.Ports, claim.EntryPorts = translate.TargetPorts(p.published[0].Ports), nil
 		}
-		if p.awaiting || !p.backend.Publishable && len(p.published) == 0 {
+		if p.servesNothing() {
 			p.grant = target.Arbitrate([]target.Claim{claim})[0]
 			continue
 		}
@@ -143,6 +143,12 @@ func arbitrate(passes []*pass) {
 	for i, grant := range target.Arbitrate(claims) {
 		rivals[i].grant = grant
 	}
+}
+
+// servesNothing is true as long as no address is published, and none will be in
+// this pass.
+func (p *pass) servesNothing() bool {
+	return p.awaiting || !p.backend.Publishable && len(p.published) == 0
 }
 
 // planInput says what should be published.

@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -34,7 +36,9 @@ var _ = Describe("From apply to published", func() {
 				{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP},
 			}
 		})
-		eb := s.backend(ctx, "payments", entry("rack", "192.0.2.10", "2001:db8::10"))
+		eb := s.backend(ctx, "payments", entry("rack", "192.0.2.10", "2001:db8::10"), func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.HealthCheck.UnhealthyThreshold = 10 // no verdict for the time being
+		})
 
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "2001:db8::10": out})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, says(metav1.ConditionUnknown, v1alpha1.ReasonChecksPending))
@@ -52,7 +56,9 @@ var _ = Describe("From apply to published", func() {
 				"endpointslice.kubernetes.io/managed-by": "controller.externalbackend.dev",
 				"team":                                   "shop",
 			}))
-			Expect(slices[i].Annotations).To(Equal(map[string]string{"externalbackend.dev/service-uid": string(svc.UID)}))
+			Expect(slices[i].Annotations).To(And(HaveLen(2),
+				HaveKeyWithValue("externalbackend.dev/service-uid", string(svc.UID)),
+				HaveKeyWithValue("endpoints.kubernetes.io/last-change-trigger-time", WithTransform(parseTime, BeTemporally(">", eb.CreationTimestamp.Time)))))
 			Expect(slices[i].OwnerReferences).To(Equal([]metav1.OwnerReference{{
 				APIVersion: "externalbackend.dev/v1alpha1", Kind: "ExternalBackend",
 				Name: "payments", UID: eb.UID, Controller: new(true),
@@ -96,7 +102,7 @@ var _ = Describe("From apply to published", func() {
 			))),
 		))
 		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(And(
-			HaveKeyWithValue("TargetsHealthy", ConsistOf("1 address takes traffic: 192.0.2.10")),
+			HaveKeyWithValue(v1alpha1.ReasonPublished, ConsistOf("the EndpointSlices are up to date")),
 			HaveKeyWithValue(v1alpha1.ReasonSomeUnhealthy, ConsistOf(ContainSubstring("1 of 2"))),
 		))
 	})
@@ -162,6 +168,7 @@ var _ = Describe("From apply to published", func() {
 		s.backend(ctx, "payments", entry("rack", "192.0.2.10"), none)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue(v1alpha1.ReasonPublished, HaveLen(1)))
 		Consistently(host.Attempts).Should(BeZero())
 	})
 
@@ -192,3 +199,5 @@ var _ = Describe("From apply to published", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 	})
 })
+
+func parseTime(text string) (time.Time, error) { return time.Parse(time.RFC3339Nano, text) }

@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"cmp"
+	"context"
 	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -31,6 +32,35 @@ func contentOf(slice discoveryv1.EndpointSlice) string {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	return string(text)
+}
+
+// roomy publishes a Service in two slices, of which the first one has room for
+// what the last one holds, and returns what is published and the last one.
+// Slices are merged only where that frees more of them than it writes besides.
+func (s *scene) roomy(ctx context.Context, service string) (endpoints, discoveryv1.EndpointSlice) {
+	GinkgoHelper()
+	s.service(ctx, service)
+	eb := s.backend(ctx, service, none, entry("rack", numbered("198.51.100.0", 150)...))
+	Eventually(s.endpointsOf).WithContext(ctx).WithArguments(service).Should(HaveLen(150))
+	for i, leave := range []int{60, 30} { // of 100, then of 50
+		list := s.slicesOf(ctx, service)
+		Expect(list).To(HaveLen(2))
+		going := list[i].Endpoints[leave:]
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			ip := eb.Spec.Targets[0].IP
+			ip.Addresses = slices.DeleteFunc(ip.Addresses, func(a v1alpha1.IPAddress) bool {
+				return slices.ContainsFunc(going, func(e discoveryv1.Endpoint) bool { return e.Addresses[0] == string(a) })
+			})
+		})
+		want := endpoints{}
+		for _, a := range eb.Spec.Targets[0].IP.Addresses {
+			want[string(a)] = in
+		}
+		s.expect(ctx, service, want)
+	}
+	list := s.slicesOf(ctx, service)
+	Expect(list).To(HaveExactElements(HaveField("Endpoints", HaveLen(60)), HaveField("Endpoints", HaveLen(30))))
+	return s.endpointsOf(ctx, service), list[1]
 }
 
 var _ = Describe("Slices that somebody else tampers with", func() {
@@ -88,20 +118,7 @@ var _ = Describe("Slices that somebody else tampers with", func() {
 	)
 
 	It("are not filled up elsewhere when they lose their managed-by label", func(ctx SpecContext) {
-		s.service(ctx, "checkout")
-		addresses := numbered("198.51.100.0", 101)
-		eb := s.backend(ctx, "checkout", none, entry("rack", addresses...))
-		Eventually(s.slicesOf).WithContext(ctx).WithArguments("checkout").Should(HaveLen(2))
-		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
-			eb.Spec.Targets[0].IP.Addresses = eb.Spec.Targets[0].IP.Addresses[50:]
-		})
-		want := endpoints{}
-		for _, address := range addresses[50:] {
-			want[address] = in
-		}
-		s.expect(ctx, "checkout", want)
-
-		last := s.slicesOf(ctx, "checkout")[1] // the other one has room for its only endpoint
+		want, last := s.roomy(ctx, "checkout")
 		stripped := edit(ctx, last.DeepCopy(), func(e *discoveryv1.EndpointSlice) { delete(e.Labels, discoveryv1.LabelManagedBy) })
 		Eventually(s.slicesOf).WithContext(ctx).WithArguments("checkout").Should(ContainElement(And(
 			HaveField("Name", last.Name), HaveField("ResourceVersion", Not(Equal(stripped.ResourceVersion))))))

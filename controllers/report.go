@@ -6,18 +6,16 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
+	"net/netip"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 )
@@ -36,13 +34,16 @@ const (
 
 // report measures what was done and brings the status of every ExternalBackend
 // up to date.
-func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass, done applied, began time.Time) (ctrl.Result, error) {
-	var errs []error
+func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began time.Time) (ctrl.Result, error) {
+	errs := []error{w.failure}
 	if done.stale {
 		w.again(staleDelay)
 	}
 	for _, p := range passes {
 		flips := r.measure(p, done, began)
+		if done.failed[p.eb.UID] != nil {
+			p.drained = nil // they are still there
+		}
 		outcome := status.Compute(p.eb, p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now()))
 		counts := outcome.Status.Targets
 		r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name,
@@ -50,25 +51,24 @@ func (r *ServiceReconciler) report(ctx context.Context, w *world, passes []*pass
 		if len(outcome.Flips) > 0 {
 			r.emit(p.eb, done.relatedTo(flips), outcome.Flips)
 		}
-		after, err := r.reportOn(ctx, p, outcome)
-		if after > 0 {
+		if after := r.reportOn(p, w.key, outcome); after > 0 {
 			w.again(after)
 		}
-		errs = append(errs, err)
 	}
 	for owner := range done.failed {
 		if err := done.errorFor(owner); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	result := ctrl.Result{RequeueAfter: w.wake}
-	err := errors.Join(errs...)
-	if err != nil && w.wake > 0 {
-		// A failing neighbour must not put off what others wait for.
-		logf.FromContext(ctx).Error(err, "Failed to do everything, trying again", "after", w.wake)
-		return result, nil
+	if err := errors.Join(errs...); err != nil {
+		if w.wake > 0 {
+			// A failing neighbour must not put off what others wait for, nor they its
+			// next attempt.
+			r.wake.addAfter(ctrl.Request{NamespacedName: w.key}, w.wake)
+		}
+		return ctrl.Result{}, err
 	}
-	return result, err
+	return ctrl.Result{RequeueAfter: w.wake}, nil
 }
 
 // measure records how the targets are and how long the flips took, and returns
@@ -85,26 +85,29 @@ func (r *ServiceReconciler) measure(p *pass, done applied, began time.Time) []sl
 			own = append(own, f)
 		}
 	}
-	since := make(map[string]time.Time, len(own))
-	if len(own) > 0 {
-		for i := range p.health {
-			since[p.addressOf(i)] = p.health[i].Since
-		}
-	}
 	for _, f := range own {
-		if at := since[f.Address]; !at.IsZero() && at.After(settled) {
+		if at := p.healthOf(f.Address).Since; !at.IsZero() && at.After(settled) {
 			r.Metrics.FlipPublished(r.Clock.Since(at))
 		}
 	}
 	return own
 }
 
-// addressOf returns the address of the i-th element of health.
-func (p *pass) addressOf(i int) string {
-	if i < len(p.grant.Targets) {
-		return p.grant.Targets[i].Addr.String()
+// healthOf returns the health of an address that is served or drains.
+func (p *pass) healthOf(address string) health.Status {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return health.Status{}
 	}
-	return p.draining[i-len(p.grant.Targets)].Addr.String()
+	if i, ok := p.grantIndex(addr); ok {
+		return p.health[i]
+	}
+	for i := range p.draining {
+		if p.draining[i].Addr == addr {
+			return p.health[len(p.grant.Targets)+i]
+		}
+	}
+	return health.Status{}
 }
 
 func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now time.Time) status.Facts {
@@ -112,13 +115,10 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
 		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded, Foreign: w.foreign,
-		Awaiting: p.awaiting,
+		Awaiting: p.awaiting, Drained: p.drained,
 		Flips: flips, WriteError: writeError, Now: now,
 	}
 	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
-	if writeError == nil {
-		facts.Drained = p.drained
-	}
 	for _, d := range p.draining {
 		facts.Draining = append(facts.Draining, d.Departure)
 	}
@@ -141,34 +141,29 @@ func (p *pass) entriesIn(state v1alpha1.TargetState) map[string]bool {
 	return names
 }
 
-// reportOn patches one status if it changed, and tells when to come back if it
-// is too early for that.
-func (r *ServiceReconciler) reportOn(ctx context.Context, p *pass, outcome status.Outcome) (time.Duration, error) {
+// reportOn has one status patched if it changed, and tells when to come back if
+// it is too early for that.
+func (r *ServiceReconciler) reportOn(p *pass, service types.NamespacedName, outcome status.Outcome) time.Duration {
 	if equality.Semantic.DeepEqual(p.eb.Status, outcome.Status) {
-		return 0, nil
+		return 0
 	}
-	now := r.Clock.Now()
-	if wait := reportInterval - now.Sub(r.known.lastReport(p.subscriber())); wait > 0 && !outcome.Urgent {
-		return wait, nil
+	if wait := reportInterval - r.Clock.Since(r.known.lastReport(p.subscriber())); wait > 0 && !outcome.Urgent {
+		return wait
+	}
+	if !r.known.beginReport(p.eb) {
+		return 0 // what is on its way wakes us
 	}
 	next := p.eb.DeepCopy()
 	next.Status = outcome.Status
-	if !r.Reports.TryAccept() {
-		return reportDelay, nil
+	if r.Reports.TryAccept() {
+		select {
+		case r.jobs <- reportJob{service, p.eb, next, outcome.Transitions}:
+			return 0
+		default: // all reporters are busy
+		}
 	}
-	err := r.Client.Status().Patch(ctx, next, client.MergeFromWithOptions(p.eb, client.MergeFromWithOptimisticLock{}))
-	switch {
-	case apierrors.IsConflict(err):
-		// The cache is behind; what it still has to tell wakes us, too.
-		return staleDelay, nil
-	case apierrors.IsNotFound(err):
-		return 0, nil
-	case err != nil:
-		return 0, fmt.Errorf("patching the status of ExternalBackend %s/%s: %w", p.eb.Namespace, p.eb.Name, err)
-	}
-	r.known.reported(p.subscriber(), next, now)
-	r.emit(next, nil, outcome.Transitions)
-	return 0, nil
+	r.known.endReport(p.subscriber())
+	return reportDelay
 }
 
 // emit sends events. The recorder takes events for one that differ in their

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -66,6 +67,15 @@ var _ = Describe("A Service", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionConflict, yes(v1alpha1.ReasonForeignEndpointSlices, left.Name))
 		Expect(s.slices(ctx)).To(ContainElement(HaveField("ResourceVersion", left.ResourceVersion)))
 		s.expect(ctx, "payments", endpoints{"203.0.113.1": in, "192.0.2.10": in})
+	})
+
+	It("publishes nothing of an entry that has no port (rule 15)", func(ctx SpecContext) {
+		s.service(ctx, "payments", func(svc *corev1.Service) { svc.Spec.Ports[0].TargetPort = intstr.FromString("web") })
+		s.backend(ctx, "payments", none, entry("rack", "192.0.2.10"), entry("cage", "192.0.2.20"), func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets[1].Ports = []v1alpha1.TargetPort{{Name: "http", Port: 8080}}
+		})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonTargetPortNamed))
+		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
 	})
 
 	It("that distributes traffic has hints on all endpoints or none (rule 40)", func(ctx SpecContext) {

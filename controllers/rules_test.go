@@ -64,7 +64,7 @@ var _ = Describe("A slice", func() {
 	It("that has our name and owner without our label is taken over (rule 6)", func(ctx SpecContext) {
 		s.service(ctx, "payments")
 		eb := s.backend(ctx, "payments", none, entry("rack", "127.0.0.1"))
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, no(v1alpha1.ReasonAddressDenied))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonAddressDenied))
 		name := "payments-" + string(eb.UID)[:8] + "-ipv4-0"
 		found := &discoveryv1.EndpointSlice{
 			ObjectMeta: metav1.ObjectMeta{

@@ -55,6 +55,7 @@ type ServiceReconciler struct {
 	vanished vanishedSlices
 	searched searches
 	windows  windows
+	jobs     chan reportJob
 	wake     wakeup
 }
 
@@ -69,9 +70,7 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.manage(ctx, w); err != nil {
-		return ctrl.Result{}, err
-	}
+	w.failure = r.manage(ctx, w) // which must not hold up the slices
 	passes := r.translate(w)
 	r.discover(passes)
 	r.awaitFirstChecks(w, passes)
@@ -87,7 +86,7 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
 	done := r.apply(ctx, w, &plan)
-	return r.report(ctx, w, passes, done, began)
+	return r.report(w, passes, done, began)
 }
 
 // confirmService reads the Service itself before slices are bound to another

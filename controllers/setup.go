@@ -71,6 +71,10 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	if err := mgr.Add(manager.RunnableFunc(r.sweepForever)); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)
 	}
+	r.jobs = make(chan reportJob)
+	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
+		return fmt.Errorf("adding the reporters: %w", err)
+	}
 	r.Foreign = foreign
 	indexer := mgr.GetFieldIndexer()
 	if err := indexer.IndexField(ctx, &v1alpha1.ExternalBackend{}, indexService, func(o client.Object) []string {
@@ -107,7 +111,7 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 			},
 		}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, deletionBegins()))).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.serviceRequest)).
-		WatchesRawSource(source.Kind(foreign, sliceMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.foreignRequest))).
+		WatchesRawSource(source.Kind(foreign, &discoveryv1.EndpointSlice{}, handler.TypedEnqueueRequestsFromMapFunc(r.foreignRequest))).
 		Watches(&discoveryv1.EndpointSlice{}, r.sliceHandler()).
 		WatchesRawSource(source.Func(r.wake.start)).
 		WithOptions(controller.Options{
@@ -161,8 +165,8 @@ func (r *ServiceReconciler) refersTo(ctx context.Context, service types.Namespac
 }
 
 // foreignRequest wakes for the Service that a slice of somebody else is on.
-func (r *ServiceReconciler) foreignRequest(ctx context.Context, slice *metav1.PartialObjectMetadata) []reconcile.Request {
-	key := types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
+func (r *ServiceReconciler) foreignRequest(ctx context.Context, slice *discoveryv1.EndpointSlice) []reconcile.Request {
+	key := serviceOf(slice)
 	if key.Name == "" || !r.refersTo(ctx, key) {
 		return nil
 	}
@@ -240,5 +244,14 @@ func (w *wakeup) add(request reconcile.Request) {
 	defer w.mu.Unlock()
 	if w.queue != nil {
 		w.queue.Add(request)
+	}
+}
+
+// addAfter is add after a while.
+func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.queue.AddAfter(request, d)
 	}
 }

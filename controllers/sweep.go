@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,20 +44,27 @@ func (r *ServiceReconciler) sweep(ctx context.Context) error {
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing EndpointSlices: %w", err)
 	}
+	var errs []error
 	for i := range list.Items {
-		slice := &list.Items[i]
-		orphan, err := r.orphaned(ctx, slice)
-		if err != nil {
-			return err
-		}
-		if !orphan {
-			continue
-		}
-		if err := r.delete(ctx, slice); err != nil && !apierrors.IsConflict(err) {
-			return fmt.Errorf("deleting orphaned EndpointSlice %s/%s: %w", slice.Namespace, slice.Name, err)
-		}
-		logf.FromContext(ctx).Info("Deleted an EndpointSlice whose ExternalBackend is gone", "namespace", slice.Namespace, "endpointSlice", slice.Name)
+		errs = append(errs, r.sweepSlice(ctx, &list.Items[i]))
 	}
+	return errors.Join(errs...)
+}
+
+func (r *ServiceReconciler) sweepSlice(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	orphan, err := r.orphaned(ctx, slice)
+	if err != nil || !orphan {
+		return err
+	}
+	switch err := r.delete(ctx, slice); {
+	case apierrors.IsConflict(err):
+		return nil // somebody has just changed it: the next sweep looks again
+	case err != nil:
+		return fmt.Errorf("deleting orphaned EndpointSlice %s/%s: %w", slice.Namespace, slice.Name, err)
+	}
+	logf.FromContext(ctx).Info("Deleted an EndpointSlice whose ExternalBackend is gone", "namespace", slice.Namespace, "endpointSlice", slice.Name)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -124,10 +125,12 @@ func (s *scene) versions(ctx context.Context) map[string]string {
 
 // writes returns what the operator has written to slices since a mark, such as
 // "update payments-1b2c3d4e-ipv4-0", with the code of a refusal behind it.
-func (s *scene) writes(mark int) []string {
+func (s *scene) writes(mark int) []string { return s.writesTo("endpointslices", mark) }
+
+func (s *scene) writesTo(resource string, mark int) []string {
 	writes := []string{}
 	for _, r := range audit.since(mark) {
-		if r.Namespace == s.namespace && r.Resource == "endpointslices" && !slices.Contains([]string{"get", "list", "watch"}, r.Verb) {
+		if r.Namespace == s.namespace && r.Resource == resource && !slices.Contains([]string{"get", "list", "watch"}, r.Verb) {
 			write := r.Verb + " " + r.Name
 			if r.Code >= http.StatusBadRequest {
 				write += fmt.Sprintf(" (%d)", r.Code)
@@ -137,6 +140,10 @@ func (s *scene) writes(mark int) []string {
 	}
 	return writes
 }
+
+// serviceWrites returns what the operator has written to Services since a mark,
+// as writes does.
+func (s *scene) serviceWrites(mark int) []string { return s.writesTo("services", mark) }
 
 // reports returns how often the operator has patched a status since a mark.
 func (s *scene) reports(mark int) (n int) {
@@ -150,12 +157,21 @@ func (s *scene) reports(mark int) (n int) {
 
 // events returns the notes of the events about an object, by reason.
 func (s *scene) events(ctx context.Context, name string) map[string][]string {
+	return s.eventsOf(ctx, name, corev1.EventTypeNormal, corev1.EventTypeWarning)
+}
+
+// warnings returns those of the warnings alone.
+func (s *scene) warnings(ctx context.Context, name string) map[string][]string {
+	return s.eventsOf(ctx, name, corev1.EventTypeWarning)
+}
+
+func (s *scene) eventsOf(ctx context.Context, name string, kinds ...string) map[string][]string {
 	GinkgoHelper()
 	var list eventsv1.EventList
 	Expect(admin.List(ctx, &list, client.InNamespace(s.namespace))).To(Succeed())
 	notes := map[string][]string{}
 	for _, e := range list.Items {
-		if e.Regarding.Name == name {
+		if e.Regarding.Name == name && slices.Contains(kinds, e.Type) {
 			notes[e.Reason] = append(notes[e.Reason], e.Note)
 		}
 	}

@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -19,6 +20,7 @@ import (
 // sighting is everything that happened to the slices of a namespace, as a
 // kube-proxy sees it.
 type sighting struct {
+	before  []change // as if what was there had just been added
 	mu      sync.Mutex
 	changes []change
 }
@@ -26,7 +28,12 @@ type sighting struct {
 type change struct {
 	Type      watch.EventType
 	Name      string
+	Service   string
 	Endpoints endpoints
+}
+
+func changeOf(kind watch.EventType, slice *discoveryv1.EndpointSlice) change {
+	return change{kind, slice.Name, slice.Labels[discoveryv1.LabelServiceName], endpointsIn(*slice)}
 }
 
 // watch records what happens from now on until the spec ends.
@@ -38,11 +45,14 @@ func (s *scene) watch(ctx context.Context) *sighting {
 	watcher, err := client.Watch(context.WithoutCancel(ctx), metav1.ListOptions{ResourceVersion: list.ResourceVersion})
 	Expect(err).NotTo(HaveOccurred())
 	seen := &sighting{}
+	for i := range list.Items {
+		seen.before = append(seen.before, changeOf(watch.Added, &list.Items[i]))
+	}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for event := range watcher.ResultChan() {
 			if slice, ok := event.Object.(*discoveryv1.EndpointSlice); ok {
-				seen.add(change{event.Type, slice.Name, endpointsIn(*slice)})
+				seen.add(changeOf(event.Type, slice))
 			}
 		}
 	})
@@ -77,4 +87,30 @@ func (w *sighting) unready() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
+}
+
+// gaps returns the moments at which one of the addresses was not ready in any
+// slice of a Service: none, if it was all the while since the watch began.
+func (w *sighting) gaps(service string, addresses ...string) []string {
+	var found []string
+	current := map[string]change{}
+	note := func(after string) {
+		for _, address := range addresses {
+			ready := func(c change) bool { return c.Service == service && c.Endpoints[address] == in }
+			if !slices.ContainsFunc(slices.Collect(maps.Values(current)), ready) {
+				found = append(found, address+" "+after)
+			}
+		}
+	}
+	for _, c := range w.before {
+		current[c.Name] = c
+	}
+	note("from the start")
+	for _, c := range w.all() {
+		if current[c.Name] = c; c.Type == watch.Deleted {
+			delete(current, c.Name)
+		}
+		note(fmt.Sprintf("after %s %s", c.Type, c.Name))
+	}
+	return found
 }

@@ -19,12 +19,17 @@ const flipWindow = 500 * time.Millisecond
 type windows struct {
 	mu    sync.Mutex
 	until map[types.NamespacedName]time.Time
+	// urgent Services have changed otherwise since their last pass began.
+	urgent map[types.NamespacedName]bool
 }
 
 // close holds a Service back for the length of the window.
 func (w *windows) close(key types.NamespacedName, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.urgent[key] {
+		return
+	}
 	if w.until == nil {
 		w.until = make(map[types.NamespacedName]time.Time)
 	}
@@ -36,19 +41,21 @@ func (w *windows) open(key types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.until, key)
+	if w.urgent == nil {
+		w.urgent = make(map[types.NamespacedName]bool)
+	}
+	w.urgent[key] = true
 }
 
-// wait returns how long a Service is still to be left alone.
+// wait returns how long a Service is still to be left alone. Zero: a pass
+// begins.
 func (w *windows) wait(key types.NamespacedName, now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	until, ok := w.until[key]
-	if !ok {
-		return 0
-	}
-	if left := until.Sub(now); left > 0 {
+	if left := w.until[key].Sub(now); left > 0 {
 		return left
 	}
 	delete(w.until, key)
+	delete(w.urgent, key)
 	return 0
 }

@@ -103,7 +103,7 @@ func TestMutants(t *testing.T) {
 		{"does not apply", list("stale", "a * b", "a - b", "TestSum"), nil, "^$", "stale: the text to replace occurs 0 times in sum/sum.go"},
 		{"applies twice", list("vague", "Sum", "Mus", "TestSum"), nil, "^$", "vague: the text to replace occurs 2 times in sum/sum.go"},
 		{"without such a test", list("minus", "a + b", "a - b", "TestNone"), nil, "^$", "there is no such test as sum/sum_test.go: TestNone"},
-		{"with a test that is red without it", list("minus", "a + b", "a - b", "TestRed"), nil, "^$", "sum/sum_test.go: TestRed fails"},
+		{"with a test that is red without it", list("minus", "a + b", "a - b", "TestRed"), nil, "^$", "red: sum/sum_test.go: TestRed"},
 		{"that changes nothing", list("same", "a + b", "a + b", "TestSum"), nil, "^$", "it changes nothing"},
 		{"called as another one", list("minus", "a + b", "a - b", "TestSum") + list("minus", "a + b", "b", "TestSum"), nil, "^$", `two mutants are called "minus"`},
 		{"with a field that does not exist", list("minus", "a + b", "a - b", "TestSum") + "  why: none\n", nil, "^$", "unknown field"},

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // timeout ends a test binary that hangs. That is no kill: it may be the
@@ -45,24 +46,30 @@ const (
 // endToEnd is the package whose tests start the operator as a program.
 const endToEnd = "test/e2e"
 
-// suite is a test binary and the folder of the programs that it starts.
-type suite struct{ binary, programs string }
+// suite is a test binary and how it is started.
+type suite struct {
+	binary, folder string
+	args           []string
+	// reports is a folder that the binary can write to.
+	reports string
+}
 
 // compile makes the suite of a package, with an overlay unless that is empty:
 // of the operator that the suite starts, or of the code that its tests call.
 func (t *trial) compile(ctx context.Context, pkg, overlay, folder string) (suite, error) {
-	s := suite{filepath.Join(folder, "suite.test"), filepath.Join(t.root, "bin")}
+	s := suite{binary: filepath.Join(folder, "suite.test"), folder: filepath.Join(t.root, pkg), reports: folder}
 	if pkg != endToEnd {
 		return s, t.build(ctx, overlay, "test", "-c", "-o", s.binary, "./"+pkg)
 	}
-	var err error
-	if s.programs, err = t.programs(folder); err != nil {
+	programs, err := t.programs(folder)
+	if err != nil {
 		return s, err
 	}
-	if err := t.build(ctx, overlay, "build", "-o", filepath.Join(s.programs, "manager"), "./cmd/manager"); err != nil {
+	s.folder, s.reports, s.args = t.root, programs, []string{"-bin=" + programs}
+	if err := t.build(ctx, overlay, "build", "-o", filepath.Join(programs, "manager"), "./cmd/manager"); err != nil {
 		return s, err
 	}
-	return s, t.build(ctx, "", "test", "-c", "-o", s.binary, "./"+pkg)
+	return s, t.build(ctx, "", "test", "-c", "-tags=e2e", "-o", s.binary, "./"+pkg)
 }
 
 func (t *trial) build(ctx context.Context, overlay, verb string, args ...string) error {
@@ -100,7 +107,7 @@ func (t *trial) programs(folder string) (string, error) {
 
 // execute runs tests of one package with its binary, and tells what became of
 // each. Ginkgo specs and Go tests need runs of their own.
-func (t *trial) execute(ctx context.Context, s suite, tests []test, folder string) (map[test]verdict, string, error) {
+func (t *trial) execute(ctx context.Context, s suite, tests []test) (map[test]verdict, string, error) {
 	verdicts := make(map[test]verdict, len(tests))
 	var log strings.Builder
 	specs, functions := partition(tests)
@@ -109,7 +116,7 @@ func (t *trial) execute(ctx context.Context, s suite, tests []test, folder strin
 		for i, f := range functions {
 			names[i] = f.name
 		}
-		out, err := t.start(ctx, s, functions[0].pkg(), "-test.v", "-test.run=^("+strings.Join(names, "|")+")$")
+		out, err := t.start(ctx, s, "-test.v", "-test.run=^("+strings.Join(names, "|")+")$")
 		log.Write(out)
 		for _, f := range functions {
 			verdicts[f] = functionVerdict(out, f.name)
@@ -119,7 +126,7 @@ func (t *trial) execute(ctx context.Context, s suite, tests []test, folder strin
 		}
 	}
 	if len(specs) > 0 {
-		report := filepath.Join(folder, "report.json")
+		report := filepath.Join(s.reports, "report.json")
 		args := []string{"-ginkgo.no-color", "-ginkgo.json-report=" + report}
 		for _, spec := range specs {
 			args = append(args, "-ginkgo.focus="+regexp.QuoteMeta(spec.name), "-ginkgo.focus-file="+regexp.QuoteMeta(filepath.Base(spec.file))+"$")
@@ -127,7 +134,7 @@ func (t *trial) execute(ctx context.Context, s suite, tests []test, folder strin
 		if len(tests) == 1 {
 			args = append(args, "-ginkgo.fail-fast")
 		}
-		out, err := t.start(ctx, s, specs[0].pkg(), args...)
+		out, err := t.start(ctx, s, args...)
 		log.Write(out)
 		if broken := specVerdicts(report, specs, verdicts); broken != nil {
 			return verdicts, log.String(), fmt.Errorf("%w (%w)", broken, err)
@@ -147,11 +154,15 @@ func partition(tests []test) (specs, functions []test) {
 	return specs, functions
 }
 
-// start runs a test binary in the folder of its package, as go test does.
-func (t *trial) start(ctx context.Context, s suite, pkg string, args ...string) ([]byte, error) {
-	command := exec.CommandContext(ctx, s.binary, append(args, "-test.timeout="+timeout, "-test.count=1")...)
-	command.Dir = filepath.Join(t.root, pkg)
-	command.Env = append(os.Environ(), "KUBEBUILDER_ASSETS="+s.programs)
+// start runs a test binary.
+func (t *trial) start(ctx context.Context, s suite, args ...string) ([]byte, error) {
+	args = slices.Concat(s.args, args, []string{"-test.timeout=" + timeout, "-test.count=1"})
+	command := exec.CommandContext(ctx, s.binary, args...)
+	command.Dir = s.folder
+	command.Env = append(os.Environ(), "KUBEBUILDER_ASSETS="+filepath.Join(t.root, "bin"))
+	// What is interrupted cleans up.
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = time.Minute
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
 	err := command.Run()

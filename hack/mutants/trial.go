@@ -63,17 +63,24 @@ func (t *trial) greenPackage(ctx context.Context, pkg string, tests []test) erro
 	if err != nil {
 		return err
 	}
-	verdicts, log, err := t.execute(ctx, s, tests, folder)
+	verdicts, log, err := t.execute(ctx, s, tests)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, tail(log))
 	}
+	var missed, red []string
 	for _, named := range tests {
 		switch verdicts[named] {
 		case missing:
-			return fmt.Errorf("there is no such test as %s", named)
+			missed = append(missed, named.String())
 		case failed:
-			return fmt.Errorf("%s fails:\n%s", named, tail(log))
+			red = append(red, named.String())
 		}
+	}
+	switch {
+	case len(missed) > 0:
+		return fmt.Errorf("there is no such test as %s", strings.Join(missed, ", nor "))
+	case len(red) > 0:
+		return fmt.Errorf("red: %s\n%s", strings.Join(red, "; "), tail(log))
 	}
 	return nil
 }
@@ -130,7 +137,7 @@ func (t *trial) one(ctx context.Context, m *mutant) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	verdicts, log, err := t.execute(ctx, s, []test{named}, folder)
+	verdicts, log, err := t.execute(ctx, s, []test{named})
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("%w\n%s", err, tail(log))

@@ -190,11 +190,12 @@ func TestFlips(t *testing.T) {
 	aa = named("aa", "10.0.0.1!", "10.0.0.2/x", "10.0.0.3/y", "10.0.0.6")
 	bb = named("bb", "10.0.0.5!")
 	aa.Endpoints[2].Conditions.Terminating = true
+	draining(&bb.Endpoints[0], 30)
 	plan := c.settle(t, input(aa, bb))
 	want := []sliceplan.Flip{
 		{Owner: aa.Owner.UID, Address: "10.0.0.1", Entry: "rack", Ready: false},
 		{Owner: aa.Owner.UID, Address: "10.0.0.2", Entry: "x", Ready: true},
-		{Owner: bb.Owner.UID, Address: "10.0.0.5", Entry: "rack", Ready: false},
+		{Owner: bb.Owner.UID, Address: "10.0.0.5", Entry: "rack", Ready: false, Draining: true},
 	}
 	if diff := gocmp.Diff(want, plan.Flips); diff != "" {
 		t.Errorf("flips (-want +got):\n%s", diff)

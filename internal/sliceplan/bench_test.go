@@ -5,6 +5,7 @@ package sliceplan_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -96,6 +97,77 @@ func plan(b *testing.B, in sliceplan.Input, writes int) {
 		plan := sliceplan.Compute(in)
 		if got := len(plan.Create) + len(plan.Update) + len(plan.Delete); got != writes {
 			b.Fatalf("%d writes, want %d", got, writes)
+		}
+	}
+}
+// elaborate is an input with everything that endpoints can have: two port sets,
+// hostnames, zones and hints; every tenth drains.
+func elaborate(b *testing.B) sliceplan.Input {
+	b.Helper()
+	all := backend(sequence(0, 10000)...)
+	all.PortSets = append(all.PortSets, portSets(port("http", 9090))...)
+	for i := range all.Endpoints {
+		e := &all.Endpoints[i]
+		e.Ports, e.Hostname, e.Zone, e.Changed = i/100%2, "rack", fmt.Sprint("zone-", i%3), noon
+		if i%10 == 0 {
+			draining(e, i)
+		}
+	}
+	in := input(all)
+	in.Service.TrafficDistribution = new("PreferClose")
+	in.MaxEndpoints = sliceplan.DefaultMaxEndpoints
+	in.Existing = sliceplan.Compute(in).Create
+	return in
+}
+
+func BenchmarkPlan10000ElaborateUnchanged(b *testing.B) {
+	plan(b, elaborate(b), 0)
+}
+
+func BenchmarkPlan10000ElaborateOneFlip(b *testing.B) {
+	in := elaborate(b)
+	in.Backends[0].Endpoints[5001].Conditions = sliceplan.Conditions{}
+	plan(b, in, 1)
+}
+
+// BenchmarkPlan10000ElaborateTenthEndsDraining takes a tenth away: 90 slices
+// are enough for the rest.
+func BenchmarkPlan10000ElaborateTenthEndsDraining(b *testing.B) {
+	in := elaborate(b)
+	in.Backends[0].Endpoints = slices.DeleteFunc(in.Backends[0].Endpoints, func(e sliceplan.Endpoint) bool { return e.Conditions.Terminating })
+	plan(b, in, 100)
+}
+
+// BenchmarkPlan10000HintsOff writes all slices.
+func BenchmarkPlan10000HintsOff(b *testing.B) {
+	in := elaborate(b)
+	in.Service.TrafficDistribution = nil
+	plan(b, in, 100)
+}
+
+func BenchmarkPlan10000PortsChange(b *testing.B) {
+	in := elaborate(b)
+	in.Backends[0].PortSets = append(portSets(port("http", 1)), portSets(port("http", 2))...)
+	plan(b, in, 100)
+}
+
+// BenchmarkPlan10000InSlicesOfTwo takes one of the many away that could be
+// merged.
+func BenchmarkPlan10000InSlicesOfTwo(b *testing.B) {
+	in := input(backend(sequence(0, 10000)...))
+	in.MaxEndpoints = 1
+	in.Existing = sliceplan.Compute(in).Create
+	in.MaxEndpoints = 2
+	in.Backends[0].Endpoints = in.Backends[0].Endpoints[1:]
+	plan(b, in, 1)
+}
+
+func BenchmarkReadBack10000(b *testing.B) {
+	in := elaborate(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if got := len(sliceplan.ReadBack(in.Existing, in.Backends[0].Owner.UID)); got != 10000 {
+			b.Fatalf("%d endpoints", got)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -62,7 +63,8 @@ func (m *machine) boundOf(b *sliceplan.Backend, u *bound) {
 	}
 	wanted := maps.Clone(homeless)
 	stays, shrunk := make(map[string]groupKey), make(map[groupKey]bool)
-	for _, slice := range m.slicesOf(b) {
+	moved := make(map[string]bool)
+	for _, slice := range m.readFirst(b) {
 		if label := slice.Labels[discoveryv1.LabelServiceName]; label != "" && label != m.in.Service.Name {
 			u.writes++
 			continue
@@ -72,11 +74,12 @@ func (m *machine) boundOf(b *sliceplan.Backend, u *bound) {
 		for i := range slice.Endpoints {
 			address := slice.Endpoints[i].Addresses[0]
 			if e := wanted[address]; e == nil || e.Family != slice.AddressType || portText(b.PortSets[e.Ports]) != key.ports {
-				good, shrunk[key] = false, true
+				good, shrunk[key], moved[address] = false, true, true
 				continue
 			}
-			if homeless[address] == nil || stay == m.in.MaxEndpoints {
-				good = false
+			unread := slice.Labels[discoveryv1.LabelServiceName] == ""
+			if homeless[address] == nil || unread && moved[address] || stay == m.in.MaxEndpoints {
+				good, moved[address] = false, true
 				continue
 			}
 			stay++
@@ -168,6 +171,15 @@ func (m *machine) slicesOf(b *sliceplan.Backend) []*discoveryv1.EndpointSlice {
 		return s.DeletionTimestamp != nil || sliceplan.OwnerUID(s) != b.Owner.UID
 	})
 	slices.SortStableFunc(list, func(x, y *discoveryv1.EndpointSlice) int { return cmp.Compare(len(x.Name), len(y.Name)) })
+	return list
+}
+
+// readFirst lists the slices that consumers read before those without label.
+func (m *machine) readFirst(b *sliceplan.Backend) []*discoveryv1.EndpointSlice {
+	list := m.slicesOf(b)
+	slices.SortStableFunc(list, func(x, y *discoveryv1.EndpointSlice) int {
+		return strings.Compare(y.Labels[discoveryv1.LabelServiceName], x.Labels[discoveryv1.LabelServiceName])
+	})
 	return list
 }
 

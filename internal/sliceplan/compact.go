@@ -88,7 +88,7 @@ func surplus(list []*draft, limit int) int {
 	for i, d := range list {
 		moving += d.count
 		room -= d.room(limit)
-		if d.live == nil || moving > room {
+		if moving > room { // at the latest for a new slice, since all of those but one are full
 			break
 		}
 		if d.dirty {
@@ -102,14 +102,18 @@ func surplus(list []*draft, limit int) int {
 }
 
 // touch counts the slices, not written otherwise, that it takes to make room
-// for so many endpoints, or bound if it takes that many.
+// for so many endpoints, or bound if it takes that many. The list begins with
+// those that have the most room.
 func touch(list []*draft, limit, endpoints, bound int) int {
 	touched := 0
 	for _, d := range list {
-		if endpoints <= 0 || touched >= bound {
+		if endpoints <= 0 {
 			break
 		}
 		if room := d.room(limit); !d.dirty && room > 0 {
+			if touched+(endpoints+room-1)/room >= bound {
+				return bound
+			}
 			endpoints -= room
 			touched++
 		}

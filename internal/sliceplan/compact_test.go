@@ -153,6 +153,25 @@ func TestCompactionOfOneGroup(t *testing.T) {
 	}
 }
 
+// TestCompactionAfterAnOverride: what changes its group is taken away from the
+// one that it was in.
+func TestCompactionAfterAnOverride(t *testing.T) {
+	c := newCluster()
+	before := withSets([]int32{80, 80}, "10.0.0.1/a", "10.0.0.2/b", "10.0.0.3/a", "10.0.0.4/a", "10.0.0.5/a", "10.0.0.6/a")
+	for _, list := range [][]sliceplan.Endpoint{before.Endpoints[:2], before.Endpoints[2:4], before.Endpoints[4:]} {
+		c.seed(t, input(before), list)
+	}
+	after := input(withSets([]int32{80, 90}, "10.0.0.1/a", "10.0.0.2/b", "10.0.0.3/a", "10.0.0.4/a", "10.0.0.5/a", "10.0.0.6/a"))
+	after.MaxEndpoints = 5
+	watchAll(c, after)
+	want := []string{
+		"create 3: 10.0.0.2/b", "update 1: 10.0.0.3/a 10.0.0.4/a 10.0.0.1/a 10.0.0.5/a 10.0.0.6/a", "delete 0", "delete 2",
+	}
+	if diff := gocmp.Diff(want, trimNames(describe(c.settle(t, after)))); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+}
+
 // TestCompactionAcrossBackends: what one gives to another is there throughout,
 // and so is what its slices are freed of.
 func TestCompactionAcrossBackends(t *testing.T) {
@@ -165,7 +184,7 @@ func TestCompactionAcrossBackends(t *testing.T) {
 	watchAll(c, after)
 	plan := c.settle(t, after)
 	want := []string{
-		"update bb-bbbbbbbb-ipv4-0: 10.0.9.1 10.0.0.1", "update aa-aaaaaaaa-ipv4-1: 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.2",
+		"update aa-aaaaaaaa-ipv4-1: 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.2", "update bb-bbbbbbbb-ipv4-0: 10.0.9.1 10.0.0.1",
 		"delete aa-aaaaaaaa-ipv4-0", "delete aa-aaaaaaaa-ipv4-2",
 	}
 	if diff := gocmp.Diff(want, describe(plan)); diff != "" {

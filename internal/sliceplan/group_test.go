@@ -163,6 +163,17 @@ func TestDrainingEndpointsKeepTheirPorts(t *testing.T) {
 	if diff := gocmp.Diff(want, c.describePorts()); diff != "" {
 		t.Errorf("slices (-want +got):\n%s", diff)
 	}
+	tie := withSets([]int32{81, 80}, "10.0.0.1/a", "10.0.0.2/b")
+	for i := range tie.Endpoints {
+		tie.Endpoints[i].Conditions = sliceplan.Conditions{Terminating: true}
+	}
+	alone := newCluster()
+	alone.settle(t, input(withSets([]int32{80, 80}, "10.0.0.1/a", "10.0.0.2/b")))
+	alone.settle(t, input(tie))
+	want = []string{"0: http/TCP/80 10.0.0.2!/b", "1: http/TCP/81 10.0.0.1!/a"}
+	if diff := gocmp.Diff(want, alone.describePorts()); diff != "" {
+		t.Errorf("slices where all drain (-want +got):\n%s", diff)
+	}
 	onlyDraining := withSets([]int32{81, 80}, items[2])
 	onlyDraining.Endpoints[0].Conditions = sliceplan.Conditions{Terminating: true}
 	want = []string{"update 2: 10.0.0.3!/b", "delete 0", "delete 1"}
@@ -182,6 +193,24 @@ func TestGroupsOfFamilies(t *testing.T) {
 	want := []string{"0: http/TCP/81 10.0.0.1/a 10.0.0.2/a", v6Slice + "0: http/TCP/91 2001:db8::1/a 2001:db8::2/a"}
 	if diff := gocmp.Diff(want, c.describePorts()); diff != "" {
 		t.Errorf("slices (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnreadCopyIsNotEnough: an endpoint leaves a slice that consumers read, and
+// is in one already that they do not read, for want of its label.
+func TestUnreadCopyIsNotEnough(t *testing.T) {
+	c := newCluster()
+	c.settle(t, input(withSets([]int32{80, 80}, "10.0.0.1/a", "10.0.0.2/b")))
+	in := input(withSets([]int32{80, 90}, "10.0.0.1/a", "10.0.0.2/b"))
+	unread := c.stored[v4Slice+"0"].DeepCopy()
+	unread.Name, unread.UID = v4Slice+"1", ""
+	unread.Endpoints, unread.Ports = unread.Endpoints[1:], in.Backends[0].PortSets[1]
+	delete(unread.Labels, discoveryv1.LabelServiceName)
+	c.put(unread.DeepCopy())
+	watchAll(c, in)
+	want := []string{"update 1: 10.0.0.2/b", "update 0: 10.0.0.1/a"}
+	if diff := gocmp.Diff(want, trimNames(describe(c.settle(t, in)))); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
 	}
 }
 

@@ -20,7 +20,8 @@ import (
 // TestCreatedSlice looks at everything that a new slice has.
 func TestCreatedSlice(t *testing.T) {
 	b := backend("192.0.2.1", "192.0.2.2!/spare")
-	b.Endpoints[1].Conditions = sliceplan.Conditions{Serving: true, Terminating: true}
+	draining(&b.Endpoints[1], 30)
+	b.Endpoints[0].Hostname, b.Endpoints[0].Zone, b.Endpoints[0].Changed = "rack", "eu-west-1a", noon
 	b.PortSets[0][0].AppProtocol = new("kubernetes.io/h2c")
 	in := input(b)
 	plan := newCluster().settle(t, in)
@@ -38,7 +39,11 @@ func TestCreatedSlice(t *testing.T) {
 				"endpointslice.kubernetes.io/managed-by": "controller.externalbackend.dev",
 				"app":                                    "payments", "team": "shop",
 			},
-			Annotations: map[string]string{"externalbackend.dev/service-uid": "svc-1"},
+			Annotations: map[string]string{
+				"externalbackend.dev/service-uid":                  "svc-1",
+				"externalbackend.dev/endpoint-state":               `{"192.0.2.2":{"drainUntil":"2026-11-21T12:00:30Z"}}`,
+				"endpoints.kubernetes.io/last-change-trigger-time": "2026-11-21T12:00:00Z",
+			},
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: "externalbackend.dev/v1alpha1", Kind: "ExternalBackend", Name: "eb",
 				UID: "aaaaaaaa-0000-4000-8000-000000000000", Controller: new(true),
@@ -52,6 +57,8 @@ func TestCreatedSlice(t *testing.T) {
 		Endpoints: []discoveryv1.Endpoint{{
 			Addresses:  []string{"192.0.2.1"},
 			Conditions: discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true), Terminating: new(false)},
+			Hostname:   new("rack"),
+			Zone:       new("eu-west-1a"),
 			TargetRef:  ref("rack"),
 		}, {
 			Addresses:  []string{"192.0.2.2"},

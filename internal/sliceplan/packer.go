@@ -89,19 +89,30 @@ func (p *packer) sift() {
 			p.groups = append(p.groups, group{family: family, set: set})
 		}
 	}
+	var usable []*discoveryv1.EndpointSlice
 	for _, slice := range p.live {
 		switch {
 		case slice.DeletionTimestamp != nil:
 		case p.misplaced(slice):
 			p.plan.Misplaced = append(p.plan.Misplaced, slice)
 		case p.usable(slice):
-			if g := p.groupOf(slice); g != nil {
-				g.drafts = append(g.drafts, p.keep(slice, g))
-			} else {
-				p.plan.Delete = append(p.plan.Delete, slice)
-			}
+			usable = append(usable, slice)
 		}
 	}
+	// Nobody reads what is in a slice without label, so an endpoint stays rather
+	// in another.
+	slices.SortStableFunc(usable, func(a, b *discoveryv1.EndpointSlice) int { return compareBool(!labelled(a), !labelled(b)) })
+	for _, slice := range usable {
+		if g := p.groupOf(slice); g != nil {
+			g.drafts = append(g.drafts, p.keep(slice, g))
+		} else {
+			p.plan.Delete = append(p.plan.Delete, slice)
+		}
+	}
+}
+
+func labelled(slice *discoveryv1.EndpointSlice) bool {
+	return slice.Labels[discoveryv1.LabelServiceName] != ""
 }
 
 // keep goes over the endpoints of a live slice: those that are wanted stay
@@ -138,7 +149,7 @@ func (p *packer) claim(live *discoveryv1.Endpoint, d *draft, g *group) *Endpoint
 		g.shrunk = true
 		d.gives = p.takenOver(live) || d.gives
 		return nil
-	case p.marks[i].placed:
+	case p.marks[i].placed, p.moved[i] != nil && !labelled(d.live):
 		return nil
 	case !p.belongs(i, g):
 		g.shrunk = true

@@ -27,9 +27,13 @@ func TestEditsAreRepairedInPlace(t *testing.T) {
 		"ready is flipped":          func(s *slice) { s.Endpoints[1].Conditions.Ready = new(true) },
 		"serving is flipped":        func(s *slice) { s.Endpoints[1].Conditions.Serving = new(true) },
 		"terminating is flipped":    func(s *slice) { s.Endpoints[0].Conditions.Terminating = new(true) },
-		"hostname":                  func(s *slice) { s.Endpoints[0].Hostname = new("host") },
+		"hostname is added":         func(s *slice) { s.Endpoints[0].Hostname = new("host") },
+		"hostname is changed":       func(s *slice) { s.Endpoints[1].Hostname = new("host") },
+		"hostname is removed":       func(s *slice) { s.Endpoints[1].Hostname = nil },
 		"nodeName":                  func(s *slice) { s.Endpoints[0].NodeName = new("node") },
-		"zone":                      func(s *slice) { s.Endpoints[0].Zone = new("eu-west-1a") },
+		"zone is added":             func(s *slice) { s.Endpoints[0].Zone = new("eu-west-1a") },
+		"zone is changed":           func(s *slice) { s.Endpoints[1].Zone = new("eu-west-1b") },
+		"zone is removed":           func(s *slice) { s.Endpoints[1].Zone = nil },
 		"hints":                     func(s *slice) { s.Endpoints[0].Hints = &discoveryv1.EndpointHints{} },
 		"deprecatedTopology":        func(s *slice) { s.Endpoints[0].DeprecatedTopology = map[string]string{"zone": "a"} },
 		"no targetRef":              func(s *slice) { s.Endpoints[1].TargetRef = nil },
@@ -81,6 +85,7 @@ func TestEditsAreRepairedInPlace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster()
 			in := input(backend("10.0.0.1", "10.0.0.2!", "10.0.0.3", "10.0.0.4"))
+			in.Backends[0].Endpoints[1].Hostname, in.Backends[0].Endpoints[1].Zone = "rack", "eu-west-1a"
 			c.settle(t, in)
 			before := c.list()
 			c.edit(v4Slice+"0", edit)

@@ -35,8 +35,8 @@ func distributed(in sliceplan.Input, distribution string) sliceplan.Input {
 	return in
 }
 
-// zones writes down the zone of every endpoint of the cluster, by address.
-func zones(c *cluster) map[string]string {
+// zonesIn writes down the zone of every endpoint of the cluster, by address.
+func zonesIn(c *cluster) map[string]string {
 	found := make(map[string]string)
 	for _, slice := range c.list() {
 		for _, e := range slice.Endpoints {
@@ -48,8 +48,8 @@ func zones(c *cluster) map[string]string {
 	return found
 }
 
-// hints writes down the hints of every endpoint of the cluster, by address.
-func hints(c *cluster) map[string]string {
+// hintsIn writes down the hints of every endpoint of the cluster, by address.
+func hintsIn(c *cluster) map[string]string {
 	found := make(map[string]string)
 	for _, slice := range c.list() {
 		for _, e := range slice.Endpoints {
@@ -68,7 +68,7 @@ func hints(c *cluster) map[string]string {
 	return found
 }
 
-func same(t *testing.T, what string, got, want map[string]string) {
+func expectSame(t *testing.T, what string, got, want map[string]string) {
 	t.Helper()
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
@@ -76,22 +76,22 @@ func same(t *testing.T, what string, got, want map[string]string) {
 }
 
 // Rule 39.
-func TestZones(t *testing.T) {
+func TestRule39Zones(t *testing.T) {
 	c := newCluster()
 	b := inZone("eu-west-1a", backend("10.0.0.1", "10.0.0.2"))
 	b.Endpoints[1].Zone = ""
 	c.settle(t, input(b))
-	same(t, "zones", zones(c), map[string]string{"10.0.0.1": "eu-west-1a", "10.0.0.2": "-"})
+	expectSame(t, "zones", zonesIn(c), map[string]string{"10.0.0.1": "eu-west-1a", "10.0.0.2": "-"})
 
 	b.Endpoints[0].Zone, b.Endpoints[1].Zone = "", "eu-west-1b"
 	if plan := c.settle(t, input(b)); len(plan.Update) != 1 || len(plan.Create)+len(plan.Delete) > 0 {
 		t.Errorf("an edit of zones takes %v", describe(plan))
 	}
-	same(t, "zones after an edit", zones(c), map[string]string{"10.0.0.1": "-", "10.0.0.2": "eu-west-1b"})
+	expectSame(t, "zones after an edit", zonesIn(c), map[string]string{"10.0.0.1": "-", "10.0.0.2": "eu-west-1b"})
 }
 
 // Rules 40, 41: an endpoint is for its own zone, said once.
-func TestHints(t *testing.T) {
+func TestRule40Hints(t *testing.T) {
 	first := inZone("a", backend("10.0.0.1", "10.0.0.2", "10.0.0.3!", "2001:db8::1"))
 	second := inZone("b", neighbour("10.0.1.1"))
 	hinted := map[string]string{"10.0.0.1": "a", "10.0.0.2": "a", "10.0.0.3": "", "2001:db8::1": "a", "10.0.1.1": "b"}
@@ -101,26 +101,26 @@ func TestHints(t *testing.T) {
 	t.Run("none unless the Service asks for them", func(t *testing.T) {
 		c := newCluster()
 		c.settle(t, input(first, second))
-		same(t, "hints", hints(c), bare)
+		expectSame(t, "hints", hintsIn(c), bare)
 	})
 	t.Run("on every ready endpoint of every ExternalBackend, and removed with the wish", func(t *testing.T) {
 		c := newCluster()
 		c.settle(t, wanted)
-		same(t, "hints", hints(c), hinted)
+		expectSame(t, "hints", hintsIn(c), hinted)
 		plan := c.settle(t, input(first, second))
-		same(t, "hints without a distribution", hints(c), bare)
+		expectSame(t, "hints without a distribution", hintsIn(c), bare)
 		if len(plan.Update) != 3 {
 			t.Errorf("the removal takes %v, want one update of each slice", describe(plan))
 		}
 		c.settle(t, wanted)
-		same(t, "hints, asked for once more", hints(c), hinted)
+		expectSame(t, "hints, asked for once more", hintsIn(c), hinted)
 	})
 	t.Run("on none if one endpoint has no zone, ready or not, whoever has it", func(t *testing.T) {
 		for _, homeless := range []string{"10.0.1.1", "10.0.1.1!"} {
 			c := newCluster()
 			c.settle(t, wanted)
 			c.settle(t, distributed(input(first, neighbour(homeless)), corev1.ServiceTrafficDistributionPreferClose))
-			same(t, "hints beside "+homeless, hints(c), bare)
+			expectSame(t, "hints beside "+homeless, hintsIn(c), bare)
 		}
 	})
 	t.Run("are repaired", func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestHints(t *testing.T) {
 			})
 		}
 		c.settle(t, wanted)
-		same(t, "hints", hints(c), hinted)
+		expectSame(t, "hints", hintsIn(c), hinted)
 	})
 	t.Run("of other slices stay as they are when an endpoint flips", func(t *testing.T) {
 		c := newCluster()
@@ -145,7 +145,7 @@ func TestHints(t *testing.T) {
 }
 
 // Rules 16, 17: a slice has the ports of its endpoints and of no others.
-func TestEntriesWithPortsOfTheirOwn(t *testing.T) {
+func TestRule17PortsOfEntries(t *testing.T) {
 	c := newCluster()
 	b := backend("10.0.0.1", "10.0.0.2/cage", "10.0.0.3")
 	b.PortSets = append(b.PortSets, []discoveryv1.EndpointPort{port("http", 8081), port("admin", 9090)})
@@ -164,7 +164,7 @@ func TestEntriesWithPortsOfTheirOwn(t *testing.T) {
 		return found
 	}
 	c.settle(t, input(b))
-	same(t, "ports", ports(), map[string]string{
+	expectSame(t, "ports", ports(), map[string]string{
 		"10.0.0.1": "http 8080, admin 9090", "10.0.0.2": "http 8081, admin 9090", "10.0.0.3": "http 8080, admin 9090",
 	})
 
@@ -172,13 +172,13 @@ func TestEntriesWithPortsOfTheirOwn(t *testing.T) {
 	if plan := c.settle(t, input(b)); len(plan.Update) != 1 || len(plan.Create)+len(plan.Delete) > 0 {
 		t.Errorf("a change of one entry's port takes %v", describe(plan))
 	}
-	same(t, "ports after a change", ports(), map[string]string{
+	expectSame(t, "ports after a change", ports(), map[string]string{
 		"10.0.0.1": "http 8080, admin 9090", "10.0.0.2": "http 8082, admin 9090", "10.0.0.3": "http 8080, admin 9090",
 	})
 }
 
 // Rule 47: what is in front of a difference is no part of the cache either.
-func TestUnchangedEndpointsAreCopied(t *testing.T) {
+func TestRule47UnchangedEndpointsAreCopied(t *testing.T) {
 	c, in := newCluster(), input(backend("10.0.0.1", "10.0.0.2", "10.0.0.3"))
 	c.settle(t, in)
 	in.Backends[0].Endpoints = endpoints("10.0.0.1", "10.0.0.2", "10.0.0.3!")

@@ -111,7 +111,9 @@ func TestConflictEvents(t *testing.T) {
 		after  edits
 		want   []string
 	}{
-		{name: "from the start", after: edits{foreign("a", "")}, want: []string{warning}},
+		{name: "from the start", after: edits{foreign("a", "")}, want: []string{
+			"Normal Publish Published: the EndpointSlices are up to date", warning,
+		}},
 		{name: "appears", before: edits{}, after: edits{foreign("a", "")}, want: []string{warning}},
 		{name: "another one", before: edits{foreign("a", "")}, after: edits{foreign("a", ""), foreign("b", ofKubernetes)}},
 		{name: "in another order", before: edits{foreign("a", ""), foreign("b", "")}, after: edits{foreign("b", ""), foreign("a", "")}},

@@ -67,7 +67,7 @@ func failures(facts Facts) map[string]health.Reason {
 
 // conditionEvents tells each transition once. Ready, Stalled and a Published
 // that waits for the Service repeat what others say, and a first status that is
-// as it should be is no news.
+// as it should be is no news, but that something is published.
 func conditionEvents(transitions []transition) []Event {
 	var events []Event
 	for _, t := range transitions {
@@ -79,7 +79,7 @@ func conditionEvents(transitions []transition) []Event {
 			continue
 		}
 		bad := c.Status == metav1.ConditionFalse && c.Type != v1alpha1.ConditionConflict || told[c.Reason]
-		if t.previous == nil && !bad {
+		if t.previous == nil && !bad && c.Reason != v1alpha1.ReasonPublished {
 			continue
 		}
 		event := Event{Type: corev1.EventTypeNormal, Reason: c.Reason, Action: actions[c.Type], Message: bounded(c.Message, 1024)}

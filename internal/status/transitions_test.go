@@ -116,7 +116,8 @@ func eventsText(events []status.Event) []string {
 }
 
 // TestTransitionEvents: one event for each transition, none for what others
-// repeat or what is as it should be from the start.
+// repeat or what is as it should be from the start, but that something is
+// published.
 func TestTransitionEvents(t *testing.T) {
 	type edits = []func(*status.Facts)
 	ambiguous := lose("192.0.2.1/rack", owner, "rack")
@@ -128,13 +129,14 @@ func TestTransitionEvents(t *testing.T) {
 		after  edits
 		want   []string
 	}{
-		{name: "all is well from the start"},
+		{name: "all is well from the start", want: []string{"Normal Publish Published: the EndpointSlices are up to date"}},
 		{name: "bad from the start", after: edits{of(nil), serve(nil)}, want: []string{
 			`Warning ResolveService ServiceNotFound: there is no Service "payments" in this namespace: create it without a selector, or correct spec.service.name`,
 			`Warning ResolveTargets NoAddresses: 2 targets have no address that can be served (see status.sources): "rack"; "spare"`,
 		}},
 		{name: "worth telling from the start, though True", after: edits{ambiguous}, want: []string{
 			`Warning ResolveTargets DuplicateAddress: 192.0.2.1 is listed more than once in "rack" and served once`,
+			"Normal Publish Published: the EndpointSlices are up to date",
 		}},
 		{name: "another serves an address", before: edits{}, after: edits{lose("192.0.2.9/rack", older, "old")}, want: []string{
 			`Warning ResolveTargets ServedByAnother: 192.0.2.9 is served by the older ExternalBackend "veteran" (target "old")`,
@@ -151,7 +153,7 @@ func TestTransitionEvents(t *testing.T) {
 			"Normal Publish Published: the EndpointSlices are up to date",
 			"Normal CheckHealth AllHealthy: 2 of 2 addresses are healthy",
 		}},
-		{name: "a traffic policy from the start", after: edits{of(local)}, want: []string{policy}},
+		{name: "a traffic policy from the start", after: edits{of(local)}, want: []string{policy, "Normal Publish Published: the EndpointSlices are up to date"}},
 		{name: "a traffic policy", before: edits{}, after: edits{of(local)}, want: []string{policy}},
 		{name: "a traffic policy no more", before: edits{of(local)}, want: []string{
 			`Normal ResolveService Resolved: Service "payments" has every port that is named`,
@@ -168,7 +170,7 @@ func TestTransitionEvents(t *testing.T) {
 		{name: "all are disabled", before: edits{unhealthySpare}, after: edits{unhealthySpare, disable("rack", "spare")}, want: []string{
 			"Normal CheckHealth NoTargets: no address is meant to take traffic: 2 are disabled",
 		}},
-		{name: "pending from the start", after: edits{func(f *status.Facts) { f.Health[0].Verdict = health.Unknown }}},
+		{name: "pending from the start", after: edits{func(f *status.Facts) { f.Health[0].Verdict = health.Unknown }}, want: []string{"Normal Publish Published: the EndpointSlices are up to date"}},
 		{name: "denied", before: edits{}, after: edits{reject("rack", "127.0.0.1")}, want: []string{
 			`Warning ValidateSpec AddressDenied: 1 address is left out, all others are served: target "rack": 127.0.0.1 must not be targeted: loopback (127.0.0.0/8)`,
 		}},

@@ -24,12 +24,15 @@ var portPool = []target.Port{
 	tcp("http", 8080), tcp("http", 9090), tcp("https", 8443), {Name: "dns", Protocol: "UDP", Number: 53},
 }
 
-// claimsGen draws claims that collide often. Ports come from portSets.
-func claimsGen(portSets *rapid.Generator[[]target.Port]) *rapid.Generator[[]target.Claim] {
+var entryPool = []string{"a", "b", "c"}
+
+// claimsGen draws claims that collide often. Ports come from portSets, those of
+// single entries from entryPorts.
+func claimsGen(portSets *rapid.Generator[[]target.Port], entryPorts *rapid.Generator[map[string][]target.Port]) *rapid.Generator[[]target.Claim] {
 	targets := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) target.Target {
 		return target.Target{
 			Addr:  rapid.SampledFrom(addressPool).Draw(t, "addr"),
-			Entry: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "entry"),
+			Entry: rapid.SampledFrom(entryPool).Draw(t, "entry"),
 		}
 	}), 0, 8)
 	return rapid.Custom(func(t *rapid.T) []target.Claim {
@@ -37,13 +40,20 @@ func claimsGen(portSets *rapid.Generator[[]target.Port]) *rapid.Generator[[]targ
 		for i := range claims {
 			o := owner(rapid.SampledFrom([]string{"eb", "shop", "web"}).Draw(t, "name"), rapid.IntRange(0, 2).Draw(t, "age"))
 			o.UID = fmt.Sprintf("uid-%d", i)
-			claims[i] = target.Claim{Owner: o, Ports: portSets.Draw(t, "ports"), Targets: targets.Draw(t, "targets")}
+			claims[i] = target.Claim{
+				Owner: o, Ports: portSets.Draw(t, "ports"), EntryPorts: entryPorts.Draw(t, "entry ports"), Targets: targets.Draw(t, "targets"),
+			}
 		}
 		return claims
 	})
 }
 
-var anyPorts = rapid.SliceOfNDistinct(rapid.SampledFrom(portPool), 0, 3, rapid.ID)
+var (
+	anyPorts      = rapid.SliceOfNDistinct(rapid.SampledFrom(portPool), 0, 3, rapid.ID)
+	anyEntryPorts = rapid.MapOfN(rapid.SampledFrom(entryPool), anyPorts, 0, 2)
+	noEntryPorts  = rapid.Just(map[string][]target.Port(nil))
+	anyClaims     = claimsGen(anyPorts, anyEntryPorts)
+)
 
 // service is what the grants put behind a Service: who serves each address and
 // port. A claim without ports serves the zero port.
@@ -54,7 +64,7 @@ func service(t *rapid.T, claims []target.Claim, grants []target.Grant) map[netip
 			if served[granted.Addr] == nil {
 				served[granted.Addr] = make(map[target.Port]string)
 			}
-			for _, port := range portsOf(claims[i]) {
+			for _, port := range portsOf(claims[i], granted.Entry) {
 				if by, taken := served[granted.Addr][port]; taken {
 					t.Fatalf("%s %v is served by %s and %s", granted.Addr, port, by, claims[i].Owner.UID)
 				}
@@ -65,16 +75,20 @@ func service(t *rapid.T, claims []target.Claim, grants []target.Grant) map[netip
 	return served
 }
 
-func portsOf(c target.Claim) []target.Port {
-	if len(c.Ports) == 0 {
+func portsOf(c target.Claim, entry string) []target.Port {
+	ports, own := c.EntryPorts[entry]
+	if !own {
+		ports = c.Ports
+	}
+	if len(ports) == 0 {
 		return []target.Port{{}}
 	}
-	return c.Ports
+	return ports
 }
 
 func TestNoAddressAndPortIsServedTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		claims := claimsGen(anyPorts).Draw(t, "claims")
+		claims := anyClaims.Draw(t, "claims")
 		served := service(t, claims, target.Arbitrate(claims))
 		for addr, ports := range served {
 			if _, all := ports[target.Port{}]; all && len(ports) > 1 {
@@ -89,7 +103,7 @@ func TestNoAddressAndPortIsServedTwice(t *testing.T) {
 func TestEveryWantedAddressAndPortIsServed(t *testing.T) {
 	disjoint := rapid.SampledFrom([][]target.Port{portPool[:1], portPool[1:2], portPool[2:]})
 	rapid.Check(t, func(t *rapid.T) {
-		claims := claimsGen(disjoint).Draw(t, "claims")
+		claims := claimsGen(disjoint, noEntryPorts).Draw(t, "claims")
 		served := service(t, claims, target.Arbitrate(claims))
 		for _, c := range claims {
 			for _, wanted := range c.Targets {
@@ -107,7 +121,7 @@ func TestEveryWantedAddressAndPortIsServed(t *testing.T) {
 // the same address, ranks no lower and shares a port.
 func TestEveryTargetIsGrantedOrLostToABetterOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		claims := claimsGen(anyPorts).Draw(t, "claims")
+		claims := anyClaims.Draw(t, "claims")
 		grants := target.Arbitrate(claims)
 		granted := make(map[string]int) // "UID addr entry" to index of the claim
 		for i, g := range grants {
@@ -130,8 +144,9 @@ func TestEveryTargetIsGrantedOrLostToABetterOne(t *testing.T) {
 				if c.Owner.Compare(l.Winner) < 0 {
 					t.Fatalf("%v: lost by an older owner %v", l, c.Owner)
 				}
-				shared := len(c.Ports) == 0 || len(claims[w].Ports) == 0 ||
-					slices.ContainsFunc(c.Ports, func(p target.Port) bool { return slices.Contains(claims[w].Ports, p) })
+				ours, theirs := portsOf(c, l.Entry), portsOf(claims[w], l.WinnerEntry)
+				shared := ours[0] == target.Port{} || theirs[0] == target.Port{} ||
+					slices.ContainsFunc(ours, func(p target.Port) bool { return slices.Contains(theirs, p) })
 				if w != i && !shared {
 					t.Fatalf("%v: lost to a claim of other ports", l)
 				}
@@ -153,7 +168,7 @@ func tally(list []target.Target) map[string]int {
 
 func TestGrantsDoNotDependOnTheOrderOfClaims(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		claims := claimsGen(anyPorts).Draw(t, "claims")
+		claims := anyClaims.Draw(t, "claims")
 		order := rapid.Permutation(indices(len(claims))).Draw(t, "order")
 		shuffled := make([]target.Claim, len(claims))
 		for to, from := range order {

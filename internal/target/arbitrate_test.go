@@ -146,6 +146,38 @@ func TestArbitrate(t *testing.T) {
 		},
 		want: []string{"10.0.0.1/x", "-10.0.0.1/y->a/x", "10.0.0.1/z"},
 	}, {
+		name: "an entry with ports of its own collides on those",
+		claims: []target.Claim{
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x", "10.0.0.2/x")},
+			{owner("b", 1), http, map[string][]target.Port{"y": other}, addresses("10.0.0.1/y", "10.0.0.2/z")},
+			{owner("c", 2), other, map[string][]target.Port{"z": {tcp("http", 7070)}}, addresses("10.0.0.1/y", "10.0.0.2/y", "10.0.0.1/z")},
+		},
+		want: []string{
+			"10.0.0.1/x 10.0.0.2/x", "10.0.0.1/y -10.0.0.2/z->a/x",
+			"10.0.0.1/z 10.0.0.2/y -10.0.0.1/y->b/y",
+		},
+	}, {
+		name: "within a claim an address is served once, whatever the ports of its entries",
+		claims: []target.Claim{
+			{owner("a", 0), http, map[string][]target.Port{"y": other}, addresses("10.0.0.1/x", "10.0.0.1/y")},
+			{owner("b", 1), other, nil, addresses("10.0.0.1/z")},
+		},
+		want: []string{"10.0.0.1/x -10.0.0.1/y->a/x", "10.0.0.1/z"},
+	}, {
+		name: "where the entry that is named first loses, another of the claim may serve",
+		claims: []target.Claim{
+			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},
+			{owner("b", 1), http, map[string][]target.Port{"z": other}, addresses("10.0.0.1/y", "10.0.0.1/z")},
+		},
+		want: []string{"10.0.0.1/x", "10.0.0.1/z -10.0.0.1/y->a/x"},
+	}, {
+		name: "an entry whose own ports are none counts by its address alone",
+		claims: []target.Claim{
+			{owner("a", 0), http, map[string][]target.Port{"x": nil}, addresses("10.0.0.1/x")},
+			{owner("b", 1), other, nil, addresses("10.0.0.1/y")},
+		},
+		want: []string{"10.0.0.1/x", "-10.0.0.1/y->a/x"},
+	}, {
 		name: "without ports the address alone counts",
 		claims: []target.Claim{
 			{owner("a", 0), http, nil, addresses("10.0.0.1/x")},

@@ -44,15 +44,14 @@ func ManagedService(eb *v1alpha1.ExternalBackend, live *corev1.Service, allowed 
 	spec.Type, spec.LoadBalancerSourceRanges, spec.ExternalName = corev1.ServiceTypeClusterIP, nil, ""
 	spec.Selector = nil
 	spec.TrafficDistribution = template.TrafficDistribution
-	unborn := live == nil || live.Spec.Type == corev1.ServiceTypeExternalName
-	if unborn && template.Headless {
+	if template.Headless && (live == nil || live.Spec.Type == corev1.ServiceTypeExternalName) {
 		spec.ClusterIP = corev1.ClusterIPNone
 	}
 	headless := IsHeadless(svc)
 	if headless || len(eb.Spec.Ports) > 0 { // one with cluster IPs must have ports
 		spec.Ports = servicePorts(eb.Spec.Ports)
 	}
-	moved := setFamilies(spec, unborn || headless, template)
+	moved := setFamilies(spec, headless, template)
 	switch {
 	case template.Headless && !headless:
 		return svc, refused(svc, "to a headless one")
@@ -83,16 +82,16 @@ func withController(owners []metav1.OwnerReference, eb *v1alpha1.ExternalBackend
 }
 
 // setFamilies sets the families and how many there are. The primary one of a
-// Service with cluster IPs cannot change: free is false, and it says whether
-// the template wants it to, in which case nothing is set at all, since the
-// policy alone would release or add the wrong family.
+// Service with cluster IPs cannot change: moved says whether the template wants
+// it to. Nothing is set then, since the policy alone would release the wrong
+// family.
 //
 // A second family comes and goes with the policy: the API server adds it with
 // its cluster IP, releases both for SingleStack, and refuses to have the family
 // or the address taken out under any other policy.
-func setFamilies(spec *corev1.ServiceSpec, free bool, template *v1alpha1.ServiceTemplate) (moved bool) {
+func setFamilies(spec *corev1.ServiceSpec, headless bool, template *v1alpha1.ServiceTemplate) (moved bool) {
 	families := template.IPFamilies
-	if !free && len(families) > 0 && len(spec.IPFamilies) > 0 && corev1.IPFamily(families[0]) != spec.IPFamilies[0] {
+	if !headless && len(families) > 0 && len(spec.IPFamilies) > 0 && corev1.IPFamily(families[0]) != spec.IPFamilies[0] {
 		return true
 	}
 	policy := (*corev1.IPFamilyPolicy)(template.IPFamilyPolicy)

@@ -16,7 +16,7 @@ import (
 )
 
 // Rule 33: what somebody has taken out is out, whatever its health.
-func TestStates(t *testing.T) {
+func TestRule33States(t *testing.T) {
 	for _, tt := range []struct {
 		state      v1alpha1.TargetState
 		verdict    health.Verdict
@@ -41,7 +41,7 @@ func TestStates(t *testing.T) {
 }
 
 // Rule 13: an entry may serve a port elsewhere than the others do.
-func TestPortsOfAnEntry(t *testing.T) {
+func TestRule13PortsOfAnEntry(t *testing.T) {
 	eb := backend(func(eb *v1alpha1.ExternalBackend) {
 		ip := func() *v1alpha1.IPTarget { return &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.1"}} }
 		eb.Spec.Targets = []v1alpha1.Target{
@@ -63,7 +63,7 @@ func TestPortsOfAnEntry(t *testing.T) {
 }
 
 // Rule 38: targets are on no node, so a policy of Local drops traffic to them.
-func TestTrafficPolicyLocal(t *testing.T) {
+func TestRule38TrafficPolicyLocal(t *testing.T) {
 	local, cluster := corev1.ServiceInternalTrafficPolicyLocal, corev1.ServiceInternalTrafficPolicyCluster
 	for _, tt := range []struct {
 		name     string

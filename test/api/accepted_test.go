@@ -136,7 +136,7 @@ func expectKept(posted, stored map[string]any) {
 			switch value.(type) {
 			case map[string]any, []any, nil:
 			default:
-				Expect(kept).To(HaveKeyWithValue(path, fmt.Sprint(value)))
+				Expect(kept[path]).To(Equal(fmt.Sprint(value)), path)
 			}
 		})
 	}

@@ -75,9 +75,13 @@ func answers(ctx context.Context, dial traffic.DialFunc, to netip.AddrPort) []tr
 	return all
 }
 
+// refusalBound is how long a refusal may take. Linux heeds one that comes while
+// it still sends the first packet only when it has sent the second, after 1 s.
+const refusalBound = 3 * time.Second
+
 // connect opens a connection and closes it.
 func connect(ctx context.Context, to netip.AddrPort) error {
-	ctx, cancel := context.WithTimeout(ctx, traffic.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, refusalBound)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
 	if err != nil {

@@ -90,13 +90,21 @@ func describeSpread() {
 // describeOutages: a host that fails leaves within its bound, and once
 // kube-proxy has followed no request fails any more; it comes back as well.
 func describeOutages() {
-	for what, outage := range map[string]struct{ harm, mend func(*rack.Host) error }{
-		"is killed": {(*rack.Host).Kill, func(h *rack.Host) error { return h.Start(context.Background(), installed.LogDir()) }},
-		"hangs":     {(*rack.Host).Hang, (*rack.Host).Resume},
-		"rejects":   {(*rack.Host).Reject, (*rack.Host).Accept},
-		"vanishes":  {(*rack.Host).Unplug, (*rack.Host).Plug},
+	start := func(ctx context.Context, h *rack.Host) error { return h.Start(ctx, installed.LogDir()) }
+	at := func(mend func(*rack.Host) error) func(context.Context, *rack.Host) error {
+		return func(_ context.Context, h *rack.Host) error { return mend(h) }
+	}
+	for _, outage := range []struct {
+		what string
+		harm func(*rack.Host) error
+		mend func(context.Context, *rack.Host) error
+	}{
+		{"is killed", (*rack.Host).Kill, start},
+		{"hangs", (*rack.Host).Hang, at((*rack.Host).Resume)},
+		{"rejects", (*rack.Host).Reject, at((*rack.Host).Accept)},
+		{"vanishes", (*rack.Host).Unplug, at((*rack.Host).Plug)},
 	} {
-		It("takes out a host that "+what+" without a failed request after the flip, and takes it back", func(ctx SpecContext) {
+		It("takes out a host that "+outage.what+" without a failed request after the flip, and takes it back", func(ctx SpecContext) {
 			s := newScene(ctx)
 			service := s.service(ctx, "web")
 			s.backend(ctx, "web", installed.Hosts)
@@ -110,7 +118,7 @@ func describeOutages() {
 			s.eventuallyRouted(ctx, "web", "http", addresses(good...)...)
 			Expect(f.expectNoFailure(ctx, time.Now())).To(HaveEach(Not(HaveField("Host", bad.Name))))
 
-			Expect(outage.mend(bad)).To(Succeed())
+			Expect(outage.mend(ctx, bad)).To(Succeed())
 			s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: installed.Hosts})
 			s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
 			back := time.Now()

@@ -135,7 +135,7 @@ func describePorts() {
 		first := s.backend(ctx, "web", []*rack.Host{h})
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {h}})
 		s.backend(ctx, "web-too", []*rack.Host{h}, behind("web"))
-		s.eventuallyCondition(ctx, "web-too", v1alpha1.ConditionTargetsResolved, "False", v1alpha1.ReasonServedByAnother)
+		s.eventuallyCondition(ctx, "web-too", v1alpha1.ConditionTargetsResolved, "True", v1alpha1.ReasonServedByAnother)
 		Expect(s.entries(ctx, "web")).To(Equal([]string{"web 192.0.2.11", "web 2001:db8::11"}))
 
 		Expect(api.Delete(ctx, first)).To(Succeed())

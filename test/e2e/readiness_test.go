@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"externalbackend.dev/operator/test/rack"
@@ -102,7 +103,7 @@ func describeReadiness() {
 			Eventually(func() error {
 				_, err := askUDP(ctx, to, udpPort)
 				return err
-			}).WithContext(ctx).Should(MatchError(syscall.ECONNREFUSED))
+			}).WithContext(ctx).Should(HaveOccurred())
 		}
 		for _, well := range []*rack.Host{a, b} {
 			sick := map[*rack.Host]*rack.Host{a: b, b: a}[well]
@@ -137,14 +138,25 @@ func describeReadiness() {
 		for _, to := range clusterIPs(service, 80) {
 			Expect(answerers(ctx, nil, to)).To(Equal(names(h)))
 		}
-		// The user's own label, on the Service, has kube-proxy ignore it.
-		edit(ctx, service, func(service *corev1.Service) { service.Labels = map[string]string{corev1.IsHeadlessService: ""} })
-		for _, to := range clusterIPs(service, 80) {
-			Eventually(connect).WithContext(ctx).WithArguments(to).ShouldNot(Succeed())
+		// A user's label on the Service changes nothing; on a slice it would,
+		// were it not taken off.
+		edit(ctx, service, func(service *corev1.Service) {
+			service.Labels = map[string]string{corev1.IsHeadlessService: "", "mirrored": "yes"}
+		})
+		Eventually(s.ours).WithContext(ctx).WithArguments("web").Should(HaveEach(HaveField("Labels", SatisfyAll(
+			HaveKey("mirrored"), Not(HaveKey(corev1.IsHeadlessService))))))
+		s.eventuallyRouted(ctx, "web", "http", h.Addresses()...)
+		withoutOperator(ctx)
+		for _, slice := range s.ours(ctx, "web") {
+			edit(ctx, &slice, func(slice *discoveryv1.EndpointSlice) { slice.Labels[corev1.IsHeadlessService] = "" })
 		}
-		edit(ctx, service, func(service *corev1.Service) { service.Labels = nil })
 		for _, to := range clusterIPs(service, 80) {
-			Eventually(connect).WithContext(ctx).WithArguments(to).Should(Succeed())
+			Eventually(connect).WithContext(ctx).WithArguments(to).Should(MatchError(syscall.ECONNREFUSED))
+		}
+		Expect(installed.Replicas[0].Start(ctx)).To(Succeed())
+		s.eventuallyRouted(ctx, "web", "http", h.Addresses()...)
+		for _, to := range clusterIPs(service, 80) {
+			Expect(answerers(ctx, nil, to)).To(Equal(names(h)))
 		}
 	})
 

@@ -38,6 +38,9 @@ const (
 	// startBound is how long the lab may take to start.
 	startBound = 2 * time.Minute
 
+	// suiteBound is how long all cases may take: four times what they do.
+	suiteBound = 30 * time.Minute
+
 	logLines = 40 // of each program that a failed case shows
 )
 
@@ -82,7 +85,12 @@ func TestE2E(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(pollEvery)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	RegisterFailHandler(Fail)
-	RunSpecs(t, "End-to-end cases")
+	suite, reporter := GinkgoConfiguration()
+	suite.Timeout = suiteBound
+	if info, err := os.Stdout.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		reporter.NoColor = true // a log, not a terminal
+	}
+	RunSpecs(t, "End-to-end cases", suite, reporter)
 }
 
 var _ = BeforeSuite(func(ctx SpecContext) {

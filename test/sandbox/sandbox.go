@@ -32,7 +32,7 @@ const insideArgument = "inside-sandbox"
 // doorFD is the number that the first of exec.Cmd.ExtraFiles gets.
 const doorFD = 3
 
-func init() { //nolint:gochecknoinits // it must come before any goroutine can be on the main thread
+func init() {
 	// The main goroutine stays on the main thread. Outside, that thread's life
 	// is what the parent-death signal hangs on. Inside, its network namespace
 	// is the one that others see as this process's, so goroutines that enter

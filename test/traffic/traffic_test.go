@@ -3,7 +3,13 @@
 
 package traffic
 
-import "testing"
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+)
 
 func TestAnswersAreReadAsTheyAreWritten(t *testing.T) {
 	want := Answer{Host: "rack-a", Port: 8080}
@@ -14,5 +20,30 @@ func TestAnswersAreReadAsTheyAreWritten(t *testing.T) {
 		if got, err := ParseAnswer(text); err == nil {
 			t.Errorf("%q is taken for the answer %+v", text, got)
 		}
+	}
+}
+
+// A request that is not answered by an external host fails, whoever answers it.
+func TestFetch(t *testing.T) {
+	want := Answer{Host: "rack-a", Port: 8080}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Connection") != "close" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = io.WriteString(w, want.String())
+	}))
+	defer server.Close()
+	to := netip.MustParseAddrPort(server.Listener.Addr().String())
+	if got, err := Fetch(t.Context(), NewClient(nil), to); err != nil || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	keeping := &http.Client{Transport: &http.Transport{}}
+	defer keeping.CloseIdleConnections()
+	if got, err := Fetch(t.Context(), keeping, to); err == nil {
+		t.Errorf("got %+v with status 503", got)
+	}
+	server.Close()
+	if got, err := Fetch(t.Context(), NewClient(nil), to); err == nil {
+		t.Errorf("got %+v of a server that is gone", got)
 	}
 }

@@ -1,0 +1,103 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+)
+
+var _ = Describe("The management of a Service", func() {
+	var s *scene
+	both := endpoints{"192.0.2.10": in, "192.0.2.11": in}
+	rack := entry("rack", "192.0.2.10", "192.0.2.11")
+	BeforeEach(func(ctx SpecContext) {
+		sharedOperator()
+		s = newScene(ctx)
+		s.host("192.0.2.10")
+		s.host("192.0.2.11")
+	})
+
+	It("leaves one of somebody else alone and serves it, until it is gone", func(ctx SpecContext) {
+		foreign := s.service(ctx, "payments")
+		mark := audit.mark()
+		eb := s.backend(ctx, "payments", rack, managed(func(t *v1alpha1.ServiceTemplate) { t.Labels = v1alpha1.ServiceLabels{"team": "shop"} }))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceNotOwned, `"payments"`))
+		s.expect(ctx, "payments", both)
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Service.Template.Labels["team"] = "bank" })
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("ObservedGeneration", eb.Generation))
+		Expect(s.serviceOf(ctx, "payments").ResourceVersion).To(Equal(foreign.ResourceVersion))
+		Expect(s.serviceWrites(mark)).To(BeEmpty())
+
+		Expect(admin.Delete(ctx, foreign)).To(Succeed())
+		s.expectService(ctx, "payments", ownedBy(eb))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	})
+
+	It("ends with management Referenced, and the Service is not taken back", func(ctx SpecContext) {
+		eb := s.backend(ctx, "payments", rack, managed(func(t *v1alpha1.ServiceTemplate) { t.Labels = v1alpha1.ServiceLabels{"team": "shop"} }))
+		s.expect(ctx, "payments", both)
+		before, seen := s.serviceOf(ctx, "payments"), s.watch(ctx)
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Service = v1alpha1.ServiceReference{Management: v1alpha1.ServiceReferenced}
+			eb.Spec.Ports[0].ServicePort = nil
+		})
+		s.expectService(ctx, "payments", And(
+			HaveField("UID", before.UID), HaveField("OwnerReferences", BeEmpty()), HaveField("Annotations", BeEmpty()),
+			HaveField("Labels", before.Labels), HaveField("Spec", BeEquivalentTo(before.Spec))))
+		released := s.serviceOf(ctx, "payments")
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+
+		edit(ctx, eb, managed())
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceNotOwned))
+		Expect(s.serviceOf(ctx, "payments").ResourceVersion).To(Equal(released.ResourceVersion))
+		Expect(seen.gaps("payments", "192.0.2.10", "192.0.2.11")).To(BeEmpty())
+	})
+
+	It("moves to a new name before the old Service goes", func(ctx SpecContext) {
+		eb := s.backend(ctx, "payments", rack, managed())
+		s.expect(ctx, "payments", both)
+		mark := audit.mark()
+		edit(ctx, eb, of("checkout"))
+		s.expect(ctx, "checkout", both)
+		s.expectService(ctx, "checkout", ownedBy(eb))
+		Eventually(s.serviceOf).WithContext(ctx).WithArguments("payments").Should(BeNil())
+		s.expect(ctx, "payments", endpoints{})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+		Eventually(s.serviceWrites).WithArguments(mark).Should(HaveExactElements("create checkout", "delete payments"))
+	})
+
+	It("keeps the old Service as long as the new name is taken by somebody else", func(ctx SpecContext) {
+		eb := s.backend(ctx, "payments", rack, managed())
+		s.expect(ctx, "payments", both)
+		foreign := s.service(ctx, "checkout")
+		edit(ctx, eb, of("checkout"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceNotOwned, `"checkout"`))
+		s.expect(ctx, "checkout", both)
+		Consistently(s.serviceOf).WithContext(ctx).WithArguments("payments").ShouldNot(BeNil())
+
+		Expect(admin.Delete(ctx, foreign)).To(Succeed())
+		s.expectService(ctx, "checkout", ownedBy(eb))
+		Eventually(s.serviceOf).WithContext(ctx).WithArguments("payments").Should(BeNil())
+	})
+
+	It("is that of the older of two ExternalBackends, and goes over to the other", func(ctx SpecContext) {
+		older := s.backend(ctx, "zulu", of("payments"), entry("rack", "192.0.2.10"), managed(func(t *v1alpha1.ServiceTemplate) { t.Labels = v1alpha1.ServiceLabels{"team": "shop"} }))
+		s.nextSecond(older)
+		younger := s.backend(ctx, "alpha", of("payments"), entry("cage", "192.0.2.11"), managed(func(t *v1alpha1.ServiceTemplate) { t.Labels = v1alpha1.ServiceLabels{"team": "bank"} }))
+		s.expect(ctx, "payments", both)
+		s.expectCondition(ctx, "alpha", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceNotOwned, `"zulu"`))
+		s.expectCondition(ctx, "zulu", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+		s.expectService(ctx, "payments", And(ownedBy(older), HaveField("Labels", HaveKeyWithValue("team", "shop"))))
+
+		edit(ctx, older, of("checkout"))
+		s.expectService(ctx, "checkout", ownedBy(older))
+		s.expectService(ctx, "payments", And(ownedBy(younger), HaveField("Labels", HaveKeyWithValue("team", "bank"))))
+		s.expectCondition(ctx, "alpha", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
+		s.expect(ctx, "checkout", endpoints{"192.0.2.10": in})
+	})
+})

@@ -1,0 +1,77 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/status"
+)
+
+const (
+	// reporters is how many statuses are patched at a time.
+	reporters = 4
+	// reportRetry is the time after which a patch that failed is tried again.
+	reportRetry = 2 * time.Second
+)
+
+// reportJob is a status to be patched.
+type reportJob struct {
+	service     types.NamespacedName
+	from, to    *v1alpha1.ExternalBackend
+	transitions []status.Event
+}
+
+// reportForever patches statuses beside the passes, so that the API server may
+// let them wait as long as it likes without that a slice waits, too. It runs on
+// the leader only.
+func (r *ServiceReconciler) reportForever(ctx context.Context) error {
+	var running sync.WaitGroup
+	for range reporters {
+		running.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case job := <-r.jobs:
+					r.patch(ctx, job)
+				}
+			}
+		})
+	}
+	running.Wait()
+	return nil
+}
+
+func (r *ServiceReconciler) patch(ctx context.Context, job reportJob) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	request := reconcile.Request{NamespacedName: job.service}
+	err := r.Client.Status().Patch(ctx, job.to, client.MergeFromWithOptions(job.from, client.MergeFromWithOptimisticLock{}))
+	switch {
+	case err == nil:
+		r.known.reported(subscriberOf(job.from), job.to, r.Clock.Now())
+		r.emit(job.to, nil, job.transitions)
+	case apierrors.IsConflict(err):
+		// The cache is behind; what it still has to tell wakes us, too.
+		r.wake.addAfter(request, staleDelay)
+	case apierrors.IsNotFound(err), ctx.Err() == context.Canceled:
+	default:
+		logf.FromContext(ctx).Error(err, "Failed to patch the status of an ExternalBackend, trying again",
+			"namespace", job.from.Namespace, "name", job.from.Name, "after", reportRetry)
+		r.wake.addAfter(request, reportRetry)
+	}
+	if r.known.endReport(subscriberOf(job.from)) {
+		r.wake.add(request)
+	}
+}
