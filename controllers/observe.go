@@ -161,7 +161,8 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 // recoverMissing looks for slices that are out of the cache's sight for want of
 // the managed-by label, and still ours (rule 5).
 func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool,
-	expected map[string]types.UID, found map[string]*discoveryv1.EndpointSlice) error {
+	expected map[string]types.UID, found map[string]*discoveryv1.EndpointSlice,
+) error {
 	for name, owner := range expected {
 		if _, cached := found[name]; cached || !owners[owner] {
 			continue
