@@ -153,9 +153,13 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 			own = append(own, slice)
 		}
 	}
-	slices.SortFunc(own, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+	sortByName(own)
 	r.seen.set(w.key, own)
 	return own, nil
+}
+
+func sortByName(list []*discoveryv1.EndpointSlice) {
+	slices.SortFunc(list, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // recoverMissing looks for slices that are out of the cache's sight for want of
