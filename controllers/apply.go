@@ -186,15 +186,31 @@ func (r *ServiceReconciler) update(ctx context.Context, slice *discoveryv1.Endpo
 	if err := r.allowed(slice); err != nil {
 		return err
 	}
+	wanted := slice.DeepCopy()
 	err := r.Client.Update(ctx, slice)
-	if apierrors.IsNotFound(err) {
-		// It was deleted meanwhile: plan again.
-		return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), slice.Name, err)
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		r.written.wrote(slice, r.Clock.Now())
+	case apierrors.IsNotFound(err):
+		// It was deleted meanwhile: plan again.
+		r.written.deleted(wanted, r.Clock.Now())
+		return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), slice.Name, err)
+	case apierrors.IsConflict(err):
+		r.catchUp(ctx, wanted)
 	}
 	return err
+}
+
+// catchUp reads a slice that somebody else has changed, so that the next plan
+// knows of it even if the cache is told late, or nothing at all.
+func (r *ServiceReconciler) catchUp(ctx context.Context, slice *discoveryv1.EndpointSlice) {
+	var live discoveryv1.EndpointSlice
+	switch err := r.Live.Get(ctx, client.ObjectKeyFromObject(slice), &live); {
+	case apierrors.IsNotFound(err):
+		r.written.deleted(slice, r.Clock.Now())
+	case err == nil && sliceplan.OwnerUID(&live) == sliceplan.OwnerUID(slice):
+		r.written.wrote(&live, r.Clock.Now())
+	}
 }
 
 // delete removes a slice only in the version that the plan has seen (rule 46).
@@ -203,6 +219,9 @@ func (r *ServiceReconciler) delete(ctx context.Context, slice *discoveryv1.Endpo
 	if err == nil || apierrors.IsNotFound(err) {
 		r.written.deleted(slice, r.Clock.Now())
 		return nil
+	}
+	if apierrors.IsConflict(err) {
+		r.catchUp(ctx, slice)
 	}
 	return err
 }
