@@ -29,16 +29,15 @@ import (
 // controlPlane is an etcd and an API server that a spec may stop, pause and
 // kill as it likes, beside those of the suite.
 type controlPlane struct {
-	folder                  string
-	etcdURL, peerURL        string
-	address                 string // of the API server
-	config                  *rest.Config
-	etcd, apiserver         *programs.Process
-	certificate, key, saKey string // files
+	folder           string
+	etcdURL, peerURL string
+	address          string       // of the API server
+	config           *rest.Config // as admin
+	etcd, apiserver  *programs.Process
 }
 
-// ownControlPlane makes a control plane of its own that of the spec: everything
-// that is done as admin is done there until the specs of the container are over.
+// ownControlPlane starts a control plane and makes it that of the specs: everything
+// is done there until those of the container are over.
 func ownControlPlane(ctx context.Context) *controlPlane {
 	GinkgoHelper()
 	stopSharedOperator()
@@ -57,10 +56,31 @@ func ownControlPlane(ctx context.Context) *controlPlane {
 	formerConfig, formerAdmin, formerKube := cluster, admin, kube
 	DeferCleanup(func() { cluster, admin, kube = formerConfig, formerAdmin, formerKube })
 	c.connect()
-	_, err := envtest.InstallCRDs(c.config, envtest.CRDInstallOptions{CRDs: shipped.crds})
-	Expect(err).NotTo(HaveOccurred())
+	c.installCRDs()
 	shipped.install(ctx)
 	return c
+}
+
+func (c *controlPlane) installCRDs() {
+	GinkgoHelper()
+	_, err := envtest.InstallCRDs(c.config, crds())
+	Expect(err).NotTo(HaveOccurred())
+}
+
+// removeCRDs returns before they are gone.
+func (c *controlPlane) removeCRDs() {
+	GinkgoHelper()
+	Expect(envtest.UninstallCRDs(c.config, crds())).To(Succeed())
+}
+
+// crds are those that are shipped, as they were before they were created.
+func crds() (options envtest.CRDInstallOptions) {
+	for _, crd := range shipped.crds {
+		crd = crd.DeepCopy()
+		crd.ResourceVersion, crd.UID = "", ""
+		options.CRDs = append(options.CRDs, crd)
+	}
+	return options
 }
 
 // connect makes the clients of the suite those of this control plane.

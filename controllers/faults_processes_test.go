@@ -13,10 +13,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/targets"
@@ -117,18 +114,12 @@ var _ = Describe("A control plane", Ordered, func() {
 	})
 
 	It("that loses the CRD is served again when it has it back", func(ctx SpecContext) {
-		crd := &apiextensionsv1.CustomResourceDefinition{}
-		crd.Name = "externalbackends.externalbackend.dev"
-		Expect(crd.Name).To(Equal(shipped.crds[0].Name))
-		Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
-		c.connect()
-		Expect(admin.Delete(ctx, crd)).To(Succeed())
+		c.removeCRDs()
 		eventually(ctx, endpoints{}) // its ExternalBackends went with it
-		Eventually(func() bool { return apierrors.IsNotFound(admin.Get(ctx, client.ObjectKeyFromObject(crd), crd)) }).Should(BeTrue())
-		_, err := envtest.InstallCRDs(c.config, envtest.CRDInstallOptions{CRDs: shipped.crds})
-		Expect(err).NotTo(HaveOccurred())
+		Eventually(func() bool { return apierrors.IsNotFound(admin.List(ctx, &v1alpha1.ExternalBackendList{})) }).Should(BeTrue())
+		c.installCRDs()
 		eb.ResourceVersion, eb.UID = "", ""
-		Expect(admin.Create(ctx, eb)).To(Succeed())
+		Eventually(func() error { return admin.Create(ctx, eb.DeepCopy()) }).Should(Succeed())
 		eventually(ctx, endpoints{"192.0.2.10": in, "192.0.2.11": in})
 	})
 })

@@ -79,17 +79,16 @@ func (r *retries) NumRequeues(request reconcile.Request) int {
 // says anything about the request itself: none at all, or one of a server that
 // cannot do its work.
 func unanswered(err error) bool {
-	var joined interface {
+	type several interface {
 		error
 		Unwrap() []error
 	}
-	if errors.As(err, &joined) {
+	if joined, ok := errors.AsType[several](err); ok {
 		return slices.ContainsFunc(joined.Unwrap(), unanswered)
 	}
-	var lost net.Error // context.DeadlineExceeded is one, too
-	var answer apierrors.APIStatus
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*apierrors.StatusError](err); ok {
 		return answer.Status().Code >= 500 || apierrors.IsTooManyRequests(err)
 	}
-	return errors.As(err, &lost)
+	_, lost := errors.AsType[net.Error](err) // context.DeadlineExceeded is one, too
+	return lost
 }

@@ -60,7 +60,9 @@ clusters: [{name: nobody, cluster: {server: "https://%s"}}]
 	if err := operator.Process.Kill(); err != nil {
 		t.Error(err)
 	}
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("the operator ended without being killed")
+	}
 }
 
 // ask returns the code of an answer; 0 if there is none.
