@@ -191,17 +191,16 @@ func (r *ServiceReconciler) update(ctx context.Context, slice *discoveryv1.Endpo
 	if err := r.allowed(slice); err != nil {
 		return err
 	}
-	wanted := slice.DeepCopy()
 	err := r.Client.Update(ctx, slice)
 	switch {
 	case err == nil:
 		r.written.wrote(slice, r.Clock.Now())
 	case apierrors.IsNotFound(err):
 		// It was deleted meanwhile: plan again.
-		r.written.deleted(wanted, r.Clock.Now())
+		r.written.deleted(slice, r.Clock.Now())
 		return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), slice.Name, err)
 	case apierrors.IsConflict(err):
-		r.catchUp(ctx, wanted)
+		r.catchUp(ctx, slice)
 	}
 	return err
 }
