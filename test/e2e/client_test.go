@@ -8,12 +8,12 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -28,6 +28,9 @@ import (
 // one is missed by chance in one of 10^9 cases.
 const enough = 80
 
+// rate is how many requests a flow starts in a second.
+const rate = 200
+
 // clusterIPs returns the Service's port on each of its addresses.
 func clusterIPs(service *corev1.Service, port uint16) []netip.AddrPort {
 	var to []netip.AddrPort
@@ -35,6 +38,20 @@ func clusterIPs(service *corev1.Service, port uint16) []netip.AddrPort {
 		to = append(to, netip.AddrPortFrom(netip.MustParseAddr(ip), port))
 	}
 	return to
+}
+
+// nodePorts returns the Service's first port on each address of the node.
+func nodePorts(service *corev1.Service) []netip.AddrPort {
+	var to []netip.AddrPort
+	for _, ip := range rack.NodeIPs {
+		to = append(to, netip.AddrPortFrom(ip, uint16(service.Spec.Ports[0].NodePort)))
+	}
+	return to
+}
+
+// ofType gives a Service a type.
+func ofType(serviceType corev1.ServiceType) func(*corev1.Service) {
+	return func(service *corev1.Service) { service.Spec.Type = serviceType }
 }
 
 // names returns the names of the hosts.
@@ -79,15 +96,34 @@ func answers(ctx context.Context, dial traffic.DialFunc, to netip.AddrPort) []tr
 // it still sends the first packet only when it has sent the second, after 1 s.
 const refusalBound = 3 * time.Second
 
-// connect opens a connection and closes it.
+// connect opens a connection from the client outside and closes it.
 func connect(ctx context.Context, to netip.AddrPort) error {
 	ctx, cancel := context.WithTimeout(ctx, refusalBound)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
+	conn, err := installed.Client.DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return err
 	}
 	return conn.Close()
+}
+
+// reached returns to how many of the addresses connections from the client
+// outside can be opened.
+func reached(ctx context.Context, to []netip.AddrPort) int {
+	ctx, cancel := context.WithTimeout(ctx, traffic.Timeout)
+	defer cancel()
+	var count atomic.Int32
+	var dialling sync.WaitGroup
+	for _, addr := range to {
+		dialling.Go(func() {
+			if conn, err := installed.Client.DialContext(ctx, "tcp", addr.String()); err == nil {
+				_ = conn.Close()
+				count.Add(1)
+			}
+		})
+	}
+	dialling.Wait()
+	return int(count.Load())
 }
 
 // flow is a client that sends requests all the while.
@@ -102,7 +138,7 @@ func startFlow(ctx SpecContext, to ...netip.AddrPort) *flow {
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var sender sync.WaitGroup
 	sender.Go(func() {
-		traffic.Send(sending, traffic.NewClient(nil), to, func(r traffic.Request) {
+		traffic.Send(sending, traffic.NewClient(nil), rate, to, func(r traffic.Request) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.requests = append(f.requests, r)

@@ -18,12 +18,8 @@ import (
 	"time"
 )
 
-const (
-	// Rate is how many requests Send starts in a second.
-	Rate = 40
-	// Timeout bounds a request from dialling to the end of the answer.
-	Timeout = time.Second
-)
+// Timeout bounds a request from dialling to the end of the answer.
+const Timeout = time.Second
 
 // DialFunc connects, as net.Dialer.DialContext does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
@@ -85,17 +81,18 @@ func Fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer,
 	return ParseAnswer(string(body))
 }
 
-// Send sends requests to the addresses in turn until ctx is done, then waits
-// for those under way. It keeps to its rate on average: after a stall it
-// catches up. Each finished request goes to record, from several goroutines.
-func Send(ctx context.Context, client *http.Client, to []netip.AddrPort, record func(Request)) {
+// Send sends requests to the addresses in turn until ctx is done, rate of them
+// in a second, then waits for those under way. It keeps to its rate on average:
+// after a stall it catches up. Each finished request goes to record, from
+// several goroutines.
+func Send(ctx context.Context, client *http.Client, rate int, to []netip.AddrPort, record func(Request)) {
 	var underWay sync.WaitGroup
 	defer underWay.Wait()
-	tick := time.NewTicker(time.Second / Rate)
+	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
 	began, sent := time.Now(), 0
 	for {
-		for ; sent < int(time.Since(began).Seconds()*Rate); sent++ {
+		for ; sent < int(time.Since(began).Seconds()*float64(rate)); sent++ {
 			addr := to[sent%len(to)]
 			underWay.Go(func() {
 				r := Request{Start: time.Now(), IPv6: addr.Addr().Is6()}
