@@ -36,7 +36,7 @@ var (
 func startLab(line *regexp.Regexp) (*exec.Cmd, []string) {
 	GinkgoHelper()
 	cmd := exec.Command(filepath.Join(*binDir, labBinary), "--bin="+*binDir, "--config="+*kustomization)
-	cmd.Stderr = GinkgoWriter
+	cmd.Stderr, cmd.WaitDelay = GinkgoWriter, waitBound
 	stdout, err := cmd.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
 	Expect(sandbox.WithReadOnlyFiles(cmd.Start)).To(Succeed())
