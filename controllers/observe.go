@@ -136,10 +136,11 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 	if left := r.written.overlay(w.key, found, r.Clock.Now()); left > 0 {
 		w.again(left) // if the cache still tells otherwise then, it is right
 	}
-	if err := r.search(ctx, w, owners); err != nil {
+	expected := r.seen.of(w.key)
+	if err := r.search(ctx, w, owners, expected); err != nil {
 		return nil, err
 	}
-	if err := r.recoverVanished(ctx, w.key, owners, found); err != nil {
+	if err := r.recoverMissing(ctx, w.key, owners, expected, found); err != nil {
 		return nil, err
 	}
 	var own []*discoveryv1.EndpointSlice
@@ -153,28 +154,26 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 		}
 	}
 	slices.SortFunc(own, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+	r.seen.set(w.key, own)
 	return own, nil
 }
 
-// recoverVanished looks for slices that are out of the cache's sight for want
-// of the managed-by label, and still ours (rule 5).
-func (r *ServiceReconciler) recoverVanished(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool, found map[string]*discoveryv1.EndpointSlice) error {
-	for name, owner := range r.vanished.of(key) {
+// recoverMissing looks for slices that are out of the cache's sight for want of
+// the managed-by label, and still ours (rule 5).
+func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool,
+	expected map[string]types.UID, found map[string]*discoveryv1.EndpointSlice,
+) error {
+	for name, owner := range expected {
 		if _, cached := found[name]; cached || !owners[owner] {
-			r.vanished.remove(key, name)
 			continue
 		}
 		var live discoveryv1.EndpointSlice
 		err := r.Live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, &live)
 		switch {
-		case apierrors.IsNotFound(err):
-			r.vanished.remove(key, name)
-		case err != nil:
+		case err != nil && !apierrors.IsNotFound(err):
 			return fmt.Errorf("reading EndpointSlice %s/%s: %w", key.Namespace, name, err)
-		case owners[sliceplan.OwnerUID(&live)]:
+		case err == nil && owners[sliceplan.OwnerUID(&live)]:
 			found[name] = &live
-		default:
-			r.vanished.remove(key, name)
 		}
 	}
 	return nil

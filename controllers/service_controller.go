@@ -52,7 +52,7 @@ type ServiceReconciler struct {
 
 	known    knownBackends
 	written  writtenSlices
-	vanished vanishedSlices
+	seen     seenSlices
 	searched searches
 	windows  windows
 	jobs     chan reportJob

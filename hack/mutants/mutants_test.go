@@ -96,7 +96,8 @@ func TestMutants(t *testing.T) {
 		},
 		{"no mutant is chosen by a rule without one", list("minus", "a + b", "a - b", "TestSum"), []string{"8"}, "^$", `"8" is neither`},
 		{
-			"chosen by rule or name", list("weak", "a + b", "a - b", "TestWeak") + list("strong", "a + b", "a - b", "TestSum"), []string{"strong"},
+			"chosen by rule or name", list("weak", "a + b", "a - b", "TestWeak") + list("strong", "a + b", "a - b", "TestSum"),
+			[]string{"strong"},
 			`strong +killed(.|\n)*1 mutants in`, "",
 		},
 		{"does not compile", list("broken", "a + b", "a +", "TestSum"), nil, `broken +ERROR(.|\n)*does not compile(.|\n)*syntax error`, "not all mutants were killed"},

@@ -74,6 +74,7 @@ func (t *trial) greenPackage(ctx context.Context, pkg string, tests []test) erro
 			missed = append(missed, named.String())
 		case failed:
 			red = append(red, named.String())
+		case passed:
 		}
 	}
 	switch {
