@@ -128,27 +128,38 @@ func reached(ctx context.Context, to []netip.AddrPort) int {
 
 // flow is a client that sends requests all the while.
 type flow struct {
+	to     []netip.AddrPort
+	stop   context.CancelFunc
+	sender sync.WaitGroup
+
 	mu       sync.Mutex
 	requests []traffic.Request
 }
 
 // startFlow sends requests to the addresses in turn until the case ends.
-func startFlow(ctx SpecContext, to ...netip.AddrPort) *flow {
-	f := &flow{}
-	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var sender sync.WaitGroup
-	sender.Go(func() {
-		traffic.Send(sending, traffic.NewClient(nil), rate, to, func(r traffic.Request) {
+func startFlow(to ...netip.AddrPort) *flow {
+	f := &flow{to: to}
+	f.start()
+	DeferCleanup(f.finish)
+	return f
+}
+
+func (f *flow) start() {
+	var sending context.Context
+	sending, f.stop = context.WithCancel(context.Background())
+	f.sender.Go(func() {
+		traffic.Send(sending, traffic.NewClient(nil), rate, f.to, func(r traffic.Request) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.requests = append(f.requests, r)
 		})
 	})
-	DeferCleanup(func() {
-		stop()
-		sender.Wait()
-	})
-	return f
+}
+
+// finish sends no more requests and waits for those under way.
+func (f *flow) finish() {
+	f.stop()
+	f.sender.Wait()
 }
 
 // startedSince returns the finished requests that were started at a time or
@@ -159,12 +170,15 @@ func (f *flow) startedSince(t time.Time) []traffic.Request {
 	return slices.DeleteFunc(slices.Clone(f.requests), func(r traffic.Request) bool { return r.Start.Before(t) })
 }
 
-// expectNoFailure lets enough further requests come to an end, and checks that
-// of all that were started at a time or later none failed. It returns them.
+// expectNoFailure lets enough further requests come to an end, and those under
+// way, and checks that of all that were started at a time or later none failed.
+// It returns them.
 func (f *flow) expectNoFailure(ctx context.Context, since time.Time) []traffic.Request {
 	GinkgoHelper()
 	now := time.Now()
 	Eventually(func() int { return len(f.startedSince(now)) }).WithContext(ctx).Should(BeNumerically(">=", enough))
+	f.finish() // a request that hangs counts too
+	defer f.start()
 	requests := f.startedSince(since)
 	for _, r := range requests {
 		Expect(r.Err).NotTo(HaveOccurred(), "a request that was started %v after the change", r.Start.Sub(since))

@@ -147,7 +147,7 @@ func describeOutages() {
 			service := s.service(ctx, "web")
 			s.backend(ctx, "web", installed.Hosts)
 			s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
-			f := startFlow(ctx, clusterIPs(service, 80)...)
+			f := startFlow(clusterIPs(service, 80)...)
 			f.expectNoFailure(ctx, time.Time{})
 
 			bad, good := installed.Hosts[0], installed.Hosts[1:]

@@ -43,7 +43,7 @@ func describeDrain() {
 			}
 		})
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
-		f := startFlow(ctx, clusterIPs(service, 80)...)
+		f := startFlow(clusterIPs(service, 80)...)
 
 		edit(ctx, backend, setState(0, v1alpha1.TargetDrain))
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{draining: {leaving}, healthy: staying})

@@ -85,7 +85,7 @@ func inService(ctx SpecContext) (*scene, *flow) {
 	service := s.service(ctx, "web")
 	s.backend(ctx, "web", installed.Hosts)
 	s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
-	f := startFlow(ctx, clusterIPs(service, 80)...)
+	f := startFlow(clusterIPs(service, 80)...)
 	f.expectNoFailure(ctx, time.Time{})
 	return s, f
 }
