@@ -35,11 +35,11 @@ var (
 // has printed the line, with what that says.
 func startLab(line *regexp.Regexp) (*exec.Cmd, []string) {
 	GinkgoHelper()
-	cmd := exec.Command(filepath.Join(*binDir, labBinary), "--bin="+*binDir, "--config="+*kustomization)
+	cmd := exec.Command(filepath.Join(*binDir, "lab"), "--bin="+*binDir, "--config="+*kustomization)
 	cmd.Stderr, cmd.WaitDelay = GinkgoWriter, waitBound
 	stdout, err := cmd.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(sandbox.WithReadOnlyFiles(cmd.Start)).To(Succeed())
+	Expect(sandbox.WithReadOnlyFiles(cmd.Start)).To(Succeed(), "`make e2e` makes bin/lab")
 	DeferCleanup(func() { _ = cmd.Process.Kill() }) // it fails if the lab has ended
 	lines := bufio.NewScanner(io.TeeReader(stdout, GinkgoWriter))
 	for lines.Scan() {

@@ -41,8 +41,6 @@ const (
 	// suiteBound is how long all cases may take: four times what they do.
 	suiteBound = 30 * time.Minute
 
-	labBinary = "lab" // the program of make lab
-
 	logLines = 40 // of each program that a failed case shows
 )
 
@@ -52,7 +50,7 @@ var (
 	api       client.Client // acts as the administrator
 	harmed    []*rack.Host  // to be mended after the case
 
-	binDir        = flag.String("bin", "bin", "folder with the control plane's binaries, coredns, kubectl, the operator (manager) and the lab")
+	binDir        = flag.String("bin", "bin", "folder with the control plane's binaries, coredns, kubectl and the operator (manager)")
 	kustomization = flag.String("config", "config/default", "kustomize folder that installs the operator")
 	userns        = flag.Bool("userns", os.Geteuid() != 0, "make a user namespace too; default: whether the user is not root")
 )
@@ -73,7 +71,7 @@ func TestMain(m *testing.M) {
 }
 
 func runOutside() int {
-	if problems := lab.Missing(*binDir, *kustomization, "e2e", labBinary); len(problems) > 0 {
+	if problems := lab.Missing(*binDir, *kustomization, "e2e"); len(problems) > 0 {
 		fmt.Fprintf(os.Stderr, "e2e: it cannot run here:\n  - %s\n", strings.Join(problems, "\n  - "))
 		return sandbox.ExitCannotRun
 	}

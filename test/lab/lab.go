@@ -43,10 +43,9 @@ type Config struct {
 	Tell func(format string, args ...any)
 }
 
-// Missing returns what has to be made before a lab can start, and which further
-// binaries are missing, each with how: target is the make target that makes all.
-func Missing(binDir, kustomization, target string, further ...string) []string {
-	return cluster.Missing(binDir, kustomization, target, append(further, cluster.DNSBinary)...)
+// Missing returns what has to be made before a lab can start, each with how.
+func Missing(binDir, kustomization, target string) []string {
+	return cluster.Missing(binDir, kustomization, target, cluster.DNSBinary)
 }
 
 // SandboxOptions returns the options of a sandbox that the lab can run in.
