@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -60,8 +61,19 @@ func NewClient(dial DialFunc) *http.Client {
 	return &http.Client{Timeout: Timeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 }
 
-// Fetch sends GET / to the address and returns the answer.
+// Fetch sends GET / to the address and returns the answer. An error says whether
+// there was a connection.
 func Fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer, error) {
+	connected, began := false, time.Now()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
+	answer, err := fetch(ctx, client, to)
+	if err != nil {
+		err = fmt.Errorf("after %v, connected: %t: %w", time.Since(began).Round(time.Millisecond), connected, err)
+	}
+	return answer, err
+}
+
+func fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.String()+"/", nil)
 	if err != nil {
 		return Answer{}, err
