@@ -120,19 +120,6 @@ var _ = Describe("Slices of somebody else on our Service", func() {
 		setSelector(nil, resolved)
 		noConflict(ctx)
 	})
-
-	It("are looked for again after a minute where a selector has left them behind", func(ctx SpecContext) {
-		pods := s.foreignSlice(ctx, "payments", "payments-pods", fromSelectors, "203.0.113.1")
-		ticks := &advanced{}
-		ownOperator(operatorOptions{clock: ticks})
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionConflict, conflict(`"payments-pods"`))
-		Expect(admin.Delete(ctx, pods)).To(Succeed())
-		flip(ctx)
-		Expect(s.condition(ctx, "payments", v1alpha1.ConditionConflict)).NotTo(BeZero())
-		ticks.advance(time.Minute)
-		flip(ctx)
-		noConflict(ctx)
-	})
 })
 
 var _ = Describe("A Service with slices of its user's", func() {
