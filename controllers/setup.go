@@ -37,7 +37,8 @@ const reconcileTimeout = 30 * time.Second
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// SetupWithManager registers the controller, its watches and its indexes.
+// SetupWithManager registers the controller, its watches and its indexes. They
+// end with ctx.
 func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
 	foreign, err := NewForeignCache(mgr)
 	if err != nil {
@@ -49,7 +50,14 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	if err := mgr.Add(manager.RunnableFunc(r.sweepForever)); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)
 	}
-	r.jobs, r.retries = make(chan reportJob), newRetries()
+	r.searched.queue = workqueue.NewTypedDelayingQueue[types.NamespacedName]()
+	context.AfterFunc(ctx, r.searched.queue.ShutDown)
+	if err := mgr.Add(manager.RunnableFunc(r.searchForever)); err != nil {
+		return fmt.Errorf("adding the search for leftovers: %w", err)
+	}
+	r.reports = workqueue.NewTyped[health.Subscriber]()
+	context.AfterFunc(ctx, r.reports.ShutDown)
+	r.retries = newRetries()
 	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
 		return fmt.Errorf("adding the reporters: %w", err)
 	}
@@ -128,7 +136,7 @@ func (r *ServiceReconciler) serviceRequest(ctx context.Context, o client.Object)
 	key := client.ObjectKeyFromObject(o)
 	controller := metav1.GetControllerOfNoCopy(o)
 	if (controller == nil || controller.Kind != translate.Kind) && !r.refersTo(ctx, key) {
-		r.searched.forget(key)
+		r.searched.forget(key, false)
 		return nil
 	}
 	r.windows.open(key)
@@ -168,9 +176,9 @@ func (r *ServiceReconciler) sliceHandler() handler.EventHandler {
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
-			slice := e.Object.(*discoveryv1.EndpointSlice)
-			r.written.seenDeleted(slice)
-			r.addSlice(ctx, slice, q)
+			if !r.written.seenDeleted(e.Object.(*discoveryv1.EndpointSlice)) {
+				r.addSlice(ctx, e.Object, q)
+			}
 		},
 	}
 }
