@@ -19,6 +19,7 @@ import (
 var (
 	internalError = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Reason: metav1.StatusReasonInternalError}
 	conflict      = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusConflict, Reason: metav1.StatusReasonConflict}
+	forbidden     = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden}
 	tooMany       = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusTooManyRequests, Reason: metav1.StatusReasonTooManyRequests}
 )
 
@@ -52,6 +53,53 @@ func answerFirst(n int, path string, status metav1.Status) fault {
 		}
 		return next.RoundTrip(r)
 	}
+}
+
+// stall holds up what watches of one path tell, as a slow network or an API server
+// under load does.
+type stall struct {
+	path string
+	mu   sync.Mutex
+	held chan struct{} // closed when nothing is held up; nil if nothing is
+}
+
+func (s *stall) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == nil {
+		s.held = make(chan struct{})
+	}
+}
+
+func (s *stall) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held != nil {
+		close(s.held)
+		s.held = nil
+	}
+}
+
+func (s *stall) fault(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	response, err := next.RoundTrip(r)
+	if err != nil || r.URL.Path != s.path || r.URL.Query().Get("watch") == "" {
+		return response, err
+	}
+	response.Body = &body{ReadCloser: response.Body, closed: func() {}, before: func() error {
+		s.mu.Lock()
+		held := s.held
+		s.mu.Unlock()
+		if held == nil {
+			return nil
+		}
+		select {
+		case <-held:
+			return nil
+		case <-r.Context().Done():
+			return r.Context().Err()
+		}
+	}}
+	return response, nil
 }
 
 // outage cuts the operator off: nothing gets through any more, and what was open

@@ -45,8 +45,14 @@ type world struct {
 	// managed holds what keeps the Service of an ExternalBackend with management
 	// Managed from being as specified.
 	managed map[types.UID]*translate.Problem
-	// failure is why the Service itself could not be brought up to date.
-	failure error
+	// restoring is true while a managed Service is not as specified and it is not
+	// known yet what comes of the attempt to write it. The service is what it is
+	// going to be, and the slices stay as they are but for health.
+	restoring bool
+	// retrying is true if that attempt has failed and another one is to follow.
+	retrying bool
+	// former are the Services that managed ones of backends take the place of.
+	former []former
 	// wake is the time after which the Service is to be looked at again; zero:
 	// when something happens.
 	wake time.Duration
@@ -64,25 +70,21 @@ func (w *world) again(d time.Duration) {
 func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName) (*world, error) {
 	w := &world{key: key}
 	var err error
-	if w.service, err = getService(ctx, r.Client, key); err != nil {
+	var behind time.Duration
+	if w.service, behind, err = r.newestService(ctx, key); err != nil {
 		return nil, err
 	}
-	var list v1alpha1.ExternalBackendList
-	if err := r.Client.List(ctx, &list, client.InNamespace(key.Namespace),
-		client.MatchingFields{indexService: key.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing ExternalBackends of Service %s: %w", key, err)
+	if behind > 0 {
+		w.again(behind) // if the cache still tells otherwise then, it is right
 	}
-	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp == nil {
-			w.backends = append(w.backends, r.known.latest(&list.Items[i], r.Clock.Now()))
-		}
+	backends, err := r.backendsOf(ctx, key)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(w.backends, func(a, b *v1alpha1.ExternalBackend) int {
-		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
+	for i, eb := range backends {
+		backends[i] = r.known.latest(eb, r.Clock.Now())
+	}
+	w.backends = backends
 	owners := make(map[types.UID]bool, len(w.backends))
 	for _, eb := range w.backends {
 		owners[eb.UID] = true
@@ -91,7 +93,33 @@ func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedNam
 	if w.slices, err = r.ownSlices(ctx, w, owners); err != nil {
 		return nil, err
 	}
+	if err := r.findFormer(ctx, w); err != nil {
+		return nil, err
+	}
 	return w, r.foreignSlices(ctx, w, owners)
+}
+
+// backendsOf lists the ExternalBackends that refer to a Service and are not
+// being deleted. It never returns nil.
+func (r *ServiceReconciler) backendsOf(ctx context.Context, key types.NamespacedName) ([]*v1alpha1.ExternalBackend, error) {
+	var list v1alpha1.ExternalBackendList
+	if err := r.Client.List(ctx, &list, client.InNamespace(key.Namespace),
+		client.MatchingFields{indexService: key.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing ExternalBackends of Service %s: %w", key, err)
+	}
+	backends := make([]*v1alpha1.ExternalBackend, 0, len(list.Items))
+	for i := range list.Items {
+		if list.Items[i].DeletionTimestamp == nil {
+			backends = append(backends, &list.Items[i])
+		}
+	}
+	slices.SortFunc(backends, func(a, b *v1alpha1.ExternalBackend) int {
+		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return backends, nil
 }
 
 func getService(ctx context.Context, reader client.Reader, key types.NamespacedName) (*corev1.Service, error) {
@@ -145,7 +173,7 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 	}
 	var own []*discoveryv1.EndpointSlice
 	for _, slice := range found {
-		left, err := r.leftOver(ctx, slice, owners)
+		left, err := r.leftOver(ctx, w, slice, owners)
 		if err != nil {
 			return nil, err
 		}
@@ -184,9 +212,10 @@ func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.Namesp
 }
 
 // leftOver says whether a slice that no ExternalBackend of this Service owns
-// may go: its owner is gone, or serves another Service. That the owner is gone
-// is confirmed by a live read, since the cache may be behind.
-func (r *ServiceReconciler) leftOver(ctx context.Context, slice *discoveryv1.EndpointSlice, owners map[types.UID]bool) (bool, error) {
+// may go: its owner is gone, or serves another Service and has not just got that
+// in the place of this one. That the owner is gone is confirmed by a live read,
+// since the cache may be behind.
+func (r *ServiceReconciler) leftOver(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice, owners map[types.UID]bool) (bool, error) {
 	uid := sliceplan.OwnerUID(slice)
 	if owners[uid] || slice.DeletionTimestamp != nil {
 		return false, nil
@@ -198,7 +227,8 @@ func (r *ServiceReconciler) leftOver(ctx context.Context, slice *discoveryv1.End
 	key := types.NamespacedName{Namespace: slice.Namespace, Name: name}
 	var eb v1alpha1.ExternalBackend
 	served := func() bool {
-		return eb.UID == uid && eb.DeletionTimestamp == nil && translate.ServiceName(&eb) == slice.Labels[discoveryv1.LabelServiceName]
+		return eb.UID == uid && eb.DeletionTimestamp == nil &&
+			(translate.ServiceName(&eb) == slice.Labels[discoveryv1.LabelServiceName] || isFormer(w.service, &eb))
 	}
 	if err := r.Client.Get(ctx, key, &eb); err == nil && eb.UID == uid {
 		return !served(), nil

@@ -51,6 +51,7 @@ type operatorOptions struct {
 	lease          time.Duration // how long it holds; the shipped time if zero
 	serveMetrics   bool
 	clock          clock.PassiveClock // of the reconciler; the real one if nil
+	fault          fault              // what happens to its requests from the start; none if nil
 	connection     *rest.Config       // as whom and where; the shipped ServiceAccount in the cluster of the suite if nil
 }
 
@@ -88,6 +89,7 @@ func startOperator(options operatorOptions) *operator {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
 	o := &operator{requests: newGate(), cancel: cancel, ended: make(chan error, 1)}
+	o.requests.cause(options.fault)
 	connection := options.connection
 	if connection == nil {
 		connection = rest.AnonymousClientConfig(cluster)

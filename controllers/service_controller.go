@@ -9,8 +9,10 @@ import (
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -58,6 +60,9 @@ type ServiceReconciler struct {
 	memory   recollections
 	jobs     chan reportJob
 	wake     wakeup
+
+	writtenServices writtenServices
+	due             workqueue.TypedRateLimitingInterface[types.NamespacedName] // Services to be written
 }
 
 // Reconcile brings the slices of one Service and the status of its
@@ -71,7 +76,7 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	w.failure = r.manage(ctx, w) // which must not hold up the slices
+	r.manage(w)
 	passes := r.recall(w)
 	if passes == nil {
 		passes = r.resolve(w)
@@ -79,6 +84,7 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	r.forgetGone(ctx, w, passes)
 
 	plan := sliceplan.Compute(r.planInput(w, passes))
+	r.keepFormer(w, passes, &plan)
 	if current, err := r.confirmService(ctx, w); err != nil {
 		return ctrl.Result{}, err
 	} else if !current {
@@ -86,6 +92,7 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	}
 	done := r.apply(ctx, w, &plan)
 	r.remember(w, passes, &plan, done)
+	r.releaseFormer(w)
 	return r.report(w, passes, done, began)
 }
 
