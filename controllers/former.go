@@ -118,7 +118,7 @@ func (r *ServiceReconciler) formerEndpoints(w *world, p *pass, f former) []slice
 // releaseFormer has the Services looked at whose slices have just been deleted.
 func (r *ServiceReconciler) releaseFormer(w *world) {
 	for _, f := range w.former {
-		r.due.Add(client.ObjectKeyFromObject(f.service))
+		r.writeSoon(client.ObjectKeyFromObject(f.service))
 	}
 }
 
@@ -131,7 +131,7 @@ func (r *ServiceReconciler) lookAtFormer(ctx context.Context, eb *v1alpha1.Exter
 	}
 	for i := range list.Items {
 		if isFormer(&list.Items[i], eb) {
-			r.due.Add(client.ObjectKeyFromObject(&list.Items[i]))
+			r.writeSoon(client.ObjectKeyFromObject(&list.Items[i]))
 		}
 	}
 	return nil

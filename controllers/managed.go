@@ -30,7 +30,7 @@ func (r *ServiceReconciler) manage(w *world) {
 	}
 	switch {
 	case formerOwner(w) != nil:
-		r.due.Add(w.key)
+		r.writeSoon(w.key)
 	case manager == nil:
 		r.writtenServices.forget(w.key)
 	}
@@ -47,7 +47,7 @@ func (r *ServiceReconciler) manage(w *world) {
 		if w.service != nil {
 			w.service = wanted
 		}
-		r.due.Add(w.key)
+		r.writeSoon(w.key)
 	case last.problem != nil:
 		w.managed[manager.UID] = last.problem
 		w.retrying = !last.final

@@ -23,7 +23,7 @@ import (
 var _ = Describe("Faults with a managed Service", func() {
 	var s *scene
 	var o *operator
-	var services string // the path
+	var path string // of Services
 	served := endpoints{"192.0.2.10": in}
 	atPort := check(v1alpha1.Check{Name: "http", Port: new(intstr.FromInt32(8080)), HTTP: &v1alpha1.HTTPCheck{}})
 	selector := func(svc *corev1.Service) { svc.Spec.Selector = map[string]string{"app": "payments"} }
@@ -36,7 +36,7 @@ var _ = Describe("Faults with a managed Service", func() {
 	BeforeEach(func(ctx SpecContext) {
 		o = ownOperator(operatorOptions{})
 		s = newScene(ctx)
-		services = "/api/v1/namespaces/" + s.namespace + "/services"
+		path = "/api/v1/namespaces/" + s.namespace + "/services"
 		s.host("192.0.2.10")
 	})
 	start := func(ctx context.Context, edits ...func(*v1alpha1.ExternalBackend)) *v1alpha1.ExternalBackend {
@@ -51,7 +51,7 @@ var _ = Describe("Faults with a managed Service", func() {
 		func(ctx SpecContext, change func(*corev1.Service), failures int, status metav1.Status) {
 			start(ctx)
 			seen := s.watch(ctx)
-			o.requests.cause(answerFirst(failures, services, status))
+			o.requests.cause(answerFirst(failures, path, status))
 			edit(ctx, s.serviceOf(ctx, "payments"), change)
 			s.expectService(ctx, "payments", asSpecified)
 			s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
@@ -67,23 +67,20 @@ var _ = Describe("Faults with a managed Service", func() {
 
 	It("are no reason to serve a Service that cannot be put right", func(ctx SpecContext) {
 		start(ctx)
-		o.requests.cause(answerFirst(1000, services, forbidden))
+		o.requests.cause(answerFirst(always, path, forbidden))
 		edit(ctx, s.serviceOf(ctx, "payments"), selector)
 		s.expect(ctx, "payments", endpoints{})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceHasSelector))
 	})
 
 	It("that keep the operator from seeing its own repair take no slice away", func(ctx SpecContext) {
-		watches := &stall{path: "/api/v1/services"}
-		o.stop()
-		o = ownOperator(operatorOptions{fault: watches.fault})
-		DeferCleanup(watches.end)
+		cache := s.slowServices(&o)
 		eb := start(ctx)
 		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-			if r.Method == http.MethodPut && r.URL.Path == services+"/payments" {
-				watches.begin()
+			if r.Method == http.MethodPut && r.URL.Path == path+"/payments" {
+				cache.begin()
 			}
-			return watches.fault(r, next)
+			return cache.fault(r, next)
 		})
 		seen := s.watch(ctx)
 		edit(ctx, s.serviceOf(ctx, "payments"), selector)
@@ -96,13 +93,10 @@ var _ = Describe("Faults with a managed Service", func() {
 	})
 
 	It("that keep the operator from seeing its own edit bring no old ports back", func(ctx SpecContext) {
-		watches := &stall{path: "/api/v1/services"}
-		o.stop()
-		o = ownOperator(operatorOptions{fault: watches.fault})
-		DeferCleanup(watches.end)
+		cache := s.slowServices(&o)
 		eb := start(ctx, atPort)
 		seen := s.watch(ctx)
-		watches.begin()
+		cache.begin()
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports[0].Name = "web" })
 		s.settled(ctx, eb)
 		web := map[string]map[string]int32{"192.0.2.10": {"web": 8080}}
@@ -115,7 +109,7 @@ var _ = Describe("Faults with a managed Service", func() {
 
 	It("that leave a write without an answer hold up no flip", func(ctx SpecContext) {
 		eb := start(ctx, hasty)
-		o.requests.holdWrites(services)
+		o.requests.holdWrites(path)
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
 			eb.Spec.Service.Template.Labels = v1alpha1.ServiceLabels{"team": "shop"}
 		})
@@ -138,14 +132,13 @@ var _ = Describe("Faults with a managed Service", func() {
 	It("that stay hold up no edit of the targets", func(ctx SpecContext) {
 		eb := start(ctx)
 		s.host("192.0.2.11")
-		o.requests.failWrites(services)
+		o.requests.cause(answerFirst(always, path, internalError))
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
 			eb.Spec.Service.Template.Labels = v1alpha1.ServiceLabels{"team": "shop"}
 			eb.Spec.Targets[0].IP.Addresses = []v1alpha1.IPAddress{"192.0.2.11"}
 		})
 		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceUpdateRefused))
-		o.requests.release()
 	})
 
 	It("that an admission controller causes by always changing it cost one write", func(ctx SpecContext) {
@@ -160,6 +153,17 @@ var _ = Describe("Faults with a managed Service", func() {
 		Expect(s.serviceWrites(mark)).To(HaveExactElements("create payments"))
 	})
 })
+
+// slowServices has another operator run, that can be kept from learning what
+// becomes of Services.
+func (s *scene) slowServices(o **operator) *lag {
+	GinkgoHelper()
+	(*o).stop()
+	cache := &lag{of: services}
+	*o = ownOperator(operatorOptions{fault: cache.fault})
+	DeferCleanup(cache.end)
+	return cache
+}
 
 // relabelServices has the API server set a label on all Services of the namespace
 // that are written.

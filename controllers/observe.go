@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/translate"
@@ -65,38 +66,25 @@ func (w *world) again(d time.Duration) {
 	}
 }
 
-// observe reads the world from the cache, completed by what this process has
-// just written and by what the cache cannot see.
-func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName) (*world, error) {
-	w := &world{key: key}
-	var err error
-	var behind time.Duration
-	if w.service, behind, err = r.newestService(ctx, key); err != nil {
+// claimDelay is the time after which a pass is tried again that had to make way
+// for the pass over another Service.
+const claimDelay = 50 * time.Millisecond
+
+// claim returns the ExternalBackends of a Service, oldest first, for a pass that
+// ends with their release. It returns nil if one of them is in the pass over
+// another Service, which it was moved from or to.
+func (r *ServiceReconciler) claim(ctx context.Context, key types.NamespacedName) ([]*v1alpha1.ExternalBackend, error) {
+	before, err := r.backendsOf(ctx, key)
+	if err != nil || !r.known.claim(key, subscribersOf(before)) {
 		return nil, err
 	}
-	if behind > 0 {
-		w.again(behind) // if the cache still tells otherwise then, it is right
-	}
+	// A pass that ended a moment ago may have seen one of them moved already.
 	backends, err := r.backendsOf(ctx, key)
-	if err != nil {
+	if err != nil || !slices.EqualFunc(before, backends, func(a, b *v1alpha1.ExternalBackend) bool { return a.UID == b.UID }) {
+		r.known.release(subscribersOf(before))
 		return nil, err
 	}
-	for i, eb := range backends {
-		backends[i] = r.known.latest(eb, r.Clock.Now())
-	}
-	w.backends = backends
-	owners := make(map[types.UID]bool, len(w.backends))
-	for _, eb := range w.backends {
-		owners[eb.UID] = true
-		r.known.add(key, subscriberOf(eb))
-	}
-	if w.slices, err = r.ownSlices(ctx, w, owners); err != nil {
-		return nil, err
-	}
-	if err := r.findFormer(ctx, w); err != nil {
-		return nil, err
-	}
-	return w, r.foreignSlices(ctx, w, owners)
+	return backends, nil
 }
 
 // backendsOf lists the ExternalBackends that refer to a Service and are not
@@ -120,6 +108,40 @@ func (r *ServiceReconciler) backendsOf(ctx context.Context, key types.Namespaced
 		return strings.Compare(a.Name, b.Name)
 	})
 	return backends, nil
+}
+
+func subscribersOf(backends []*v1alpha1.ExternalBackend) []health.Subscriber {
+	subs := make([]health.Subscriber, len(backends))
+	for i, eb := range backends {
+		subs[i] = subscriberOf(eb)
+	}
+	return subs
+}
+
+// observe reads the world from the cache, completed by what this process has
+// just written and by what the cache cannot see.
+func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName, backends []*v1alpha1.ExternalBackend) (*world, error) {
+	w := &world{key: key}
+	var err error
+	var behind time.Duration
+	if w.service, behind, err = r.newestService(ctx, key); err != nil {
+		return nil, err
+	}
+	if behind > 0 {
+		w.again(behind) // if the cache still tells otherwise then, it is right
+	}
+	owners := make(map[types.UID]bool, len(backends))
+	for _, eb := range backends {
+		w.backends = append(w.backends, r.known.latest(eb, r.Clock.Now()))
+		owners[eb.UID] = true
+	}
+	if w.slices, err = r.ownSlices(ctx, w, owners); err != nil {
+		return nil, err
+	}
+	if err := r.findFormer(ctx, w); err != nil {
+		return nil, err
+	}
+	return w, r.foreignSlices(ctx, w, owners)
 }
 
 func getService(ctx context.Context, reader client.Reader, key types.NamespacedName) (*corev1.Service, error) {
@@ -164,8 +186,8 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 	if left := r.written.overlay(w.key, found, r.Clock.Now()); left > 0 {
 		w.again(left) // if the cache still tells otherwise then, it is right
 	}
-	expected := r.seen.of(w.key)
-	if err := r.search(ctx, w, owners, expected); err != nil {
+	expected, err := r.expectedSlices(ctx, w, owners)
+	if err != nil {
 		return nil, err
 	}
 	if err := r.recoverMissing(ctx, w.key, owners, expected, found); err != nil {
@@ -196,7 +218,7 @@ func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.Namesp
 	expected map[string]types.UID, found map[string]*discoveryv1.EndpointSlice,
 ) error {
 	for name, owner := range expected {
-		if _, cached := found[name]; cached || !owners[owner] {
+		if _, cached := found[name]; cached || owner != "" && !owners[owner] {
 			continue
 		}
 		var live discoveryv1.EndpointSlice

@@ -33,12 +33,12 @@ func (r *ServiceReconciler) writeServicesForever(ctx context.Context) error {
 	for range serviceWriters {
 		running.Go(func() {
 			for {
-				key, ended := r.due.Get()
+				request, ended := r.due.Get()
 				if ended {
 					return
 				}
-				r.writeDue(ctx, key)
-				r.due.Done(key)
+				r.writeDue(ctx, request)
+				r.due.Done(request)
 			}
 		})
 	}
@@ -46,24 +46,28 @@ func (r *ServiceReconciler) writeServicesForever(ctx context.Context) error {
 	return nil
 }
 
-// writeDue brings one Service up to date and has the pass over it made that goes
-// on from there.
-func (r *ServiceReconciler) writeDue(ctx context.Context, key types.NamespacedName) {
-	log := logf.FromContext(ctx).WithValues("namespace", key.Namespace, "service", key.Name)
+// writeSoon has a Service brought up to date, at once.
+func (r *ServiceReconciler) writeSoon(service types.NamespacedName) {
+	r.due.Add(reconcile.Request{NamespacedName: service})
+}
+
+// writeDue brings one Service up to date, or has it tried again.
+func (r *ServiceReconciler) writeDue(ctx context.Context, request reconcile.Request) {
+	log := logf.FromContext(ctx).WithValues("namespace", request.Namespace, "service", request.Name)
 	bounded, cancel := context.WithTimeout(logf.IntoContext(ctx, log), writeTimeout)
 	defer cancel()
-	again, err := r.bringUpToDate(bounded, key)
-	if ctx.Err() != nil {
-		return // the operator stops
-	}
-	if err != nil {
+	again, err := r.bringUpToDate(bounded, request.NamespacedName)
+	r.dueRetries.failed(request, err)
+	switch {
+	case ctx.Err() != nil: // the operator stops
+	case err != nil:
 		log.Error(err, "Failed to write Service, trying again")
-		r.due.AddRateLimited(key)
-		return
-	}
-	r.due.Forget(key)
-	if again > 0 {
-		r.due.AddAfter(key, again)
+		r.due.AddRateLimited(request)
+	default:
+		r.due.Forget(request)
+		if again > 0 {
+			r.due.AddAfter(request, again)
+		}
 	}
 }
 
