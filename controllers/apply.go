@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"externalbackend.dev/operator/internal/sliceplan"
 )
@@ -88,9 +89,7 @@ func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applie
 		case err != nil:
 			done.fail(owner, err)
 		default:
-			bounded, cancel := context.WithTimeout(ctx, writeTimeout)
-			err = op.write(bounded, slice)
-			cancel()
+			err = r.carryOutOne(ctx, w, op, slice)
 			r.Metrics.SliceWritten(op.name, err)
 			done.record(ctx, owner, slice, op.name, err)
 		}
@@ -108,6 +107,19 @@ func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applie
 			}
 		}
 	}
+}
+
+func (r *ServiceReconciler) carryOutOne(ctx context.Context, w *world, op operation, slice *discoveryv1.EndpointSlice) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	r.written.begin(slice)
+	err := op.write(ctx, slice)
+	deleted := op.name == "delete" && err == nil // as it was planned, so nobody was faster
+	if news := r.written.end(slice, err); news && !deleted {
+		r.windows.open(w.key)
+		r.wake.add(reconcile.Request{NamespacedName: w.key})
+	}
+	return err
 }
 
 // takesAway returns why a write must wait: it removes an address from where it
@@ -181,10 +193,11 @@ func (a *applied) errorFor(owner types.UID) error {
 
 // relatedTo returns a slice of an owner that was written; nil if none was.
 func (a *applied) relatedTo(owner types.UID) runtime.Object {
-	if slice := a.related[owner]; slice != nil {
-		return slice
+	slice, ok := a.related[owner]
+	if !ok {
+		return nil
 	}
-	return nil
+	return slice
 }
 
 // create writes a new slice. If its name is taken, the live slice decides:

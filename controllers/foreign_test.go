@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
@@ -116,6 +118,19 @@ var _ = Describe("Slices of somebody else on our Service", func() {
 		Expect(admin.Delete(ctx, pods)).To(Succeed())
 		setSelector(map[string]string{"app": "payments"}, selects)
 		setSelector(nil, resolved)
+		noConflict(ctx)
+	})
+
+	It("are looked for again after a minute where a selector has left them behind", func(ctx SpecContext) {
+		pods := s.foreignSlice(ctx, "payments", "payments-pods", fromSelectors, "203.0.113.1")
+		ticks := &advanced{}
+		ownOperator(operatorOptions{clock: ticks})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionConflict, conflict(`"payments-pods"`))
+		Expect(admin.Delete(ctx, pods)).To(Succeed())
+		flip(ctx)
+		Expect(s.condition(ctx, "payments", v1alpha1.ConditionConflict)).NotTo(BeZero())
+		ticks.advance(time.Minute)
+		flip(ctx)
 		noConflict(ctx)
 	})
 })
