@@ -157,7 +157,7 @@ var _ = Describe("What happens while watches are cut off", func() {
 	)
 
 	It("or hang, and nobody is told, is no obstacle to verdicts and leaves nothing published twice", func(ctx SpecContext) {
-		s, behind, ticks := newScene(ctx), &lag{}, &advanced{}
+		s, behind, ticks := newScene(ctx), &lag{of: ownSlices}, &advanced{}
 		ownOperator(operatorOptions{fault: behind.fault, clock: ticks})
 		host := s.host("192.0.2.10")
 		s.service(ctx, "payments")

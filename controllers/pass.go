@@ -167,16 +167,16 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets}
 		switch {
 		case p.awaiting:
-		case p.before != nil:
-			// Everything else is as it should be.
+		case p.before != nil, w.restoring && w.service != nil:
+			// Everything else is as it should be, or about to be what it should.
 			backend.Hold = true
 			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		case p.backend.Publishable:
 			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		default:
 			// Slices of a Service that we must not serve go; those of one that
-			// is only away, or has no port for us, stay.
-			backend.Hold = w.service == nil || translate.Servable(w.service)
+			// is only away, has no port for us, or is to be put right, stay.
+			backend.Hold = w.service == nil || w.retrying || translate.Servable(w.service)
 			if w.service != nil && backend.Hold {
 				backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 			}
