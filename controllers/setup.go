@@ -12,12 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -37,27 +35,7 @@ import (
 // never holds a worker for good.
 const reconcileTimeout = 30 * time.Second
 
-// A pass that failed is tried again after firstRetry, and ever later up to
-// lastRetry.
-const (
-	firstRetry = 10 * time.Millisecond
-	lastRetry  = 30 * time.Second
-)
-
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// CacheOptions restricts the cache to what the controller needs: of the
-// EndpointSlices only our own, and no managed fields.
-func CacheOptions() cache.Options {
-	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject: map[client.Object]cache.ByObject{
-			&discoveryv1.EndpointSlice{}: {
-				Label: labels.SelectorFromSet(labels.Set{discoveryv1.LabelManagedBy: sliceplan.ManagedBy}),
-			},
-		},
-	}
-}
 
 // SetupWithManager registers the controller, its watches and its indexes.
 func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
@@ -71,7 +49,12 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	if err := mgr.Add(manager.RunnableFunc(r.sweepForever)); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)
 	}
-	r.jobs = make(chan reportJob)
+	r.searched.queue = workqueue.NewTypedDelayingQueue[types.NamespacedName]()
+	if err := mgr.Add(manager.RunnableFunc(r.searchForever)); err != nil {
+		return fmt.Errorf("adding the search for leftovers: %w", err)
+	}
+	r.reports = workqueue.NewTyped[health.Subscriber]()
+	r.retries = newRetries()
 	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
 		return fmt.Errorf("adding the reporters: %w", err)
 	}
@@ -117,7 +100,7 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			ReconciliationTimeout:   reconcileTimeout,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+			RateLimiter:             r.retries,
 		}).
 		Complete(r)
 }
@@ -150,7 +133,7 @@ func (r *ServiceReconciler) serviceRequest(ctx context.Context, o client.Object)
 	key := client.ObjectKeyFromObject(o)
 	controller := metav1.GetControllerOfNoCopy(o)
 	if (controller == nil || controller.Kind != translate.Kind) && !r.refersTo(ctx, key) {
-		r.searched.forget(key)
+		r.searched.forget(key, false)
 		return nil
 	}
 	r.windows.open(key)
@@ -190,9 +173,9 @@ func (r *ServiceReconciler) sliceHandler() handler.EventHandler {
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
-			slice := e.Object.(*discoveryv1.EndpointSlice)
-			r.written.seenDeleted(slice)
-			r.addSlice(ctx, slice, q)
+			if !r.written.seenDeleted(e.Object.(*discoveryv1.EndpointSlice)) {
+				r.addSlice(ctx, e.Object, q)
+			}
 		},
 	}
 }
