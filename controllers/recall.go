@@ -71,7 +71,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 	kept := make([]*pass, len(passes))
 	for i, p := range passes {
 		copied := *p
-		copied.published, copied.candidates, copied.before = nil, nil, nil
+		copied.published, copied.here, copied.candidates, copied.before = nil, nil, nil, nil
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{
