@@ -126,10 +126,30 @@ func newer(a, b metav1.Object) bool {
 // deleted them, until it is known what became of them.
 type vanishedSlices struct {
 	mu    sync.Mutex
-	names map[types.NamespacedName]map[string]types.UID // Service, slice name, owner
+	names map[types.NamespacedName]map[string]types.UID // owners by Service and slice name
 }
 
 func (v *vanishedSlices) add(service types.NamespacedName, name string, owner types.UID) {
+	v.putBack(service, map[string]types.UID{name: owner})
+}
+
+// take returns the owners of the slices of a Service, by name, and forgets them.
+func (v *vanishedSlices) take(service types.NamespacedName) map[string]types.UID {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	names := v.names[service]
+	delete(v.names, service)
+	if names == nil {
+		names = make(map[string]types.UID)
+	}
+	return names
+}
+
+// putBack adds those whose fate is still open.
+func (v *vanishedSlices) putBack(service types.NamespacedName, names map[string]types.UID) {
+	if len(names) == 0 {
+		return
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.names == nil {
@@ -138,20 +158,5 @@ func (v *vanishedSlices) add(service types.NamespacedName, name string, owner ty
 	if v.names[service] == nil {
 		v.names[service] = make(map[string]types.UID)
 	}
-	v.names[service][name] = owner
-}
-
-func (v *vanishedSlices) remove(service types.NamespacedName, name string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	delete(v.names[service], name)
-	if len(v.names[service]) == 0 {
-		delete(v.names, service)
-	}
-}
-
-func (v *vanishedSlices) of(service types.NamespacedName) map[string]types.UID {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return maps.Clone(v.names[service])
+	maps.Copy(v.names[service], names)
 }

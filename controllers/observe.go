@@ -114,6 +114,9 @@ func (r *ServiceReconciler) liveService(ctx context.Context, key types.Namespace
 // takes for deleted.
 func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[types.UID]bool) ([]*discoveryv1.EndpointSlice, error) {
 	found := make(map[string]*discoveryv1.EndpointSlice)
+	// What vanishes after the cache was read is for the next pass.
+	vanished := r.vanished.take(w.key)
+	defer func() { r.vanished.putBack(w.key, vanished) }()
 	list := func(index, value string) error {
 		var cached discoveryv1.EndpointSliceList
 		if err := r.Client.List(ctx, &cached, client.InNamespace(w.key.Namespace),
@@ -136,10 +139,10 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 	if left := r.written.overlay(w.key, found, r.Clock.Now()); left > 0 {
 		w.again(left) // if the cache still tells otherwise then, it is right
 	}
-	if err := r.search(ctx, w, owners); err != nil {
+	if err := r.search(ctx, w, owners, vanished); err != nil {
 		return nil, err
 	}
-	if err := r.recoverVanished(ctx, w.key, owners, found); err != nil {
+	if err := r.recoverVanished(ctx, w.key, owners, vanished, found); err != nil {
 		return nil, err
 	}
 	var own []*discoveryv1.EndpointSlice
@@ -157,24 +160,24 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 }
 
 // recoverVanished looks for slices that are out of the cache's sight for want
-// of the managed-by label, and still ours (rule 5).
-func (r *ServiceReconciler) recoverVanished(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool, found map[string]*discoveryv1.EndpointSlice) error {
-	for name, owner := range r.vanished.of(key) {
+// of the managed-by label, and still ours (rule 5). Those whose fate is known
+// leave vanished.
+func (r *ServiceReconciler) recoverVanished(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool,
+	vanished map[string]types.UID, found map[string]*discoveryv1.EndpointSlice) error {
+	for name, owner := range vanished {
 		if _, cached := found[name]; cached || !owners[owner] {
-			r.vanished.remove(key, name)
+			delete(vanished, name)
 			continue
 		}
 		var live discoveryv1.EndpointSlice
 		err := r.Live.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: name}, &live)
 		switch {
-		case apierrors.IsNotFound(err):
-			r.vanished.remove(key, name)
-		case err != nil:
+		case err != nil && !apierrors.IsNotFound(err):
 			return fmt.Errorf("reading EndpointSlice %s/%s: %w", key.Namespace, name, err)
-		case owners[sliceplan.OwnerUID(&live)]:
+		case err == nil && owners[sliceplan.OwnerUID(&live)]:
 			found[name] = &live
 		default:
-			r.vanished.remove(key, name)
+			delete(vanished, name)
 		}
 	}
 	return nil

@@ -76,6 +76,9 @@ func standbyReconciler(ctx context.Context) (*controllers.ServiceReconciler, *la
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Reports:      flowcontrol.NewFakeAlwaysRateLimiter(),
 	}
+	reporting, stop := context.WithCancel(context.Background())
+	DeferCleanup(stop)
+	r.Report(reporting)
 	return r, cache
 }
 

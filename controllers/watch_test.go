@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -15,14 +16,17 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 )
 
 // sighting is everything that happened to the slices of a namespace, as a
 // kube-proxy sees it.
 type sighting struct {
+	slices  discoveryclient.EndpointSliceInterface
 	before  []change // as if what was there had just been added
 	mu      sync.Mutex
 	changes []change
+	marks   map[string]bool // slices by which it is known how far the watch is
 }
 
 type change struct {
@@ -44,7 +48,7 @@ func (s *scene) watch(ctx context.Context) *sighting {
 	Expect(err).NotTo(HaveOccurred())
 	watcher, err := client.Watch(context.WithoutCancel(ctx), metav1.ListOptions{ResourceVersion: list.ResourceVersion})
 	Expect(err).NotTo(HaveOccurred())
-	seen := &sighting{}
+	seen := &sighting{slices: client, marks: make(map[string]bool)}
 	for i := range list.Items {
 		seen.before = append(seen.before, changeOf(watch.Added, &list.Items[i]))
 	}
@@ -66,11 +70,30 @@ func (s *scene) watch(ctx context.Context) *sighting {
 func (w *sighting) add(c change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if strings.HasPrefix(c.Name, markPrefix) {
+		w.marks[c.Name] = true
+		return
+	}
 	w.changes = append(w.changes, c)
 }
 
-// all returns the changes so far.
+const markPrefix = "mark-"
+
+// all returns the changes until now, which the watch may still have to tell.
 func (w *sighting) all() []change {
+	GinkgoHelper()
+	ctx := context.Background()
+	mark, err := w.slices.Create(ctx, &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{GenerateName: markPrefix},
+		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{},
+	}, metav1.CreateOptions{})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(w.slices.Delete(ctx, mark.Name, metav1.DeleteOptions{})).To(Succeed())
+	Eventually(func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.marks[mark.Name]
+	}).Should(BeTrue(), "the watch tells everything")
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.changes)

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ func (w *windows) close(key types.NamespacedName, now time.Time) {
 	if w.until == nil {
 		w.until = make(map[types.NamespacedName]time.Time)
 	}
+	maps.DeleteFunc(w.until, func(_ types.NamespacedName, end time.Time) bool { return !end.After(now) })
 	w.until[key] = now.Add(flipWindow)
 }
 
