@@ -127,23 +127,28 @@ func trials(list []mutant) []trial {
 	return all
 }
 
-// goesBy says whether a trial can be called so: by its rule, mutant or package.
-func (t *trial) goesBy(name string) bool {
-	return name == strconv.Itoa(t.Rule) || name == t.ID || name == t.pkg
-}
-
-// choose keeps the trials that names name, or all if there are none. Every name
-// must name some.
+// choose keeps the trials that names name, or all if there are none: of these
+// rules and mutants, in these packages. Every name must name some.
 func choose(all []trial, names []string) ([]trial, error) {
-	if len(names) == 0 {
-		return all, nil
-	}
+	var subjects, packages []string
 	for _, name := range names {
-		if !slices.ContainsFunc(all, func(t trial) bool { return t.goesBy(name) }) {
+		switch {
+		case slices.ContainsFunc(all, func(t trial) bool { return t.pkg == name }):
+			packages = append(packages, name)
+		case slices.ContainsFunc(all, func(t trial) bool { return t.ID == name || strconv.Itoa(t.Rule) == name }):
+			subjects = append(subjects, name)
+		default:
 			return nil, fmt.Errorf("%q is neither a rule that has a mutant, nor a mutant, nor a package with its tests", name)
 		}
 	}
-	return slices.DeleteFunc(all, func(t trial) bool { return !slices.ContainsFunc(names, t.goesBy) }), nil
+	kept := slices.DeleteFunc(all, func(t trial) bool {
+		named := len(subjects) == 0 || slices.Contains(subjects, t.ID) || slices.Contains(subjects, strconv.Itoa(t.Rule))
+		return !named || len(packages) > 0 && !slices.Contains(packages, t.pkg)
+	})
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("no test of %s is in %s", strings.Join(subjects, " "), strings.Join(packages, " "))
+	}
+	return kept, nil
 }
 
 // apply returns the text of the mutated file.

@@ -6,7 +6,7 @@
 // shows that the tests named for it turn red. The tree is never touched; the
 // compiler gets the changed file as an overlay.
 //
-// Arguments limit a run to rules (9), mutants (headless-label-missing) or
+// Arguments limit a run to rules (9) or mutants (headless-label-missing), and to
 // packages of tests (controllers). It exits with 1 if a mutant survives one of
 // its tests, does not apply, does not compile, or if a test is red without it.
 package main

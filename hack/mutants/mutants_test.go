@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -125,6 +126,30 @@ func TestMutants(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, tt.failure)
 			}
 		})
+	}
+}
+
+func TestChoose(t *testing.T) {
+	nine, ten := &mutant{ID: "nine", Rule: 9}, &mutant{ID: "ten", Rule: 10}
+	all := []trial{{nine, "pure", nil}, {nine, "suite", nil}, {ten, "suite", nil}}
+	for _, tt := range []struct {
+		names string
+		want  []trial
+	}{
+		{"", all},
+		{"9", all[:2]},
+		{"ten", all[2:]},
+		{"9 ten", all},
+		{"suite", all[1:]},
+		{"suite pure", all},
+		{"9 suite", all[1:2]},
+		{"10 pure", nil},
+		{"9 11", nil},
+	} {
+		got, err := choose(slices.Clone(all), strings.Fields(tt.names))
+		if !slices.EqualFunc(got, tt.want, func(a, b trial) bool { return a.mutant == b.mutant && a.pkg == b.pkg }) || (err != nil) != (tt.want == nil) {
+			t.Errorf("%q: %v, %v", tt.names, got, err)
+		}
 	}
 }
 
