@@ -67,6 +67,11 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan
 				}
 				continue
 			}
+			if operation == "delete" {
+				r.seen.deleted(w.key, slice)
+				continue
+			}
+			r.seen.wrote(w.key, slice)
 			for i := range slice.Endpoints {
 				done.slices[slice.Endpoints[i].Addresses[0]] = slice
 			}

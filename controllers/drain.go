@@ -60,7 +60,8 @@ func (r *ServiceReconciler) departures(passes []*pass, p *pass, now time.Time) (
 		}
 		from[addr] = e
 		list = append(list, target.Departure{
-			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(began[addr], e, now)})
+			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(began[addr], e, now),
+		})
 	}
 	return list, from
 }

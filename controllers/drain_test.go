@@ -343,7 +343,7 @@ var _ = Describe("A drain", func() {
 	It("goes on after a restart without a write, and ends when it should", func(ctx SpecContext) {
 		o := begin(ctx)
 		versions := s.versions(ctx)
-		o = restart(o, 5*time.Minute)
+		restart(o, 5*time.Minute)
 		looksAgain(ctx)
 		Expect(s.versions(ctx)).To(Equal(versions))
 		ticks.advance(6 * time.Minute)

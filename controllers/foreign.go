@@ -89,7 +89,7 @@ func isOurs(own []*discoveryv1.EndpointSlice, name string) bool {
 // those that Kubernetes left behind when the Service lost its selector (rule
 // 52). That is needed once for each Service and each change of its selector,
 // and while there are leftovers.
-func (r *ServiceReconciler) search(ctx context.Context, w *world, owners map[types.UID]bool, vanished map[string]types.UID) error {
+func (r *ServiceReconciler) search(ctx context.Context, w *world, owners map[types.UID]bool, expected map[string]types.UID) error {
 	if len(owners) == 0 || w.service == nil {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (r *ServiceReconciler) search(ctx context.Context, w *world, owners map[typ
 		switch {
 		case managedBy == sliceplan.ManagedBy || slice.DeletionTimestamp != nil:
 		case owners[sliceplan.OwnerUID(slice)]:
-			vanished[slice.Name] = sliceplan.OwnerUID(slice)
+			expected[slice.Name] = sliceplan.OwnerUID(slice)
 		case managedBy == selectorSlices && translate.Servable(w.service):
 			leftovers = append(leftovers, status.ForeignSlice{Name: slice.Name, ManagedBy: managedBy})
 		}

@@ -85,6 +85,7 @@ func (r *ServiceReconciler) check(passes []*pass) {
 			}
 		}
 		r.Health.Ensure(p.subscriber(), p.backend.Thresholds, p.targets(list, checks, published))
+		p.checked = true
 		p.health = r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(list)))[:served]
 	}
 }

@@ -142,29 +142,13 @@ func attemptOf(eb *v1alpha1.ExternalBackend, svc *corev1.Service) string {
 // it is left to the user if its ExternalBackend only refers to it now, and
 // deleted if that has another one instead, once this one is there.
 func (r *ServiceReconciler) release(ctx context.Context, w *world) error {
-	if w.service == nil || w.service.DeletionTimestamp != nil {
-		return nil
-	}
-	controller := metav1.GetControllerOfNoCopy(w.service)
-	if controller == nil || controller.Kind != translate.Kind {
-		return nil
-	}
-	if slices.ContainsFunc(w.backends, func(eb *v1alpha1.ExternalBackend) bool {
-		return eb.UID == controller.UID && translate.IsManaged(eb)
-	}) {
-		return nil
-	}
-	var eb v1alpha1.ExternalBackend
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: w.key.Namespace, Name: controller.Name}, &eb)
-	if apierrors.IsNotFound(err) || err == nil && (eb.UID != controller.UID || eb.DeletionTimestamp != nil) {
-		return nil // the garbage collector deletes it
-	}
-	if err != nil {
-		return fmt.Errorf("reading ExternalBackend %s, the owner of Service %s: %w", controller.Name, w.key, err)
+	eb, err := r.formerManager(ctx, w)
+	if err != nil || eb == nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	if !translate.IsManaged(&eb) {
+	if !translate.IsManaged(eb) {
 		released := translate.ReleasedService(w.service)
 		if err := r.Client.Update(ctx, released); err != nil {
 			return client.IgnoreNotFound(fmt.Errorf("releasing Service %s: %w", w.key, err))
@@ -172,11 +156,11 @@ func (r *ServiceReconciler) release(ctx context.Context, w *world) error {
 		w.service = released
 		return nil
 	}
-	successor, err := getService(ctx, r.Client, types.NamespacedName{Namespace: w.key.Namespace, Name: translate.ServiceName(&eb)})
+	successor, err := getService(ctx, r.Client, types.NamespacedName{Namespace: w.key.Namespace, Name: translate.ServiceName(eb)})
 	if err != nil {
 		return err
 	}
-	if successor == nil || !metav1.IsControlledBy(successor, &eb) {
+	if successor == nil || !metav1.IsControlledBy(successor, eb) {
 		w.again(successorDelay)
 		return nil
 	}
@@ -186,4 +170,31 @@ func (r *ServiceReconciler) release(ctx context.Context, w *world) error {
 	}
 	w.service = nil
 	return nil
+}
+
+// formerManager returns the ExternalBackend that owns the Service and does not
+// manage it any more; nil if there is none, or if it is gone and the garbage
+// collector sees to the Service.
+func (r *ServiceReconciler) formerManager(ctx context.Context, w *world) (*v1alpha1.ExternalBackend, error) {
+	if w.service == nil || w.service.DeletionTimestamp != nil {
+		return nil, nil
+	}
+	controller := metav1.GetControllerOfNoCopy(w.service)
+	if controller == nil || controller.Kind != translate.Kind {
+		return nil, nil
+	}
+	if slices.ContainsFunc(w.backends, func(eb *v1alpha1.ExternalBackend) bool {
+		return eb.UID == controller.UID && translate.IsManaged(eb)
+	}) {
+		return nil, nil
+	}
+	var eb v1alpha1.ExternalBackend
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: w.key.Namespace, Name: controller.Name}, &eb)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && (eb.UID != controller.UID || eb.DeletionTimestamp != nil):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading ExternalBackend %s, the owner of Service %s: %w", controller.Name, w.key, err)
+	}
+	return &eb, nil
 }

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"externalbackend.dev/operator/internal/sliceplan"
 )
 
 // memoryLimit bounds how long own writes are believed rather than the cache. A
@@ -74,18 +76,15 @@ func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) bool {
 	return mine.ResourceVersion == slice.ResourceVersion
 }
 
-// seenDeleted takes note that the cache has dropped a slice, and says whether
-// this process had deleted it.
-func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) bool {
+// seenDeleted takes note that the cache has dropped a slice.
+func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := client.ObjectKeyFromObject(slice)
 	if mine := m.live[key].slice; mine != nil && mine.UID == slice.UID {
 		delete(m.live, key)
 	}
-	_, mine := m.gone[slice.UID]
 	delete(m.gone, slice.UID)
-	return mine
 }
 
 // overlay completes the slices of a Service, by name, that the cache has. It
@@ -122,41 +121,60 @@ func newer(a, b metav1.Object) bool {
 	return err == nil && order > 0
 }
 
-// vanishedSlices remembers slices that left the cache though nobody here
-// deleted them, until it is known what became of them.
-type vanishedSlices struct {
-	mu    sync.Mutex
-	names map[types.NamespacedName]map[string]types.UID // owners by Service and slice name
+// seenSlices remembers the slices of each Service, so that one is missed that
+// left the cache though nobody here deleted it.
+type seenSlices struct {
+	mu     sync.Mutex
+	owners map[types.NamespacedName]map[string]types.UID // by Service and slice name
 }
 
-func (v *vanishedSlices) add(service types.NamespacedName, name string, owner types.UID) {
-	v.putBack(service, map[string]types.UID{name: owner})
-}
-
-// take returns the owners of the slices of a Service, by name, and forgets them.
-func (v *vanishedSlices) take(service types.NamespacedName) map[string]types.UID {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	names := v.names[service]
-	delete(v.names, service)
-	if names == nil {
-		names = make(map[string]types.UID)
-	}
+// of returns the owners of the slices of a Service by name, in a map of the
+// caller's own.
+func (s *seenSlices) of(service types.NamespacedName) map[string]types.UID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make(map[string]types.UID, len(s.owners[service]))
+	maps.Copy(names, s.owners[service])
 	return names
 }
 
-// putBack adds those whose fate is still open.
-func (v *vanishedSlices) putBack(service types.NamespacedName, names map[string]types.UID) {
-	if len(names) == 0 {
+// set replaces what is remembered of a Service.
+func (s *seenSlices) set(service types.NamespacedName, list []*discoveryv1.EndpointSlice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(list) == 0 {
+		delete(s.owners, service)
 		return
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.names == nil {
-		v.names = make(map[types.NamespacedName]map[string]types.UID)
+	if s.owners == nil {
+		s.owners = make(map[types.NamespacedName]map[string]types.UID)
 	}
-	if v.names[service] == nil {
-		v.names[service] = make(map[string]types.UID)
+	names := make(map[string]types.UID, len(list))
+	for _, slice := range list {
+		names[slice.Name] = sliceplan.OwnerUID(slice)
 	}
-	maps.Copy(v.names[service], names)
+	s.owners[service] = names
+}
+
+// wrote records a slice that this process has just written for a Service.
+func (s *seenSlices) wrote(service types.NamespacedName, slice *discoveryv1.EndpointSlice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owners == nil {
+		s.owners = make(map[types.NamespacedName]map[string]types.UID)
+	}
+	if s.owners[service] == nil {
+		s.owners[service] = make(map[string]types.UID)
+	}
+	s.owners[service][slice.Name] = sliceplan.OwnerUID(slice)
+}
+
+// deleted records a slice that this process has just deleted.
+func (s *seenSlices) deleted(service types.NamespacedName, slice *discoveryv1.EndpointSlice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.owners[service], slice.Name)
+	if len(s.owners[service]) == 0 {
+		delete(s.owners, service)
+	}
 }

@@ -114,9 +114,6 @@ func (r *ServiceReconciler) liveService(ctx context.Context, key types.Namespace
 // takes for deleted.
 func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[types.UID]bool) ([]*discoveryv1.EndpointSlice, error) {
 	found := make(map[string]*discoveryv1.EndpointSlice)
-	// What vanishes after the cache was read is for the next pass.
-	vanished := r.vanished.take(w.key)
-	defer func() { r.vanished.putBack(w.key, vanished) }()
 	list := func(index, value string) error {
 		var cached discoveryv1.EndpointSliceList
 		if err := r.Client.List(ctx, &cached, client.InNamespace(w.key.Namespace),
@@ -139,10 +136,11 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 	if left := r.written.overlay(w.key, found, r.Clock.Now()); left > 0 {
 		w.again(left) // if the cache still tells otherwise then, it is right
 	}
-	if err := r.search(ctx, w, owners, vanished); err != nil {
+	expected := r.seen.of(w.key)
+	if err := r.search(ctx, w, owners, expected); err != nil {
 		return nil, err
 	}
-	if err := r.recoverVanished(ctx, w.key, owners, vanished, found); err != nil {
+	if err := r.recoverMissing(ctx, w.key, owners, expected, found); err != nil {
 		return nil, err
 	}
 	var own []*discoveryv1.EndpointSlice
@@ -155,18 +153,22 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 			own = append(own, slice)
 		}
 	}
-	slices.SortFunc(own, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+	sortByName(own)
+	r.seen.set(w.key, own)
 	return own, nil
 }
 
-// recoverVanished looks for slices that are out of the cache's sight for want
-// of the managed-by label, and still ours (rule 5). Those whose fate is known
-// leave vanished.
-func (r *ServiceReconciler) recoverVanished(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool,
-	vanished map[string]types.UID, found map[string]*discoveryv1.EndpointSlice) error {
-	for name, owner := range vanished {
+func sortByName(list []*discoveryv1.EndpointSlice) {
+	slices.SortFunc(list, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// recoverMissing looks for slices that are out of the cache's sight for want of
+// the managed-by label, and still ours (rule 5).
+func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.NamespacedName, owners map[types.UID]bool,
+	expected map[string]types.UID, found map[string]*discoveryv1.EndpointSlice,
+) error {
+	for name, owner := range expected {
 		if _, cached := found[name]; cached || !owners[owner] {
-			delete(vanished, name)
 			continue
 		}
 		var live discoveryv1.EndpointSlice
@@ -176,8 +178,6 @@ func (r *ServiceReconciler) recoverVanished(ctx context.Context, key types.Names
 			return fmt.Errorf("reading EndpointSlice %s/%s: %w", key.Namespace, name, err)
 		case err == nil && owners[sliceplan.OwnerUID(&live)]:
 			found[name] = &live
-		default:
-			delete(vanished, name)
 		}
 	}
 	return nil

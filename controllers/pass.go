@@ -37,8 +37,13 @@ type pass struct {
 	// draining is published, not wanted any more, and stays for a while.
 	draining []departure
 	drained  []netip.Addr
+	// checked is true if the targets can be checked.
+	checked bool
 	// health of the granted targets, then of those that drain.
 	health []health.Status
+	// before is their health in the pass before, if that one found out everything
+	// else and nothing of it has changed; nil if this one did.
+	before []health.Status
 }
 
 // departure is an address that drains as it is published.
@@ -162,6 +167,10 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets}
 		switch {
 		case p.awaiting:
+		case p.before != nil:
+			// Everything else is as it should be.
+			backend.Hold = true
+			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		case p.backend.Publishable:
 			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		default:
@@ -177,8 +186,9 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 	return in
 }
 
-// endpoints lists what is to be published. A verdict that was reached before the
-// last settled pass is not what changes an endpoint now.
+// endpoints lists what is to be published, or if everything else is known to be
+// as it should, what is to be published otherwise than before. A verdict that was
+// reached before the last settled pass is not what changes an endpoint now.
 func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 	changed := func(h *health.Status) time.Time {
 		if h.Since.After(settled) {
@@ -186,11 +196,18 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		}
 		return time.Time{}
 	}
-	list := make([]sliceplan.Endpoint, 0, len(p.grant.Targets)+len(p.draining))
+	var list []sliceplan.Endpoint
+	if p.before == nil {
+		list = make([]sliceplan.Endpoint, 0, len(p.grant.Targets)+len(p.draining))
+	}
 	publishNotReady := w.service.Spec.PublishNotReadyAddresses
 	headless := translate.IsHeadless(w.service)
-	for _, t := range p.grant.Targets {
-		entry, h := p.entries[t.Entry], &p.health[len(list)]
+	for i, t := range p.grant.Targets {
+		h := &p.health[i]
+		if p.before != nil && h.Verdict == p.before[i].Verdict {
+			continue
+		}
+		entry := p.entries[t.Entry]
 		e := sliceplan.Endpoint{
 			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: entry.Ports, Zone: entry.Zone,
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
@@ -200,8 +217,8 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		}
 		list = append(list, e)
 	}
-	for _, d := range p.draining {
-		h := &p.health[len(list)]
+	for i, d := range p.draining {
+		h := &p.health[len(p.grant.Targets)+i]
 		list = append(list, sliceplan.Endpoint{
 			Address: d.Addr.String(), Family: familyOf(d.Addr), Entry: d.Entry, Ports: d.ports,
 			Zone: d.published.Zone, Hostname: d.published.Hostname, DrainUntil: d.Deadline, Changed: changed(h),

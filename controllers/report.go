@@ -153,11 +153,11 @@ func (r *ServiceReconciler) reportOn(p *pass, service types.NamespacedName, outc
 	if !r.known.beginReport(p.eb) {
 		return 0 // what is on its way wakes us
 	}
-	next := p.eb.DeepCopy()
+	next := *p.eb // whose spec is shared
 	next.Status = outcome.Status
 	if r.Reports.TryAccept() {
 		select {
-		case r.jobs <- reportJob{service, p.eb, next, outcome.Transitions}:
+		case r.jobs <- reportJob{service, p.eb, &next, outcome.Transitions}:
 			return 0
 		default: // all reporters are busy
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -16,6 +17,7 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/status"
+	"externalbackend.dev/operator/internal/translate"
 )
 
 const (
@@ -57,7 +59,7 @@ func (r *ServiceReconciler) patch(ctx context.Context, job reportJob) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	request := reconcile.Request{NamespacedName: job.service}
-	err := r.Client.Status().Patch(ctx, job.to, client.MergeFromWithOptions(job.from, client.MergeFromWithOptimisticLock{}))
+	err := r.send(ctx, job)
 	switch {
 	case err == nil:
 		r.known.reported(subscriberOf(job.from), job.to, r.Clock.Now())
@@ -74,4 +76,23 @@ func (r *ServiceReconciler) patch(ctx context.Context, job reportJob) {
 	if r.known.endReport(subscriberOf(job.from)) {
 		r.wake.add(request)
 	}
+}
+
+// send patches the status and completes job.to with the answer. Neither request
+// nor answer has the spec in it, which may be long.
+func (r *ServiceReconciler) send(ctx context.Context, job reportJob) error {
+	statusOf := func(eb *v1alpha1.ExternalBackend) *v1alpha1.ExternalBackend {
+		return &v1alpha1.ExternalBackend{ObjectMeta: metav1.ObjectMeta{ResourceVersion: job.from.ResourceVersion}, Status: eb.Status}
+	}
+	data, err := client.MergeFromWithOptions(statusOf(job.from), client.MergeFromWithOptimisticLock{}).Data(statusOf(job.to))
+	if err != nil {
+		return err
+	}
+	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: job.to.Namespace, Name: job.to.Name}}
+	answer.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(translate.Kind))
+	if err := r.Client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, data)); err != nil {
+		return err
+	}
+	job.to.ResourceVersion = answer.ResourceVersion
+	return nil
 }

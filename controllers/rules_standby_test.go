@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
@@ -50,7 +51,7 @@ func (l *lagging) Get(ctx context.Context, key client.ObjectKey, object client.O
 
 // standbyReconciler returns the reconciler of an operator that never leads:
 // its cache is live, and nobody reconciles but the spec.
-func standbyReconciler(ctx context.Context) (*controllers.ServiceReconciler, *lagging) {
+func standbyReconciler(ctx context.Context, clock clock.PassiveClock) (*controllers.ServiceReconciler, *lagging) {
 	GinkgoHelper()
 	lease := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Namespace: shipped.account.Namespace, Name: "controller.externalbackend.dev"},
@@ -72,7 +73,7 @@ func standbyReconciler(ctx context.Context) (*controllers.ServiceReconciler, *la
 		Literals: static.Resolve, Guard: vetted,
 		Metrics:      metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} }),
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
-		Clock:        clock.RealClock{},
+		Clock:        clock,
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Reports:      flowcontrol.NewFakeAlwaysRateLimiter(),
 	}
@@ -85,6 +86,7 @@ func standbyReconciler(ctx context.Context) (*controllers.ServiceReconciler, *la
 var _ = Describe("A reconciler alone", func() {
 	var s *scene
 	var cache *lagging
+	var clock *advanced
 	var pass func(ctx context.Context) time.Duration
 	// recorded is the UID of the Service that the only slice names.
 	recorded := func(ctx context.Context) string {
@@ -96,7 +98,8 @@ var _ = Describe("A reconciler alone", func() {
 	BeforeEach(func(ctx SpecContext) {
 		s = newScene(ctx)
 		var r *controllers.ServiceReconciler
-		r, cache = standbyReconciler(ctx)
+		clock = &advanced{}
+		r, cache = standbyReconciler(ctx, clock)
 		// pass reconciles once, and says when the next pass is due.
 		pass = func(ctx context.Context) time.Duration {
 			GinkgoHelper()
@@ -128,6 +131,22 @@ var _ = Describe("A reconciler alone", func() {
 		cache.shown = nil
 		settle(ctx, third)
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+	})
+
+	It("misses a slice that is out of the cache's sight before it is told so (rule 5)", func(ctx SpecContext) {
+		svc := s.service(ctx, "payments")
+		s.backend(ctx, "payments", none, entry("rack", "192.0.2.10"))
+		settle(ctx, svc)
+		slice := s.slicesOf(ctx, "payments")[0]
+		edit(ctx, slice.DeepCopy(), func(e *discoveryv1.EndpointSlice) { delete(e.Labels, discoveryv1.LabelManagedBy) })
+		Eventually(func(ctx context.Context) error {
+			return cache.Get(ctx, client.ObjectKeyFromObject(&slice), &discoveryv1.EndpointSlice{})
+		}).WithContext(ctx).ShouldNot(Succeed())
+
+		clock.advance(time.Minute) // nobody tells this reconciler that the cache has its own write
+		pass(ctx)
+		Expect(s.ours(ctx)).To(ConsistOf(slice.Name), "no other slice takes its place")
+		Expect(s.slices(ctx)).To(ConsistOf(HaveField("UID", slice.UID)))
 	})
 
 	It("leaves a namespace to its deletion (rule 49)", func(ctx SpecContext) {

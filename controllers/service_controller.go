@@ -52,9 +52,10 @@ type ServiceReconciler struct {
 
 	known    knownBackends
 	written  writtenSlices
-	vanished vanishedSlices
+	seen     seenSlices
 	searched searches
 	windows  windows
+	memory   recollections
 	jobs     chan reportJob
 	wake     wakeup
 }
@@ -71,12 +72,10 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return ctrl.Result{}, err
 	}
 	w.failure = r.manage(ctx, w) // which must not hold up the slices
-	passes := r.translate(w)
-	r.discover(passes)
-	r.awaitFirstChecks(w, passes)
-	arbitrate(passes)
-	r.drain(w, passes)
-	r.check(passes)
+	passes := r.recall(w)
+	if passes == nil {
+		passes = r.resolve(w)
+	}
 	r.forgetGone(ctx, w, passes)
 
 	plan := sliceplan.Compute(r.planInput(w, passes))
@@ -86,7 +85,20 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
 	done := r.apply(ctx, w, &plan)
+	r.remember(w, passes, &plan, done)
 	return r.report(w, passes, done, began)
+}
+
+// resolve finds out everything about the ExternalBackends of a Service: who
+// serves which address, and how each is.
+func (r *ServiceReconciler) resolve(w *world) []*pass {
+	passes := r.translate(w)
+	r.discover(passes)
+	r.awaitFirstChecks(w, passes)
+	arbitrate(passes)
+	r.drain(w, passes)
+	r.check(passes)
+	return passes
 }
 
 // confirmService reads the Service itself before slices are bound to another

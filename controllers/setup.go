@@ -191,9 +191,7 @@ func (r *ServiceReconciler) sliceHandler() handler.EventHandler {
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			slice := e.Object.(*discoveryv1.EndpointSlice)
-			if !r.written.seenDeleted(slice) {
-				r.vanished.add(serviceOf(slice), slice.Name, sliceplan.OwnerUID(slice))
-			}
+			r.written.seenDeleted(slice)
 			r.addSlice(ctx, slice, q)
 		},
 	}

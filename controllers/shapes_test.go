@@ -181,11 +181,13 @@ var _ = Describe("A Service", func() {
 		grpc(0, 8081)
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonTargetPortNamed, `"grpc"`))
 		Eventually(s.portsOf).WithContext(ctx).WithArguments("payments").Should(Equal(map[string]map[string]int32{
-			"192.0.2.10": {"http": 8080, "grpc": 8081}, "2001:db8::10": {"http": 8080}}))
+			"192.0.2.10": {"http": 8080, "grpc": 8081}, "2001:db8::10": {"http": 8080},
+		}))
 		grpc(1, 8082)
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
 		Eventually(s.portsOf).WithContext(ctx).WithArguments("payments").Should(Equal(map[string]map[string]int32{
-			"192.0.2.10": {"http": 8080, "grpc": 8081}, "2001:db8::10": {"http": 8080, "grpc": 8082}}))
+			"192.0.2.10": {"http": 8080, "grpc": 8081}, "2001:db8::10": {"http": 8080, "grpc": 8082},
+		}))
 		s.expect(ctx, "payments", both)
 	})
 })

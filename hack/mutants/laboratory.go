@@ -76,6 +76,7 @@ func (l *laboratory) greenPackage(ctx context.Context, pkg string, tests []test)
 			missed = append(missed, named.String())
 		case failed:
 			red = append(red, named.String())
+		case passed:
 		}
 	}
 	switch {
@@ -145,6 +146,7 @@ func (l *laboratory) one(ctx context.Context, t *trial) ([]test, error) {
 				return nil, fmt.Errorf("%s did not come to an end:\n%s", named, tail(log))
 			case passed:
 				survived = append(survived, named)
+			case failed:
 			}
 		}
 	}

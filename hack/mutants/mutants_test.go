@@ -99,7 +99,8 @@ func TestMutants(t *testing.T) {
 		{"killed by both of two tests", list("panics", "return a + b", `panic("no")`, "TestWeak, TestSum"), nil, "panics +killed(.|\n)*1 trials(.|\n)*2 tests were red", ""},
 		{"no mutant is chosen by a rule without one", list("minus", "a + b", "a - b", "TestSum"), []string{"8"}, "^$", `"8" is neither`},
 		{
-			"chosen by rule or name", list("weak", "a + b", "a - b", "TestWeak") + list("strong", "a + b", "a - b", "TestSum"), []string{"strong"},
+			"chosen by rule or name", list("weak", "a + b", "a - b", "TestWeak") + list("strong", "a + b", "a - b", "TestSum"),
+			[]string{"strong"},
 			`strong +killed(.|\n)*1 mutants in`, "",
 		},
 		{"chosen by package", list("minus", "a + b", "a - b", "TestSum"), []string{"sum"}, `minus +killed`, ""},

@@ -53,7 +53,7 @@ func readRules(t *testing.T) []rule {
 		}
 		r := rule{number: number}
 		if cells[2] != "later" {
-			for _, item := range strings.Split(cells[2], "<br>") {
+			for item := range strings.SplitSeq(cells[2], "<br>") {
 				match := proof.FindStringSubmatch(item)
 				if match == nil {
 					t.Fatalf("rule %d: %q is not a letter, a file and a test", number, item)

@@ -1,0 +1,127 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"slices"
+	"sync"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+// recollection is what the last pass over a Service found out, and the versions
+// of everything that it depends on but health. It holds if that pass left
+// nothing to write and nothing that ends with time, so that a flip costs the
+// same however many addresses a Service has.
+type recollection struct {
+	service  string // resource version
+	backends []version
+	slices   []version
+	passes   []*pass
+}
+
+// version tells apart the states of an object that matter.
+type version struct {
+	uid        types.UID
+	generation int64  // of an ExternalBackend
+	version    string // of a slice
+}
+
+// recall returns the passes of the last time with the health of now, if nothing
+// else has changed since; nil if something has.
+func (r *ServiceReconciler) recall(w *world) []*pass {
+	last := r.memory.of(w.key)
+	if last == nil || w.service == nil || w.service.ResourceVersion != last.service ||
+		!slices.Equal(last.backends, backendVersions(w)) || !slices.Equal(last.slices, sliceVersions(w.slices)) {
+		return nil
+	}
+	passes := make([]*pass, len(last.passes))
+	for i, p := range last.passes {
+		now := *p
+		now.eb, now.before = w.backends[i], p.health
+		all := r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(p.health)+len(p.grant.Losses)))
+		if len(all) < len(p.health) {
+			return nil
+		}
+		now.health = all[:len(p.health)]
+		passes[i] = &now
+	}
+	return passes
+}
+
+// remember keeps what recall needs.
+func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.Plan, done applied) {
+	passing := func(p *pass) bool { return !p.lasts() }
+	if w.service == nil || len(passes) == 0 || len(done.failed) > 0 || slices.ContainsFunc(passes, passing) {
+		r.memory.set(w.key, nil)
+		return
+	}
+	gone := make(map[string]bool)
+	for _, slice := range slices.Concat(plan.Misplaced, plan.Update, plan.Delete) {
+		gone[slice.Name] = true
+	}
+	left := slices.DeleteFunc(slices.Clone(w.slices), func(s *discoveryv1.EndpointSlice) bool { return gone[s.Name] })
+	left = slices.Concat(left, plan.Create, plan.Update)
+	sortByName(left)
+	kept := make([]*pass, len(passes))
+	for i, p := range passes {
+		copied := *p
+		copied.published, copied.candidates, copied.before = nil, nil, nil
+		kept[i] = &copied
+	}
+	r.memory.set(w.key, &recollection{
+		service: w.service.ResourceVersion, backends: backendVersions(w), slices: sliceVersions(left), passes: kept,
+	})
+}
+
+// lasts says whether nothing but health can change what the pass found out.
+func (p *pass) lasts() bool {
+	return p.backend.Publishable && p.checked && !p.awaiting && len(p.draining) == 0 && len(p.drained) == 0
+}
+
+func backendVersions(w *world) []version {
+	list := make([]version, len(w.backends))
+	for i, eb := range w.backends {
+		list[i] = version{uid: eb.UID, generation: eb.Generation}
+	}
+	return list
+}
+
+func sliceVersions(list []*discoveryv1.EndpointSlice) []version {
+	versions := make([]version, len(list))
+	for i, slice := range list {
+		versions[i] = version{uid: slice.UID, version: slice.ResourceVersion}
+	}
+	return versions
+}
+
+// recollections are kept by Service.
+type recollections struct {
+	mu        sync.Mutex
+	byService map[types.NamespacedName]*recollection
+}
+
+func (r *recollections) of(service types.NamespacedName) *recollection {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byService[service]
+}
+
+// set replaces what is remembered of a Service: nothing, if it is nil.
+func (r *recollections) set(service types.NamespacedName, last *recollection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last == nil {
+		delete(r.byService, service)
+		return
+	}
+	if r.byService == nil {
+		r.byService = make(map[types.NamespacedName]*recollection)
+	}
+	r.byService[service] = last
+}
