@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"time"
 
@@ -32,137 +33,177 @@ type applied struct {
 	flips []sliceplan.Flip
 	// slices that were written, by the addresses in them.
 	slices map[string]*discoveryv1.EndpointSlice
-	// failed holds the first error of each owner.
+	// related is a slice of each owner that was written or deleted.
+	related map[types.UID]*discoveryv1.EndpointSlice
+	// failed holds the first error of each owner, one that its user should know
+	// before one that the next pass settles.
 	failed map[types.UID]error
+	// homeless addresses could not be put where they should be, for that reason.
+	homeless map[string]error
+	// ended is set for owners whose other writes would fare no better.
+	ended map[types.UID]bool
 	// stale is true when a write was refused because somebody else was faster.
 	stale bool
 }
 
-// apply carries a plan out in its order. A failed write ends the writes for
-// its owner, and holds up those of others that take away what it was to put
-// elsewhere; everything else goes on.
+type operation struct {
+	name  string
+	write func(context.Context, *discoveryv1.EndpointSlice) error
+}
+
+// apply carries a plan out in its order. A failed write holds up those that
+// take away what it was to put elsewhere; everything else goes on, so that a
+// slice that cannot be created keeps nobody in another one ready.
 func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan.Plan) applied {
 	if !plan.Empty() {
 		r.windows.close(w.key, r.Clock.Now())
 	}
-	done := applied{failed: make(map[types.UID]error), slices: make(map[string]*discoveryv1.EndpointSlice)}
-	homeless := make(map[string]bool)
-	step := func(list []*discoveryv1.EndpointSlice, operation string, write func(context.Context, *discoveryv1.EndpointSlice) error) {
-		for _, slice := range list {
-			owner := sliceplan.OwnerUID(slice)
-			if done.failed[owner] != nil || takesAway(w.slices, slice, operation, homeless) {
-				if operation != "delete" {
-					note(homeless, slice)
-				}
-				continue
-			}
-			bounded, cancel := context.WithTimeout(ctx, writeTimeout)
-			err := write(bounded, slice)
-			cancel()
-			r.Metrics.SliceWritten(operation, err)
-			done.record(ctx, owner, slice, operation, err)
-			if err != nil {
-				if operation != "delete" {
-					note(homeless, slice)
-				}
-				continue
-			}
-			if operation == "delete" {
-				r.seen.deleted(w.key, slice)
-				continue
-			}
-			r.seen.wrote(w.key, slice)
-			for i := range slice.Endpoints {
-				done.slices[slice.Endpoints[i].Addresses[0]] = slice
-			}
-		}
+	done := applied{
+		slices: make(map[string]*discoveryv1.EndpointSlice), related: make(map[types.UID]*discoveryv1.EndpointSlice),
+		failed: make(map[types.UID]error), homeless: make(map[string]error), ended: make(map[types.UID]bool),
 	}
-	step(plan.Misplaced, "delete", r.delete)
-	step(plan.Create, "create", r.create)
-	step(plan.Update, "update", r.update)
-	step(plan.Delete, "delete", r.delete)
+	create := operation{"create", func(ctx context.Context, slice *discoveryv1.EndpointSlice) error { return r.create(ctx, w, slice) }}
+	update, remove := operation{"update", r.update}, operation{"delete", r.delete}
+	r.carryOut(ctx, w, &done, remove, plan.Misplaced)
+	r.carryOut(ctx, w, &done, create, plan.Create)
+	r.carryOut(ctx, w, &done, update, plan.Update)
+	r.carryOut(ctx, w, &done, remove, plan.Delete)
 	if len(done.failed) > 0 {
 		r.windows.open(w.key)
 	}
 	for _, flip := range plan.Flips {
-		if done.slices[flip.Address] != nil && done.failed[flip.Owner] == nil {
+		if done.slices[flip.Address] != nil {
 			done.flips = append(done.flips, flip)
 		}
 	}
 	return done
 }
 
-// note remembers the addresses of a slice that was not written.
-func note(homeless map[string]bool, slice *discoveryv1.EndpointSlice) {
-	for i := range slice.Endpoints {
-		homeless[slice.Endpoints[i].Addresses[0]] = true
+func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applied, op operation, list []*discoveryv1.EndpointSlice) {
+	for _, slice := range list {
+		owner := sliceplan.OwnerUID(slice)
+		err := done.takesAway(w.slices, slice, op.name)
+		switch {
+		case done.ended[owner]:
+			err = done.failed[owner]
+		case err != nil:
+			done.fail(owner, err)
+		default:
+			bounded, cancel := context.WithTimeout(ctx, writeTimeout)
+			err = op.write(bounded, slice)
+			cancel()
+			r.Metrics.SliceWritten(op.name, err)
+			done.record(ctx, owner, slice, op.name, err)
+		}
+		switch {
+		case op.name == "delete" && err == nil:
+			r.seen.deleted(w.key, slice)
+		case err == nil:
+			r.seen.wrote(w.key, slice)
+			for i := range slice.Endpoints {
+				done.slices[slice.Endpoints[i].Addresses[0]] = slice
+			}
+		case op.name != "delete":
+			for i := range slice.Endpoints {
+				done.homeless[slice.Endpoints[i].Addresses[0]] = err
+			}
+		}
 	}
 }
 
-// takesAway says whether a write removes an address from where it is though it
-// could not be put where it should be (rule 43).
-func takesAway(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice, operation string, homeless map[string]bool) bool {
-	if len(homeless) == 0 || operation == "create" {
-		return false
+// takesAway returns why a write must wait: it removes an address from where it
+// is though that could not be put where it should be (rule 43).
+func (a *applied) takesAway(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice, operation string) error {
+	if len(a.homeless) == 0 || operation == "create" {
+		return nil
 	}
 	stays := make(map[string]bool, len(slice.Endpoints))
 	if operation == "update" {
-		note(stays, slice)
+		for i := range slice.Endpoints {
+			stays[slice.Endpoints[i].Addresses[0]] = true
+		}
 	}
 	i := slices.IndexFunc(live, func(s *discoveryv1.EndpointSlice) bool { return s.Name == slice.Name })
-	return i >= 0 && slices.ContainsFunc(live[i].Endpoints, func(e discoveryv1.Endpoint) bool {
-		return len(e.Addresses) > 0 && homeless[e.Addresses[0]] && !stays[e.Addresses[0]]
-	})
-}
-
-func (a *applied) record(ctx context.Context, owner types.UID, slice *discoveryv1.EndpointSlice, operation string, err error) {
-	log := logf.FromContext(ctx).WithValues("endpointSlice", slice.Name, "operation", operation)
-	switch {
-	case err == nil:
-		log.Info("Wrote EndpointSlice", "endpoints", len(slice.Endpoints))
-	case apierrors.IsConflict(err):
-		a.stale = true
-		a.failed[owner] = err
-		log.V(1).Info("EndpointSlice has changed meanwhile, planning again")
-	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		a.failed[owner] = err
-		log.V(1).Info("Namespace is terminating, wrote nothing")
-	default:
-		a.failed[owner] = err
-		log.Error(err, "Failed to write EndpointSlice")
-	}
-}
-
-// errorFor returns what a user should know about failed writes. A conflict is
-// none of it, since the next pass settles it, nor is the end of a namespace.
-func (a *applied) errorFor(owner types.UID) error {
-	err := a.failed[owner]
-	if apierrors.IsConflict(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+	if i < 0 {
 		return nil
 	}
-	return err
-}
-
-// relatedTo returns a slice that holds one of the flips; nil if none does.
-func (a *applied) relatedTo(flips []sliceplan.Flip) runtime.Object {
-	for _, f := range flips {
-		if slice := a.slices[f.Address]; slice != nil {
-			return slice
+	for _, e := range live[i].Endpoints {
+		if len(e.Addresses) == 0 || stays[e.Addresses[0]] {
+			continue
+		}
+		if cause := a.homeless[e.Addresses[0]]; cause != nil {
+			return fmt.Errorf("EndpointSlice %s keeps %s, which could not be written elsewhere: %w", slice.Name, e.Addresses[0], cause)
 		}
 	}
 	return nil
 }
 
+// fail records an error.
+func (a *applied) fail(owner types.UID, err error) {
+	if a.failed[owner] == nil || isTransient(a.failed[owner]) && !isTransient(err) {
+		a.failed[owner] = err
+	}
+}
+
+// isTransient says whether the next pass settles what went wrong, or nothing
+// is to be settled, as in a namespace that comes to its end.
+func isTransient(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// isUnwell says whether an error is about the API server or the way to it
+// rather than about what was written.
+func isUnwell(err error) bool {
+	var transport *url.Error
+	return errors.As(err, &transport) || errors.Is(err, context.DeadlineExceeded) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err)
+}
+
+func (a *applied) record(ctx context.Context, owner types.UID, slice *discoveryv1.EndpointSlice, operation string, err error) {
+	log := logf.FromContext(ctx).WithValues("endpointSlice", slice.Name, "operation", operation)
+	if err == nil {
+		a.related[owner] = slice
+		log.Info("Wrote EndpointSlice", "endpoints", len(slice.Endpoints))
+		return
+	}
+	a.fail(owner, err)
+	switch {
+	case apierrors.IsConflict(err):
+		a.stale = true
+		log.V(1).Info("EndpointSlice has changed meanwhile, planning again")
+	case isTransient(err):
+		log.V(1).Info("Namespace is terminating, wrote nothing")
+	default:
+		a.ended[owner] = isUnwell(err)
+		log.Error(err, "Failed to write EndpointSlice")
+	}
+}
+
+// errorFor returns what a user should know about failed writes.
+func (a *applied) errorFor(owner types.UID) error {
+	if err := a.failed[owner]; !isTransient(err) {
+		return err
+	}
+	return nil
+}
+
+// relatedTo returns a slice of an owner that was written; nil if none was.
+func (a *applied) relatedTo(owner types.UID) runtime.Object {
+	if slice := a.related[owner]; slice != nil {
+		return slice
+	}
+	return nil
+}
+
 // create writes a new slice. If its name is taken, the live slice decides:
-// one of ours is brought up to date, a foreign one is left alone (rule 6).
-func (r *ServiceReconciler) create(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
+// with one of ours it is planned again, a foreign one is left alone (rule 6).
+func (r *ServiceReconciler) create(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice) error {
 	if err := r.allowed(slice); err != nil {
 		return err
 	}
-	wanted := slice.DeepCopy()
 	err := r.Client.Create(ctx, slice)
 	if apierrors.IsAlreadyExists(err) {
-		return r.adopt(ctx, wanted)
+		return r.nameTaken(ctx, w, slice)
 	}
 	if err == nil {
 		r.written.wrote(slice, r.Clock.Now())
@@ -170,21 +211,19 @@ func (r *ServiceReconciler) create(ctx context.Context, slice *discoveryv1.Endpo
 	return err
 }
 
-func (r *ServiceReconciler) adopt(ctx context.Context, wanted *discoveryv1.EndpointSlice) error {
+func (r *ServiceReconciler) nameTaken(ctx context.Context, w *world, wanted *discoveryv1.EndpointSlice) error {
 	var live discoveryv1.EndpointSlice
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &live); err != nil {
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &live)
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
 		return fmt.Errorf("reading EndpointSlice %s, whose name is taken: %w", wanted.Name, err)
-	}
-	owner := sliceplan.OwnerUID(wanted)
-	if sliceplan.OwnerUID(&live) != owner {
+	case sliceplan.OwnerUID(&live) != sliceplan.OwnerUID(wanted):
 		return fmt.Errorf("EndpointSlice %s exists and belongs to somebody else: rename or delete it", wanted.Name)
+	default:
+		r.seen.wrote(w.key, &live) // the next pass looks for it, whoever the cache says it serves
 	}
-	if live.DeletionTimestamp != nil || live.AddressType != wanted.AddressType {
-		return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), wanted.Name, errors.New("it has to go before it can be written again"))
-	}
-	wanted.ObjectMeta.ResourceVersion = live.ResourceVersion
-	wanted.ObjectMeta.UID = live.UID
-	return r.update(ctx, wanted)
+	return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), wanted.Name, errors.New("it exists already"))
 }
 
 func (r *ServiceReconciler) update(ctx context.Context, slice *discoveryv1.EndpointSlice) error {

@@ -3,10 +3,19 @@
 
 package controllers
 
-import "context"
+import (
+	"context"
 
-// Report patches statuses until ctx ends, for a reconciler that no manager runs.
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+
+	"externalbackend.dev/operator/internal/health"
+)
+
+// Report patches statuses, and searches Services, until ctx ends, for a reconciler that no manager runs.
 func (r *ServiceReconciler) Report(ctx context.Context) {
-	r.jobs = make(chan reportJob)
+	r.searched.queue = workqueue.NewTypedDelayingQueue[types.NamespacedName]()
+	go r.searchForever(ctx) //nolint:errcheck // it returns none
+	r.reports = workqueue.NewTyped[health.Subscriber]()
 	go r.reportForever(ctx) //nolint:errcheck // it returns none
 }

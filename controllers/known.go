@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,9 +26,11 @@ type knownBackends struct {
 
 type knownBackend struct {
 	service    types.NamespacedName // that it was last seen with
+	busy       bool                 // in a pass
 	lastReport time.Time
-	// reporting is true while a report is on its way, waiting if another one
-	// was asked for meanwhile.
+	// report is to be sent. One that is on its way is not here any more:
+	// reporting is true then, and waiting if another one was asked for meanwhile.
+	report             *reportJob
 	reporting, waiting bool
 	// stored is what the last patch answered, until the cache has it.
 	stored *v1alpha1.ExternalBackend
@@ -51,23 +54,47 @@ type refusal struct {
 	at      time.Time
 }
 
-func (k *knownBackends) add(service types.NamespacedName, sub health.Subscriber) {
+// claim takes ExternalBackends for a pass over a Service, all or none: none
+// while one of them is in the pass over another Service, which it was moved from
+// or to. Those that are not known yet are from now on.
+func (k *knownBackends) claim(service types.NamespacedName, subs []health.Subscriber) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.bySub == nil {
 		k.bySub = make(map[health.Subscriber]*knownBackend)
 	}
-	if known := k.bySub[sub]; known != nil {
-		known.service = service
-		return
+	if slices.ContainsFunc(subs, func(sub health.Subscriber) bool { return k.bySub[sub] != nil && k.bySub[sub].busy }) {
+		return false
 	}
-	k.bySub[sub] = &knownBackend{service: service}
+	for _, sub := range subs {
+		if k.bySub[sub] == nil {
+			k.bySub[sub] = &knownBackend{}
+		}
+		k.bySub[sub].service, k.bySub[sub].busy = service, true
+	}
+	return true
 }
 
-func (k *knownBackends) remove(sub health.Subscriber) {
+// release ends a claim.
+func (k *knownBackends) release(subs []health.Subscriber) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	for _, sub := range subs {
+		k.bySub[sub].busy = false
+	}
+}
+
+// forget drops an ExternalBackend that is gone and was last seen with a Service,
+// and says whether it did: not while it is in a pass.
+func (k *knownBackends) forget(service types.NamespacedName, sub health.Subscriber) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if known == nil || known.busy || known.service != service {
+		return false
+	}
 	delete(k.bySub, sub)
+	return true
 }
 
 // service returns the Service that a subscriber was last seen with.
@@ -189,21 +216,35 @@ func (k *knownBackends) settledAt(sub health.Subscriber) time.Time {
 	return time.Time{}
 }
 
-// beginReport says whether a report that starts from an object may be sent now:
-// not while another one is on its way, after which there is a newer one.
-func (k *knownBackends) beginReport(from *v1alpha1.ExternalBackend) bool {
+// ask records a report that is to be sent in the place of one that waits still,
+// and says whether to begin. None is taken while another one is on its way, after
+// which there is a newer one.
+func (k *knownBackends) ask(job *reportJob) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	known := k.bySub[subscriberOf(from)]
-	if known == nil {
+	known := k.bySub[subscriberOf(job.from)]
+	switch {
+	case known == nil:
 		return false
-	}
-	if known.reporting {
+	case known.reporting:
 		known.waiting = true
 		return false
 	}
-	known.reporting = true
+	known.report = job
 	return true
+}
+
+// beginReport returns the report to send; nil if there is none.
+func (k *knownBackends) beginReport(sub health.Subscriber) *reportJob {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if known == nil || known.report == nil {
+		return nil
+	}
+	job := known.report
+	known.report, known.reporting = nil, true
+	return job
 }
 
 // endReport says whether another report was asked for since beginReport.

@@ -63,28 +63,34 @@ func (m *writtenSlices) deleted(slice *discoveryv1.EndpointSlice, now time.Time)
 	m.gone[slice.UID] = now
 }
 
-// seen takes note that the cache holds a slice, and says whether it holds it
-// just as this process wrote it last.
+// seen takes note that the cache holds a slice, and says whether that is no
+// news: it is what this process wrote last, or what that write has replaced.
 func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	mine := m.live[client.ObjectKeyFromObject(slice)].slice
-	if mine == nil || newer(mine, slice) {
+	switch {
+	case mine == nil:
 		return false
+	case newer(mine, slice):
+		return true
 	}
 	delete(m.live, client.ObjectKeyFromObject(slice))
 	return mine.ResourceVersion == slice.ResourceVersion
 }
 
-// seenDeleted takes note that the cache has dropped a slice.
-func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) {
+// seenDeleted takes note that the cache has dropped a slice, and says whether
+// this process had deleted it.
+func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := client.ObjectKeyFromObject(slice)
 	if mine := m.live[key].slice; mine != nil && mine.UID == slice.UID {
 		delete(m.live, key)
 	}
+	_, mine := m.gone[slice.UID]
 	delete(m.gone, slice.UID)
+	return mine
 }
 
 // overlay completes the slices of a Service, by name, that the cache has. It

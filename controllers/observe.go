@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/translate"
@@ -59,34 +60,70 @@ func (w *world) again(d time.Duration) {
 	}
 }
 
-// observe reads the world from the cache, completed by what this process has
-// just written and by what the cache cannot see.
-func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName) (*world, error) {
-	w := &world{key: key}
-	var err error
-	if w.service, err = getService(ctx, r.Client, key); err != nil {
+// claimDelay is the time after which a pass is tried again that had to make way
+// for the pass over another Service.
+const claimDelay = 50 * time.Millisecond
+
+// claim returns the ExternalBackends of a Service, oldest first, for a pass that
+// ends with their release. It returns nil if one of them is in the pass over
+// another Service, which it was moved from or to.
+func (r *ServiceReconciler) claim(ctx context.Context, key types.NamespacedName) ([]*v1alpha1.ExternalBackend, error) {
+	before, err := r.backendsOf(ctx, key)
+	if err != nil || !r.known.claim(key, subscribersOf(before)) {
 		return nil, err
 	}
+	// A pass that ended a moment ago may have seen one of them moved already.
+	backends, err := r.backendsOf(ctx, key)
+	if err != nil || !slices.EqualFunc(before, backends, func(a, b *v1alpha1.ExternalBackend) bool { return a.UID == b.UID }) {
+		r.known.release(subscribersOf(before))
+		return nil, err
+	}
+	return backends, nil
+}
+
+// backendsOf lists the ExternalBackends that refer to a Service and are not
+// being deleted. It never returns nil.
+func (r *ServiceReconciler) backendsOf(ctx context.Context, key types.NamespacedName) ([]*v1alpha1.ExternalBackend, error) {
 	var list v1alpha1.ExternalBackendList
 	if err := r.Client.List(ctx, &list, client.InNamespace(key.Namespace),
 		client.MatchingFields{indexService: key.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing ExternalBackends of Service %s: %w", key, err)
 	}
+	backends := make([]*v1alpha1.ExternalBackend, 0, len(list.Items))
 	for i := range list.Items {
 		if list.Items[i].DeletionTimestamp == nil {
-			w.backends = append(w.backends, r.known.latest(&list.Items[i], r.Clock.Now()))
+			backends = append(backends, &list.Items[i])
 		}
 	}
-	slices.SortFunc(w.backends, func(a, b *v1alpha1.ExternalBackend) int {
+	slices.SortFunc(backends, func(a, b *v1alpha1.ExternalBackend) int {
 		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
 			return c
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	owners := make(map[types.UID]bool, len(w.backends))
-	for _, eb := range w.backends {
+	return backends, nil
+}
+
+func subscribersOf(backends []*v1alpha1.ExternalBackend) []health.Subscriber {
+	subs := make([]health.Subscriber, len(backends))
+	for i, eb := range backends {
+		subs[i] = subscriberOf(eb)
+	}
+	return subs
+}
+
+// observe reads the world from the cache, completed by what this process has
+// just written and by what the cache cannot see.
+func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName, backends []*v1alpha1.ExternalBackend) (*world, error) {
+	w := &world{key: key}
+	var err error
+	if w.service, err = getService(ctx, r.Client, key); err != nil {
+		return nil, err
+	}
+	owners := make(map[types.UID]bool, len(backends))
+	for _, eb := range backends {
+		w.backends = append(w.backends, r.known.latest(eb, r.Clock.Now()))
 		owners[eb.UID] = true
-		r.known.add(key, subscriberOf(eb))
 	}
 	if w.slices, err = r.ownSlices(ctx, w, owners); err != nil {
 		return nil, err
@@ -136,8 +173,8 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 	if left := r.written.overlay(w.key, found, r.Clock.Now()); left > 0 {
 		w.again(left) // if the cache still tells otherwise then, it is right
 	}
-	expected := r.seen.of(w.key)
-	if err := r.search(ctx, w, owners, expected); err != nil {
+	expected, err := r.expectedSlices(ctx, w, owners)
+	if err != nil {
 		return nil, err
 	}
 	if err := r.recoverMissing(ctx, w.key, owners, expected, found); err != nil {
@@ -168,7 +205,7 @@ func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.Namesp
 	expected map[string]types.UID, found map[string]*discoveryv1.EndpointSlice,
 ) error {
 	for name, owner := range expected {
-		if _, cached := found[name]; cached || !owners[owner] {
+		if _, cached := found[name]; cached || owner != "" && !owners[owner] {
 			continue
 		}
 		var live discoveryv1.EndpointSlice

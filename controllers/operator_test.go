@@ -165,7 +165,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Clock:        ticks,
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Annotations:  translate.AnnotationRules{"example.com/*"},
-		Reports:      flowcontrol.NewTokenBucketPassiveRateLimiter(25, 50),
+		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
 	}
 	scheduler = probe.New(probe.Options{
 		Guard: vetted.Check, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,

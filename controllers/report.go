@@ -27,9 +27,6 @@ const (
 	// staleDelay is the time after which a lost race is planned again, if the
 	// cache has not woken us before.
 	staleDelay = 200 * time.Millisecond
-	// reportDelay is the time after which a report is tried again for which there
-	// was no room.
-	reportDelay = 250 * time.Millisecond
 )
 
 // report measures what was done and brings the status of every ExternalBackend
@@ -49,7 +46,10 @@ func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began
 		r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name,
 			int(counts.Healthy), int(counts.Unhealthy), int(counts.Unknown), int(counts.Draining), int(counts.Disabled))
 		if len(outcome.Flips) > 0 {
-			r.emit(p.eb, done.relatedTo(flips), outcome.Flips)
+			r.emit(p.eb, done.relatedTo(p.eb.UID), outcome.Flips)
+		}
+		if isTransient(done.failed[p.eb.UID]) {
+			continue // what the status would say is true after the next pass only
 		}
 		if after := r.reportOn(p, w.key, outcome); after > 0 {
 			w.again(after)
@@ -150,20 +150,12 @@ func (r *ServiceReconciler) reportOn(p *pass, service types.NamespacedName, outc
 	if wait := reportInterval - r.Clock.Since(r.known.lastReport(p.subscriber())); wait > 0 && !outcome.Urgent {
 		return wait
 	}
-	if !r.known.beginReport(p.eb) {
-		return 0 // what is on its way wakes us
-	}
 	next := *p.eb // whose spec is shared
 	next.Status = outcome.Status
-	if r.Reports.TryAccept() {
-		select {
-		case r.jobs <- reportJob{service, p.eb, &next, outcome.Transitions}:
-			return 0
-		default: // all reporters are busy
-		}
+	if r.known.ask(&reportJob{service, p.eb, &next, outcome.Transitions}) {
+		r.reports.Add(p.subscriber())
 	}
-	r.known.endReport(p.subscriber())
-	return reportDelay
+	return 0
 }
 
 // emit sends events. The recorder takes events for one that differ in their
@@ -192,10 +184,12 @@ func (r *ServiceReconciler) forgetGone(ctx context.Context, w *world, passes []*
 		if err == nil && string(eb.UID) == sub.UID {
 			continue
 		}
+		if !r.known.forget(w.key, sub) {
+			continue
+		}
 		r.Health.Forget(sub)
 		if err != nil {
 			r.Metrics.Forget(sub.Namespace, sub.Name)
 		}
-		r.known.remove(sub)
 	}
 }

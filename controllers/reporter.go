@@ -16,13 +16,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/translate"
 )
 
 const (
 	// reporters is how many statuses are patched at a time.
-	reporters = 4
+	reporters = 16
+	// reportTimeout bounds one patch, so that some that get no answer do not keep
+	// all reporters for long.
+	reportTimeout = 5 * time.Second
 	// reportRetry is the time after which a patch that failed is tried again.
 	reportRetry = 2 * time.Second
 )
@@ -38,16 +42,20 @@ type reportJob struct {
 // let them wait as long as it likes without that a slice waits, too. It runs on
 // the leader only.
 func (r *ServiceReconciler) reportForever(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, r.reports.ShutDown)
+	defer stop()
 	var running sync.WaitGroup
 	for range reporters {
 		running.Go(func() {
 			for {
-				select {
-				case <-ctx.Done():
+				sub, ended := r.reports.Get()
+				if ended {
 					return
-				case job := <-r.jobs:
-					r.patch(ctx, job)
 				}
+				if r.Reports.Wait(ctx) == nil {
+					r.patch(ctx, sub)
+				}
+				r.reports.Done(sub)
 			}
 		})
 	}
@@ -55,14 +63,18 @@ func (r *ServiceReconciler) reportForever(ctx context.Context) error {
 	return nil
 }
 
-func (r *ServiceReconciler) patch(ctx context.Context, job reportJob) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+func (r *ServiceReconciler) patch(ctx context.Context, sub health.Subscriber) {
+	job := r.known.beginReport(sub)
+	if job == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
 	request := reconcile.Request{NamespacedName: job.service}
 	err := r.send(ctx, job)
 	switch {
 	case err == nil:
-		r.known.reported(subscriberOf(job.from), job.to, r.Clock.Now())
+		r.known.reported(sub, job.to, r.Clock.Now())
 		r.emit(job.to, nil, job.transitions)
 	case apierrors.IsConflict(err):
 		// The cache is behind; what it still has to tell wakes us, too.
@@ -73,14 +85,14 @@ func (r *ServiceReconciler) patch(ctx context.Context, job reportJob) {
 			"namespace", job.from.Namespace, "name", job.from.Name, "after", reportRetry)
 		r.wake.addAfter(request, reportRetry)
 	}
-	if r.known.endReport(subscriberOf(job.from)) {
+	if r.known.endReport(sub) {
 		r.wake.add(request)
 	}
 }
 
 // send patches the status and completes job.to with the answer. Neither request
 // nor answer has the spec in it, which may be long.
-func (r *ServiceReconciler) send(ctx context.Context, job reportJob) error {
+func (r *ServiceReconciler) send(ctx context.Context, job *reportJob) error {
 	statusOf := func(eb *v1alpha1.ExternalBackend) *v1alpha1.ExternalBackend {
 		return &v1alpha1.ExternalBackend{ObjectMeta: metav1.ObjectMeta{ResourceVersion: job.from.ResourceVersion}, Status: eb.Status}
 	}

@@ -4,10 +4,13 @@
 package controllers
 
 import (
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/status"
@@ -21,7 +24,7 @@ var payments = types.NamespacedName{Namespace: "shop", Name: "payments"}
 func TestRefusedWrites(t *testing.T) {
 	var known knownBackends
 	sub := health.Subscriber{Namespace: "shop", Name: "payments", UID: "1"}
-	known.add(payments, sub)
+	known.claim(payments, []health.Subscriber{sub})
 	at := time.Unix(1000, 0)
 	problem := &translate.Problem{Reason: "ServiceUpdateRefused"}
 	known.refuse(sub, refusal{"generation 1", problem, at})
@@ -42,31 +45,69 @@ func TestRefusedWrites(t *testing.T) {
 	}
 }
 
-// TestSearches are done once for each shape of a Service, and from time to time
-// while Kubernetes has left slices behind.
+// TestSearches are done once for each Service without a selector, once more
+// where it had one, and from time to time while Kubernetes has left slices behind.
 func TestSearches(t *testing.T) {
-	at := time.Unix(1000, 0)
 	left := []status.ForeignSlice{{Name: "payments-pods"}}
 	for _, tt := range []struct {
 		name   string
-		record func(*searches)
-		after  time.Duration
-		due    bool
-		again  time.Duration
+		before func(*searches)
+		found  []status.ForeignSlice
+		news   bool
+		again  bool // searched after searchInterval
+		repeat bool // and after another
 	}{
-		{name: "never before", record: func(*searches) {}, due: true},
-		{name: "found nothing", record: func(s *searches) { s.record(payments, "a", nil, at) }, after: time.Hour},
-		{name: "another shape", record: func(s *searches) { s.record(payments, "b", nil, at) }, due: true},
-		{name: "found some", record: func(s *searches) { s.record(payments, "a", left, at) }, after: time.Second, again: leftoverInterval - time.Second},
-		{name: "found some, a while ago", record: func(s *searches) { s.record(payments, "a", left, at) }, after: leftoverInterval, due: true},
-		{name: "forgotten", record: func(s *searches) { s.record(payments, "a", nil, at); s.forget(payments) }, due: true},
+		{name: "found nothing"},
+		{name: "found some", found: left, news: true, again: true, repeat: true},
+		{name: "found nothing, but had a selector", before: func(s *searches) { s.forget(payments, true) }, again: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var s searches
-			tt.record(&s)
-			if due, again := s.due(payments, "a", at.Add(tt.after)); due != tt.due || again != tt.again {
-				t.Errorf("due %t, again after %s, want %t, %s", due, again, tt.due, tt.again)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				s := searches{queue: workqueue.NewTypedDelayingQueue[types.NamespacedName]()}
+				defer s.queue.ShutDown()
+				if tt.before != nil {
+					tt.before(&s)
+				}
+				due := func() bool {
+					synctest.Wait()
+					if s.queue.Len() == 0 {
+						return false
+					}
+					service, _ := s.queue.Get()
+					s.queue.Done(service)
+					return true
+				}
+				for range 2 {
+					if found := s.leftovers(payments, "1"); found != nil {
+						t.Errorf("found %v before anything was searched", found)
+					}
+				}
+				if !due() || due() {
+					t.Fatal("a Service that is seen first is searched once")
+				}
+				if news := s.record(payments, tt.found); news != tt.news {
+					t.Errorf("that %v was found is news: %t", tt.found, news)
+				}
+				if found := s.leftovers(payments, "1"); !slices.Equal(found, tt.found) || due() {
+					t.Errorf("knows of %v, want %v", found, tt.found)
+				}
+				for round, want := range []bool{tt.again, tt.repeat} {
+					time.Sleep(searchInterval)
+					if again := due(); again != want {
+						t.Errorf("searched again after round %d: %t, want %t", round, again, want)
+					}
+					if s.record(payments, tt.found) {
+						t.Error("what was known is news")
+					}
+				}
+				s.forget(payments, false)
+				if s.wanted(payments) || s.record(payments, left) {
+					t.Error("a Service that nobody refers to is searched")
+				}
+				if s.leftovers(payments, "1"); !due() {
+					t.Error("a Service that was forgotten is searched when it is seen again")
+				}
+			})
 		})
 	}
 }

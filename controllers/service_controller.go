@@ -11,10 +11,12 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/flowcontrol"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/translate"
 )
@@ -48,7 +50,7 @@ type ServiceReconciler struct {
 	Annotations translate.AnnotationRules
 	// Reports limits the patches of statuses, so that they never use up what the
 	// slices need of the API server. It must not be nil.
-	Reports flowcontrol.PassiveRateLimiter
+	Reports flowcontrol.RateLimiter
 
 	known    knownBackends
 	written  writtenSlices
@@ -56,7 +58,7 @@ type ServiceReconciler struct {
 	searched searches
 	windows  windows
 	memory   recollections
-	jobs     chan reportJob
+	reports  workqueue.TypedInterface[health.Subscriber]
 	wake     wakeup
 }
 
@@ -67,7 +69,15 @@ func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if wait := r.windows.wait(req.NamespacedName, began); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	w, err := r.observe(ctx, req.NamespacedName)
+	backends, err := r.claim(ctx, req.NamespacedName)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if backends == nil {
+		return ctrl.Result{RequeueAfter: claimDelay}, nil
+	}
+	defer r.known.release(subscribersOf(backends))
+	w, err := r.observe(ctx, req.NamespacedName, backends)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

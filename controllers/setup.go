@@ -71,7 +71,11 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	if err := mgr.Add(manager.RunnableFunc(r.sweepForever)); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)
 	}
-	r.jobs = make(chan reportJob)
+	r.searched.queue = workqueue.NewTypedDelayingQueue[types.NamespacedName]()
+	if err := mgr.Add(manager.RunnableFunc(r.searchForever)); err != nil {
+		return fmt.Errorf("adding the search for leftovers: %w", err)
+	}
+	r.reports = workqueue.NewTyped[health.Subscriber]()
 	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
 		return fmt.Errorf("adding the reporters: %w", err)
 	}
@@ -150,7 +154,7 @@ func (r *ServiceReconciler) serviceRequest(ctx context.Context, o client.Object)
 	key := client.ObjectKeyFromObject(o)
 	controller := metav1.GetControllerOfNoCopy(o)
 	if (controller == nil || controller.Kind != translate.Kind) && !r.refersTo(ctx, key) {
-		r.searched.forget(key)
+		r.searched.forget(key, false)
 		return nil
 	}
 	r.windows.open(key)
@@ -190,9 +194,9 @@ func (r *ServiceReconciler) sliceHandler() handler.EventHandler {
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
-			slice := e.Object.(*discoveryv1.EndpointSlice)
-			r.written.seenDeleted(slice)
-			r.addSlice(ctx, slice, q)
+			if !r.written.seenDeleted(e.Object.(*discoveryv1.EndpointSlice)) {
+				r.addSlice(ctx, e.Object, q)
+			}
 		},
 	}
 }

@@ -44,9 +44,19 @@ func (r *ServiceReconciler) sweep(ctx context.Context) error {
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing EndpointSlices: %w", err)
 	}
+	var backends v1alpha1.ExternalBackendList
+	if err := r.Client.List(ctx, &backends, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing ExternalBackends: %w", err)
+	}
+	owners := make(map[types.UID]bool, len(backends.Items))
+	for i := range backends.Items {
+		owners[backends.Items[i].UID] = true
+	}
 	var errs []error
 	for i := range list.Items {
-		errs = append(errs, r.sweepSlice(ctx, &list.Items[i]))
+		if !owners[sliceplan.OwnerUID(&list.Items[i])] {
+			errs = append(errs, r.sweepSlice(ctx, &list.Items[i]))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -79,15 +89,10 @@ func (r *ServiceReconciler) orphaned(ctx context.Context, slice *discoveryv1.End
 		return true, nil
 	}
 	key := types.NamespacedName{Namespace: slice.Namespace, Name: name}
-	for _, reader := range []client.Reader{r.Client, r.Live} {
-		var eb v1alpha1.ExternalBackend
-		err := reader.Get(ctx, key, &eb)
-		switch {
-		case err == nil && eb.UID == uid:
-			return false, nil
-		case err != nil && !apierrors.IsNotFound(err):
-			return false, fmt.Errorf("reading ExternalBackend %s, the owner of EndpointSlice %s: %w", key, slice.Name, err)
-		}
+	var eb v1alpha1.ExternalBackend
+	err := r.Live.Get(ctx, key, &eb)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("reading ExternalBackend %s, the owner of EndpointSlice %s: %w", key, slice.Name, err)
 	}
-	return true, nil
+	return err != nil || eb.UID != uid, nil
 }

@@ -89,7 +89,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		MaxEndpoints: options.maxEndpoints,
 		Annotations:  options.serviceAnnotations,
 		// A quarter of the requests at most is for statuses: slices come first.
-		Reports: flowcontrol.NewTokenBucketPassiveRateLimiter(options.apiQPS/4, max(options.apiBurst/4, 1)),
+		Reports: flowcontrol.NewTokenBucketRateLimiter(options.apiQPS/4, max(options.apiBurst/4, 1)),
 	}
 	scheduler = probe.New(probe.Options{
 		Guard:       vetted.Check,

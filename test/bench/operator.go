@@ -121,7 +121,7 @@ func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
-		Reports:      flowcontrol.NewTokenBucketPassiveRateLimiter(apiQPS/4, apiBurst/4),
+		Reports:      flowcontrol.NewTokenBucketRateLimiter(apiQPS/4, apiBurst/4),
 	}
 	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: vetted.Check, Notify: reconciler.Wake})
 	source := newInjector(scheduler, reconciler.Wake)
