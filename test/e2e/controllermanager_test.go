@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -136,6 +137,7 @@ var _ = Describe("Beside kube-controller-manager", func() {
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {out}})
 		s.eventuallyRouted(ctx, "web", "http", addresses(out, in)...) // the union
 		s.eventuallyCondition(ctx, "web", v1alpha1.ConditionConflict, "True", v1alpha1.ReasonForeignEndpointSlices)
+		Eventually(s.message).WithContext(ctx).WithArguments("web", v1alpha1.ConditionConflict).Should(ContainSubstring(endpointSliceController))
 		Expect(s.managers(ctx, "web")).To(ContainElement(endpointSliceController))
 
 		for _, slice := range s.slices(ctx, "web") {
@@ -190,4 +192,15 @@ func (s *scene) conditionTypes(ctx context.Context, name string) []string {
 		types = append(types, c.Type)
 	}
 	return types
+}
+
+// message returns what a condition of the ExternalBackend says in words.
+func (s *scene) message(ctx context.Context, name, condition string) string {
+	GinkgoHelper()
+	var backend v1alpha1.ExternalBackend
+	Expect(api.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, &backend)).To(Succeed())
+	if c := meta.FindStatusCondition(backend.Status.Conditions, condition); c != nil {
+		return c.Message
+	}
+	return ""
 }
