@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"time"
 
@@ -151,14 +150,6 @@ func isTransient(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
-// isUnwell says whether an error is about the API server or the way to it
-// rather than about what was written.
-func isUnwell(err error) bool {
-	var transport *url.Error
-	return errors.As(err, &transport) || errors.Is(err, context.DeadlineExceeded) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err)
-}
-
 func (a *applied) record(ctx context.Context, owner types.UID, slice *discoveryv1.EndpointSlice, operation string, err error) {
 	log := logf.FromContext(ctx).WithValues("endpointSlice", slice.Name, "operation", operation)
 	if err == nil {
@@ -174,7 +165,8 @@ func (a *applied) record(ctx context.Context, owner types.UID, slice *discoveryv
 	case isTransient(err):
 		log.V(1).Info("Namespace is terminating, wrote nothing")
 	default:
-		a.ended[owner] = isUnwell(err)
+		// An internal error may be a webhook's, about this one write.
+		a.ended[owner] = unanswered(err) && !apierrors.IsInternalError(err)
 		log.Error(err, "Failed to write EndpointSlice")
 	}
 }
@@ -231,14 +223,29 @@ func (r *ServiceReconciler) update(ctx context.Context, slice *discoveryv1.Endpo
 		return err
 	}
 	err := r.Client.Update(ctx, slice)
-	if apierrors.IsNotFound(err) {
-		// It was deleted meanwhile: plan again.
-		return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), slice.Name, err)
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		r.written.wrote(slice, r.Clock.Now())
+	case apierrors.IsNotFound(err):
+		// It was deleted meanwhile: plan again.
+		r.written.deleted(slice, r.Clock.Now())
+		return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), slice.Name, err)
+	case apierrors.IsConflict(err):
+		r.catchUp(ctx, slice)
 	}
 	return err
+}
+
+// catchUp reads a slice that somebody else has changed, so that the next plan
+// knows of it even if the cache is told late, or nothing at all.
+func (r *ServiceReconciler) catchUp(ctx context.Context, slice *discoveryv1.EndpointSlice) {
+	var live discoveryv1.EndpointSlice
+	switch err := r.Live.Get(ctx, client.ObjectKeyFromObject(slice), &live); {
+	case apierrors.IsNotFound(err):
+		r.written.deleted(slice, r.Clock.Now())
+	case err == nil && sliceplan.OwnerUID(&live) == sliceplan.OwnerUID(slice):
+		r.written.wrote(&live, r.Clock.Now())
+	}
 }
 
 // delete removes a slice only in the version that the plan has seen (rule 46).
@@ -247,6 +254,9 @@ func (r *ServiceReconciler) delete(ctx context.Context, slice *discoveryv1.Endpo
 	if err == nil || apierrors.IsNotFound(err) {
 		r.written.deleted(slice, r.Clock.Now())
 		return nil
+	}
+	if apierrors.IsConflict(err) {
+		r.catchUp(ctx, slice)
 	}
 	return err
 }

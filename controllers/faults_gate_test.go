@@ -9,16 +9,22 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"externalbackend.dev/operator/internal/sliceplan"
 )
 
 var (
 	internalError = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Reason: metav1.StatusReasonInternalError}
 	conflict      = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusConflict, Reason: metav1.StatusReasonConflict}
+	forbidden     = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden}
+	expired       = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusGone, Reason: metav1.StatusReasonExpired}
+	unavailable   = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable}
 	tooMany       = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusTooManyRequests, Reason: metav1.StatusReasonTooManyRequests}
 )
 
@@ -37,12 +43,22 @@ func answer(r *http.Request, status metav1.Status) *http.Response {
 	}
 }
 
+// always is more requests than any spec makes.
+const always = math.MaxInt
+
 // answerFirst answers the first n writes below a path itself.
 func answerFirst(n int, path string, status metav1.Status) fault {
+	return answerSome(n, func(r *http.Request) bool {
+		return r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, path)
+	}, status)
+}
+
+// answerSome answers the first n of certain requests itself.
+func answerSome(n int, which func(*http.Request) bool, status metav1.Status) fault {
 	var mu sync.Mutex
 	return func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 		mu.Lock()
-		mine := n > 0 && r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, path)
+		mine := n > 0 && which(r)
 		if mine {
 			n--
 		}
@@ -54,18 +70,33 @@ func answerFirst(n int, path string, status metav1.Status) fault {
 	}
 }
 
-// outage cuts the operator off: nothing gets through any more, and what was open
-// breaks.
+// all and reading tell requests apart: any, and those that fill caches.
+func all(*http.Request) bool { return true }
+
+func reading(r *http.Request) bool {
+	query := r.URL.Query()
+	return r.Method == http.MethodGet && (query.Has("watch") || query.Has("limit"))
+}
+
+// outage cuts the operator off: certain requests get through no more, and those
+// that were open break.
 type outage struct {
+	which func(*http.Request) bool
+
 	mu      sync.Mutex
 	down    bool
 	refused int
 	open    map[*http.Request]context.CancelFunc
 }
 
-func newOutage() *outage { return &outage{open: make(map[*http.Request]context.CancelFunc)} }
+func newOutage(which func(*http.Request) bool) *outage {
+	return &outage{which: which, open: make(map[*http.Request]context.CancelFunc)}
+}
 
 func (o *outage) fault(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	if !o.which(r) {
+		return next.RoundTrip(r)
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	o.mu.Lock()
 	if o.down {
@@ -135,6 +166,79 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
+// lag holds up what the caches are told of EndpointSlices with our label.
+type lag struct {
+	mu   sync.Mutex
+	over chan struct{} // nil: nothing is held up
+}
+
+func (l *lag) fault(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	response, err := next.RoundTrip(r)
+	if err != nil || !reading(r) || !strings.HasSuffix(r.URL.Query().Get("labelSelector"), "="+sliceplan.ManagedBy) {
+		return response, err
+	}
+	response.Body = &body{ReadCloser: response.Body, closed: func() {}, before: func() error {
+		l.mu.Lock()
+		over := l.over
+		l.mu.Unlock()
+		if over == nil {
+			return nil
+		}
+		select {
+		case <-over:
+			return nil
+		case <-r.Context().Done():
+			return r.Context().Err()
+		}
+	}}
+	return response, nil
+}
+
+func (l *lag) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = make(chan struct{})
+}
+
+func (l *lag) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.over)
+	l.over = nil
+}
+
+// quota lets so many writes below a path through, and no more until it is dead.
+type quota struct {
+	path string
+
+	mu    sync.Mutex
+	left  int
+	stuck int
+}
+
+func (q *quota) fault(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	if r.Method == http.MethodGet || !strings.HasPrefix(r.URL.Path, q.path) {
+		return next.RoundTrip(r)
+	}
+	q.mu.Lock()
+	if q.left > 0 {
+		q.left--
+		q.mu.Unlock()
+		return next.RoundTrip(r)
+	}
+	q.stuck++
+	q.mu.Unlock()
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// heldUp returns how many writes did not get through.
+func (q *quota) heldUp() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stuck
+}
+
 // textOf returns what a request sends.
 func textOf(r *http.Request) string {
 	if r.GetBody == nil {
@@ -150,4 +254,14 @@ func textOf(r *http.Request) string {
 		return ""
 	}
 	return string(text)
+}
+
+// below has a fault happen to the writes below a path.
+func below(path string, f fault) fault {
+	return func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		if r.Method == http.MethodGet || !strings.HasPrefix(r.URL.Path, path) {
+			return next.RoundTrip(r)
+		}
+		return f(r, next)
+	}
 }

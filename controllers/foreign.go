@@ -42,6 +42,7 @@ func NewForeignCache(mgr ctrl.Manager) (cache.Cache, error) {
 		ByObject: map[client.Object]cache.ByObject{&discoveryv1.EndpointSlice{}: {
 			Label: labels.NewSelector().Add(*others), Transform: withoutContent,
 		}},
+		NewInformer: newInformer,
 	})
 }
 

@@ -20,7 +20,6 @@ type gate struct {
 	sent  map[string]int // by method and path
 	held  string         // writes below this path are held up; none if empty
 	late  bool           // the request gets through, the answer does not
-	fails bool           // the answer is an error, at once
 	open  chan struct{}  // closed when nothing is held any more
 	stuck int
 
@@ -62,19 +61,13 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	g.mu.Lock()
 	g.sent[r.Method+" "+r.URL.Path]++
 	held := g.held != "" && r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, g.held)
-	late, fails, open := g.late, g.fails, g.open
+	late, open := g.late, g.open
 	if held {
 		g.stuck++
 	}
 	g.mu.Unlock()
 	if !held {
 		return g.pass(r)
-	}
-	if fails {
-		return &http.Response{
-			Status: "500 Internal Server Error", StatusCode: http.StatusInternalServerError,
-			Header: http.Header{}, Body: http.NoBody, Request: r,
-		}, nil
 	}
 	if late {
 		response, err := g.next.RoundTrip(r)
@@ -96,20 +89,16 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // holdWrites keeps all writes below a path from reaching the API server until
 // release.
-func (g *gate) holdWrites(path string) { g.hold(path, false, false) }
+func (g *gate) holdWrites(path string) { g.hold(path, false) }
 
 // loseAnswers has all writes below a path take effect without that the
 // operator learns of it.
-func (g *gate) loseAnswers(path string) { g.hold(path, true, false) }
+func (g *gate) loseAnswers(path string) { g.hold(path, true) }
 
-// failWrites has all writes below a path answered with an internal error, until
-// release.
-func (g *gate) failWrites(path string) { g.hold(path, false, true) }
-
-func (g *gate) hold(path string, late, fails bool) {
+func (g *gate) hold(path string, late bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.held, g.late, g.fails = path, late, fails
+	g.held, g.late = path, late
 }
 
 // release lets everything pass, also what is stuck.

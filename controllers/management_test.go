@@ -255,7 +255,7 @@ var _ = Describe("A managed Service", func() {
 		o := ownOperator(operatorOptions{})
 		eb := s.backend(ctx, "payments", rack, managed())
 		s.expect(ctx, "payments", both)
-		o.requests.failWrites("/api/v1/namespaces/" + s.namespace + "/services")
+		o.requests.cause(answerFirst(always, "/api/v1/namespaces/"+s.namespace+"/services", internalError))
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
 			eb.Spec.Service.Template.Labels = v1alpha1.ServiceLabels{"team": "shop"}
 		})
@@ -263,7 +263,7 @@ var _ = Describe("A managed Service", func() {
 		s.host("192.0.2.11").Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out})
 
-		o.requests.release()
+		o.requests.cause(nil)
 		s.expectService(ctx, "payments", HaveField("Labels", HaveKeyWithValue("team", "shop")))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, yes(v1alpha1.ReasonServiceResolved))
 	})

@@ -22,8 +22,9 @@ import (
 // restored from an older backup and will never catch up.
 const memoryLimit = 30 * time.Second
 
-// writtenSlices remembers what this process wrote until the cache has caught
-// up, so that a plan never starts from what is already history.
+// writtenSlices remembers what this process wrote, or read after a lost race,
+// until the cache has caught up, so that a plan never starts from what is already
+// history.
 type writtenSlices struct {
 	mu sync.Mutex
 	// live is keyed by what nobody can edit: labels may change on the way.

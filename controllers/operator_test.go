@@ -8,12 +8,14 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
@@ -52,6 +54,7 @@ type operatorOptions struct {
 	serveMetrics   bool
 	clock          clock.PassiveClock // of the reconciler; the real one if nil
 	connection     *rest.Config       // as whom and where; the shipped ServiceAccount in the cluster of the suite if nil
+	fault          fault              // what happens to its requests from the start; none if nil
 }
 
 // shared is the operator of the specs that need nothing special.
@@ -94,10 +97,14 @@ func startOperator(options operatorOptions) *operator {
 		connection.BearerToken = tokenFor(ctx, shipped.account.Namespace, shipped.account.Name)
 	}
 	connection.QPS, connection.Burst = 100, 200
+	o.requests.cause(options.fault)
 	connection.Wrap(o.requests.wrap)
 	settings := ctrl.Options{
-		Scheme:                        scheme,
-		Cache:                         controllers.CacheOptions(),
+		Scheme: scheme,
+		Cache:  controllers.CacheOptions(),
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) {
+			return controllers.RESTMapper(), nil
+		},
 		Metrics:                       metricsserver.Options{BindAddress: "0"},
 		LeaderElection:                options.leaderElection,
 		LeaderElectionID:              "controller.externalbackend.dev",

@@ -4,13 +4,21 @@
 package controllers
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/status"
@@ -108,6 +116,55 @@ func TestSearches(t *testing.T) {
 					t.Error("a Service that was forgotten is searched when it is seen again")
 				}
 			})
+		})
+	}
+}
+
+// TestRetries waits ever longer after refusals, and never long for a server that
+// does not answer, whatever came before.
+func TestRetries(t *testing.T) {
+	slice := discoveryv1.Resource("endpointslices")
+	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	for _, tt := range []struct {
+		name   string
+		err    error
+		outage bool
+	}{
+		{"nothing listens", fmt.Errorf("writing: %w", refused), true},
+		{"no answer in time", fmt.Errorf("writing: %w", context.DeadlineExceeded), true},
+		{"etcd is away", apierrors.NewInternalError(errors.New("etcdserver: no leader")), true},
+		{"the server is too slow", apierrors.NewServerTimeout(slice, "update", 1), true},
+		{"the server ends", apierrors.NewServiceUnavailable("shutting down"), true},
+		{"too many requests", apierrors.NewTooManyRequests("later", 1), true},
+		{"one of several got no answer", errors.Join(apierrors.NewForbidden(slice, "a", nil), errors.Join(errors.New("a"), refused)), true},
+		{"a quota", apierrors.NewForbidden(slice, "a", errors.New("exceeded quota")), false},
+		{"an invalid slice", apierrors.NewBadRequest("no such field"), false},
+		{"both of two are refused", errors.Join(apierrors.NewForbidden(slice, "a", nil), apierrors.NewBadRequest("b")), false},
+		{"none of the server's", errors.New("the slice belongs to somebody else"), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, request := newRetries(), reconcile.Request{NamespacedName: payments}
+			again := func(err error, times int) (last time.Duration) {
+				for range times {
+					r.failed(request, err)
+					last = r.When(request)
+				}
+				return last
+			}
+			want, next := lastRetry, error(refused)
+			if tt.outage {
+				want, next = outageRetry, apierrors.NewForbidden(slice, "a", nil)
+			}
+			if first, last := again(tt.err, 1), again(tt.err, 30); first != firstRetry || last != want {
+				t.Errorf("tried again after %s, and in the end after %s, want %s and %s", first, last, firstRetry, want)
+			}
+			if first := again(next, 1); first != firstRetry {
+				t.Errorf("after that, the first failure of the other kind waits for %s, want %s", first, firstRetry)
+			}
+			r.Forget(request)
+			if n := r.NumRequeues(request); n != 0 {
+				t.Errorf("%d failures counted after a success", n)
+			}
 		})
 	}
 }

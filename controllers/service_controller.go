@@ -60,11 +60,20 @@ type ServiceReconciler struct {
 	memory   recollections
 	reports  workqueue.TypedInterface[health.Subscriber]
 	wake     wakeup
+	retries  *retries // nil unless SetupWithManager was called
 }
 
 // Reconcile brings the slices of one Service and the status of its
 // ExternalBackends up to date. It waits for nothing outside the cluster.
 func (r *ServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	result, err := r.pass(ctx, req)
+	if r.retries != nil {
+		r.retries.failed(req, err)
+	}
+	return result, err
+}
+
+func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	began := r.Clock.Now()
 	if wait := r.windows.wait(req.NamespacedName, began); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil

@@ -12,12 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -37,27 +35,7 @@ import (
 // never holds a worker for good.
 const reconcileTimeout = 30 * time.Second
 
-// A pass that failed is tried again after firstRetry, and ever later up to
-// lastRetry.
-const (
-	firstRetry = 10 * time.Millisecond
-	lastRetry  = 30 * time.Second
-)
-
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// CacheOptions restricts the cache to what the controller needs: of the
-// EndpointSlices only our own, and no managed fields.
-func CacheOptions() cache.Options {
-	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject: map[client.Object]cache.ByObject{
-			&discoveryv1.EndpointSlice{}: {
-				Label: labels.SelectorFromSet(labels.Set{discoveryv1.LabelManagedBy: sliceplan.ManagedBy}),
-			},
-		},
-	}
-}
 
 // SetupWithManager registers the controller, its watches and its indexes.
 func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
@@ -76,6 +54,7 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		return fmt.Errorf("adding the search for leftovers: %w", err)
 	}
 	r.reports = workqueue.NewTyped[health.Subscriber]()
+	r.retries = newRetries()
 	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
 		return fmt.Errorf("adding the reporters: %w", err)
 	}
@@ -121,7 +100,7 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			ReconciliationTimeout:   reconcileTimeout,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+			RateLimiter:             r.retries,
 		}).
 		Complete(r)
 }

@@ -177,3 +177,12 @@ func (s *scene) eventsOf(ctx context.Context, name string, kinds ...string) map[
 	}
 	return notes
 }
+
+// serviceUIDs returns the UIDs of the Services that the slices of a Service are
+// bound to, one after the other.
+func (s *scene) serviceUIDs(ctx context.Context, service string) (uids string) {
+	for _, slice := range s.slicesOf(ctx, service) {
+		uids += slice.Annotations[sliceplan.ServiceUIDAnnotation]
+	}
+	return uids
+}

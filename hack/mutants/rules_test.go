@@ -4,6 +4,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -88,20 +89,27 @@ func TestDocumentHasEveryRule(t *testing.T) {
 func TestNamedTestsExist(t *testing.T) {
 	for _, r := range readRules(t) {
 		for _, proof := range r.tests {
-			text, err := os.ReadFile(filepath.Join(root, proof.file))
-			if err != nil {
+			if err := proof.exists(); err != nil {
 				t.Errorf("rule %d: %v", r.number, err)
-				continue
-			}
-			definition := `(?m)^\s*(var _ = )?(Describe|Context|When|It|Entry|DescribeTable)\("[^"\n]*` + regexp.QuoteMeta(proof.name)
-			if goTest.MatchString(proof.name) {
-				definition = `(?m)^func ` + proof.name + `\(t \*testing\.T\)`
-			}
-			if !regexp.MustCompile(definition).Match(text) {
-				t.Errorf("rule %d: %s has no test %q", r.number, proof.file, proof.name)
 			}
 		}
 	}
+}
+
+// exists returns an error if the file has no such test.
+func (p test) exists() error {
+	text, err := os.ReadFile(filepath.Join(root, p.file))
+	if err != nil {
+		return err
+	}
+	definition := `(?m)^\s*(var _ = )?(Describe|Context|When|It|Entry|DescribeTable)\("[^"\n]*` + regexp.QuoteMeta(p.name)
+	if goTest.MatchString(p.name) {
+		definition = `(?m)^func ` + p.name + `\(t \*testing\.T\)`
+	}
+	if !regexp.MustCompile(definition).Match(text) {
+		return fmt.Errorf("%s has no test %q", p.file, p.name)
+	}
+	return nil
 }
 
 func TestDocumentAndMutantsAgree(t *testing.T) {

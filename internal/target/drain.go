@@ -23,7 +23,7 @@ func Drain(departures []Departure, duration time.Duration, now time.Time) (stayi
 	}
 	for _, d := range departures {
 		if d.Deadline.IsZero() {
-			d.Deadline = now.Add(duration + time.Second - 1).Truncate(time.Second)
+			d.Deadline = deadline(duration, now)
 		}
 		if !d.Deadline.After(now) {
 			continue
@@ -34,4 +34,11 @@ func Drain(departures []Departure, duration time.Duration, now time.Time) (stayi
 		}
 	}
 	return staying, next
+}
+
+// deadline keeps the reading of the monotonic clock, so that a step of the wall
+// clock does not change how long a drain takes.
+func deadline(duration time.Duration, now time.Time) time.Time {
+	second := now.Add(duration + time.Second - 1).Truncate(time.Second)
+	return now.Add(second.Sub(now))
 }

@@ -98,3 +98,17 @@ func TestEveryDrainTakesItsTime(t *testing.T) {
 		}
 	})
 }
+
+// A deadline that has lost the reading of the monotonic clock would follow every
+// step of the wall clock.
+func TestDrainsDoNotFollowTheWallClock(t *testing.T) {
+	staying, next := target.Drain(departures(0), time.Minute, time.Now())
+	for _, deadline := range []time.Time{staying[0].Deadline, next} {
+		if wall := deadline.Round(0); deadline.String() == wall.String() { // which tell that reading, too
+			t.Errorf("%v was read from the wall clock", deadline)
+		}
+		if deadline.Nanosecond() != 0 {
+			t.Errorf("%v is no whole second", deadline)
+		}
+	}
+}

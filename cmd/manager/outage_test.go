@@ -1,0 +1,91 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// asManager makes the test binary the operator.
+const asManager = "EXTERNALBACKEND_TEST_AS_MANAGER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asManager) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// An operator that is started while the API server is away lives and waits. If it
+// ended, the kubelet would try it again ever later, up to every five minutes.
+func TestStartsWithoutAPIServer(t *testing.T) {
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil, `apiVersion: v1
+kind: Config
+current-context: nobody
+contexts: [{name: nobody, context: {cluster: nobody}}]
+clusters: [{name: nobody, cluster: {server: "https://%s"}}]
+`, freeAddress(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	probes := freeAddress(t)
+	operator := exec.CommandContext(t.Context(), os.Args[0], "--kubeconfig="+kubeconfig, "--leader-elect",
+		"--leader-election-namespace=default", "--metrics-bind-address=0", "--health-probe-bind-address="+probes)
+	operator.Env = append(os.Environ(), asManager+"=yes")
+	if err := operator.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- operator.Wait() }()
+	for ask(t.Context(), "http://"+probes+"/healthz") != http.StatusOK {
+		select {
+		case err := <-ended:
+			t.Fatalf("the operator ended: %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if code := ask(t.Context(), "http://"+probes+"/readyz"); code != http.StatusInternalServerError {
+		t.Errorf("/readyz answers %d though nothing is known of the cluster", code)
+	}
+	if err := operator.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the operator ended without being killed")
+	}
+}
+
+// ask returns the code of an answer; 0 if there is none.
+func ask(ctx context.Context, url string) int {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0
+	}
+	_ = response.Body.Close()
+	return response.StatusCode
+}
+
+// freeAddress returns an address on which nothing listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}

@@ -1,0 +1,82 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/watch"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// CacheOptions restricts the cache to what the controller needs: of the
+// EndpointSlices only our own, and no managed fields.
+func CacheOptions() cache.Options {
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&discoveryv1.EndpointSlice{}: {
+				Label: labels.SelectorFromSet(labels.Set{discoveryv1.LabelManagedBy: sliceplan.ManagedBy}),
+			},
+		},
+		NewInformer: newInformer,
+	}
+}
+
+// RESTMapper knows the kinds that the controller reads and writes. Since it need
+// not ask the API server for them, an operator can be started while that is away
+// or does not know ExternalBackends yet, and waits.
+func RESTMapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for _, kind := range []schema.GroupVersionKind{
+		v1alpha1.GroupVersion.WithKind(translate.Kind),
+		corev1.SchemeGroupVersion.WithKind("Service"),
+		discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"),
+	} {
+		mapper.Add(kind, meta.RESTScopeNamespace)
+	}
+	return mapper
+}
+
+// newInformer makes an informer that reads everything anew after the API server
+// was away.
+func newInformer(source toolscache.ListerWatcher, kind runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+	return toolscache.NewSharedIndexInformer(rereading{source}, kind, resync, indexers)
+}
+
+// rereading ends a watch for good that the API server was not there to resume.
+// It may have been restored from a backup meanwhile. A watch that goes on from a
+// version which has not been reached again is told nothing, not even that.
+type rereading struct{ toolscache.ListerWatcher }
+
+// ListWithContext implements toolscache.ListerWithContext.
+func (r rereading) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	return toolscache.ToListerWithContext(r.ListerWatcher).ListWithContext(ctx, options)
+}
+
+// WatchWithContext implements toolscache.WatcherWithContext. Informers try to
+// resume a watch after one error alone, that a connection was refused.
+func (r rereading) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	w, err := toolscache.ToWatcherWithContext(r.ListerWatcher).WatchWithContext(ctx, options)
+	if utilnet.IsConnectionRefused(err) {
+		return nil, errors.New(err.Error())
+	}
+	return w, err
+}
