@@ -8,10 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -24,9 +24,9 @@ type laboratory struct {
 	out  io.Writer
 }
 
-// green runs the tests of trials on the code as it is, each once. All of them
-// must be there and pass.
-func (l *laboratory) green(ctx context.Context, all []trial) error {
+// green runs the tests of trials on the code as it is, each once, and returns
+// what is wrong with those that are not there or do not pass.
+func (l *laboratory) green(ctx context.Context, all []trial) map[test]error {
 	packages := make(map[string][]test)
 	var order []string
 	for i := range all {
@@ -40,52 +40,46 @@ func (l *laboratory) green(ctx context.Context, all []trial) error {
 			}
 		}
 	}
-	errs := make([]error, len(order))
+	wrong := make([]map[test]error, len(order))
 	l.parallel(len(order), func(i int) bool { return order[i] == endToEnd }, func(i int) {
 		begin := time.Now()
-		errs[i] = l.greenPackage(ctx, order[i], packages[order[i]])
-		if errs[i] == nil {
-			fmt.Fprintf(l.out, "green without mutants: %-40s %3d tests %6.1f s\n", order[i], len(packages[order[i]]), time.Since(begin).Seconds())
-		}
+		wrong[i] = l.greenPackage(ctx, order[i], packages[order[i]])
+		fmt.Fprintf(l.out, "without mutants: %-40s %3d tests, %d not green %6.1f s\n",
+			order[i], len(packages[order[i]]), len(wrong[i]), time.Since(begin).Seconds())
 	})
-	for i, err := range errs {
-		if err != nil {
-			return fmt.Errorf("tests of %s, without any mutant: %w", order[i], err)
-		}
+	together := make(map[test]error)
+	for _, of := range wrong {
+		maps.Copy(together, of)
 	}
-	return nil
+	return together
 }
 
-func (l *laboratory) greenPackage(ctx context.Context, pkg string, tests []test) error {
+func (l *laboratory) greenPackage(ctx context.Context, pkg string, tests []test) map[test]error {
+	verdicts, log, err := l.executeUnmutated(ctx, pkg, tests)
+	wrong := make(map[test]error)
+	for _, named := range tests {
+		switch {
+		case err != nil:
+			wrong[named] = fmt.Errorf("tests of %s, without any mutant: %w\n%s", pkg, err, tail(log))
+		case verdicts[named] == missing:
+			wrong[named] = fmt.Errorf("there is no such test as %s", named)
+		case verdicts[named] == failed:
+			wrong[named] = fmt.Errorf("without any mutant, red: %s\n%s", named, tail(log))
+		}
+	}
+	return wrong
+}
+
+func (l *laboratory) executeUnmutated(ctx context.Context, pkg string, tests []test) (map[test]verdict, string, error) {
 	folder, err := os.MkdirTemp(l.work, "green-")
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	s, err := l.compile(ctx, pkg, "", folder)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	verdicts, log, err := l.execute(ctx, s, tests)
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, tail(log))
-	}
-	var missed, red []string
-	for _, named := range tests {
-		switch verdicts[named] {
-		case missing:
-			missed = append(missed, named.String())
-		case failed:
-			red = append(red, named.String())
-		case passed:
-		}
-	}
-	switch {
-	case len(missed) > 0:
-		return fmt.Errorf("there is no such test as %s", strings.Join(missed, ", nor "))
-	case len(red) > 0:
-		return fmt.Errorf("red: %s\n%s", strings.Join(red, "; "), tail(log))
-	}
-	return nil
+	return l.execute(ctx, s, tests)
 }
 
 // result of a trial.
@@ -95,19 +89,24 @@ type result struct {
 	took     time.Duration
 }
 
-// try carries out all trials and prints a row for each, in their order.
-func (l *laboratory) try(ctx context.Context, all []trial) []result {
+// try carries out all trials and prints a row for each, in their order. A trial
+// whose tests are wrong without it proves nothing.
+func (l *laboratory) try(ctx context.Context, all []trial, wrong map[test]error) []result {
 	results := make([]result, len(all))
 	done := make([]chan struct{}, len(all))
 	for i := range done {
 		done[i] = make(chan struct{})
 	}
-	go l.parallel(len(all), func(i int) bool { return all[i].pkg == endToEnd }, func(i int) {
+	go l.parallel(len(all), func(i int) bool { return all[i].pkg == endToEnd }, func(n int) {
 		begin := time.Now()
-		r := &results[i]
-		r.survived, r.err = l.one(ctx, &all[i])
+		r := &results[n]
+		if i := slices.IndexFunc(all[n].tests, func(named test) bool { return wrong[named] != nil }); i >= 0 {
+			r.err = wrong[all[n].tests[i]]
+		} else {
+			r.survived, r.err = l.one(ctx, &all[n])
+		}
 		r.took = time.Since(begin)
-		close(done[i])
+		close(done[n])
 	})
 	fmt.Fprintf(l.out, "%4s  %-44s %-8s %6s  %s\n", "rule", "mutant", "result", "s", "tests")
 	for i := range all {
