@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"externalbackend.dev/operator/internal/sliceplan"
 )
@@ -88,9 +89,7 @@ func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applie
 		case err != nil:
 			done.fail(owner, err)
 		default:
-			bounded, cancel := context.WithTimeout(ctx, writeTimeout)
-			err = op.write(bounded, slice)
-			cancel()
+			err = r.carryOutOne(ctx, w, op, slice)
 			r.Metrics.SliceWritten(op.name, err)
 			done.record(ctx, owner, slice, op.name, err)
 		}
@@ -108,6 +107,19 @@ func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applie
 			}
 		}
 	}
+}
+
+func (r *ServiceReconciler) carryOutOne(ctx context.Context, w *world, op operation, slice *discoveryv1.EndpointSlice) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	r.written.begin(slice)
+	err := op.write(ctx, slice)
+	deleted := op.name == "delete" && err == nil // as it was planned, so nobody was faster
+	if news := r.written.end(slice, err); news && !deleted {
+		r.windows.open(w.key)
+		r.wake.add(reconcile.Request{NamespacedName: w.key})
+	}
+	return err
 }
 
 // takesAway returns why a write must wait: it removes an address from where it

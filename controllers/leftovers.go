@@ -105,8 +105,6 @@ func (s *searches) forget(service types.NamespacedName, selected bool) {
 // searchForever searches Services, no faster than statuses are patched. It runs
 // on the leader only.
 func (r *ServiceReconciler) searchForever(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, r.searched.queue.ShutDown)
-	defer stop()
 	var running sync.WaitGroup
 	for range searchers {
 		running.Go(func() {

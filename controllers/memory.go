@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,9 @@ type writtenSlices struct {
 	// live is keyed by what nobody can edit: labels may change on the way.
 	live map[types.NamespacedName]writtenSlice
 	gone map[types.UID]time.Time
+	// underway are the versions that the cache tells of slices while a write of
+	// them is under way: whether one is its own shows in the answer only.
+	underway map[types.NamespacedName][]string
 }
 
 type writtenSlice struct {
@@ -39,6 +43,30 @@ type writtenSlice struct {
 
 func serviceOf(slice *discoveryv1.EndpointSlice) types.NamespacedName {
 	return types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
+}
+
+// begin records that a write of a slice is under way.
+func (m *writtenSlices) begin(slice *discoveryv1.EndpointSlice) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.underway == nil {
+		m.underway = make(map[types.NamespacedName][]string)
+	}
+	m.underway[client.ObjectKeyFromObject(slice)] = []string{}
+}
+
+// end records that the write is over, and says whether the cache told of
+// somebody else's meanwhile that it does not include.
+func (m *writtenSlices) end(slice *discoveryv1.EndpointSlice, err error) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := client.ObjectKeyFromObject(slice)
+	told := m.underway[key]
+	delete(m.underway, key)
+	return slices.ContainsFunc(told, func(version string) bool {
+		order, notComparable := resourceversion.CompareResourceVersion(version, slice.ResourceVersion)
+		return err != nil || notComparable != nil || order > 0
+	})
 }
 
 // wrote records the answer to a create or update.
@@ -69,14 +97,18 @@ func (m *writtenSlices) deleted(slice *discoveryv1.EndpointSlice, now time.Time)
 func (m *writtenSlices) seen(slice *discoveryv1.EndpointSlice) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	mine := m.live[client.ObjectKeyFromObject(slice)].slice
+	key := client.ObjectKeyFromObject(slice)
+	mine := m.live[key].slice
 	switch {
+	case m.underway[key] != nil:
+		m.underway[key] = append(m.underway[key], slice.ResourceVersion)
+		return true // for now
 	case mine == nil:
 		return false
 	case newer(mine, slice):
 		return true
 	}
-	delete(m.live, client.ObjectKeyFromObject(slice))
+	delete(m.live, key)
 	return mine.ResourceVersion == slice.ResourceVersion
 }
 
@@ -88,6 +120,10 @@ func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) bool {
 	key := client.ObjectKeyFromObject(slice)
 	if mine := m.live[key].slice; mine != nil && mine.UID == slice.UID {
 		delete(m.live, key)
+	}
+	if m.underway[key] != nil {
+		m.underway[key] = append(m.underway[key], slice.ResourceVersion)
+		return true // for now
 	}
 	_, mine := m.gone[slice.UID]
 	delete(m.gone, slice.UID)

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -92,5 +93,39 @@ func TestOwnWritesAreNoNews(t *testing.T) {
 		if own := m.seen(sliceAt(news.version, "payments")); own != news.own {
 			t.Errorf("version %s taken for our own: %v, want %v", news.version, own, news.own)
 		}
+	}
+}
+
+// TestNewsDuringAWrite is judged by the answer.
+func TestNewsDuringAWrite(t *testing.T) {
+	for name, tt := range map[string]struct {
+		told   []string
+		answer string
+		err    error
+		news   bool
+	}{
+		"nothing":                      {answer: "10"},
+		"its own result":               {told: []string{"10"}, answer: "10"},
+		"what it was based on":         {told: []string{"9", "10"}, answer: "10"},
+		"its own result, then an edit": {told: []string{"10", "11"}, answer: "10", news: true},
+		"nothing before it failed":     {answer: "9", err: errors.New("refused")},
+		"an edit that was faster":      {told: []string{"10"}, answer: "9", err: errors.New("conflict"), news: true},
+		"what may be its lost success": {told: []string{"10"}, answer: "9", err: errors.New("no answer"), news: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m writtenSlices
+			m.begin(sliceAt("9", "payments"))
+			for _, version := range tt.told {
+				if !m.seen(sliceAt(version, "payments")) {
+					t.Errorf("version %s is told before it is known whose it is", version)
+				}
+			}
+			if news := m.end(sliceAt(tt.answer, "payments"), tt.err); news != tt.news {
+				t.Errorf("news: %t, want %t", news, tt.news)
+			}
+			if m.seen(sliceAt("12", "payments")) {
+				t.Error("an edit after the write is no news")
+			}
+		})
 	}
 }

@@ -42,8 +42,6 @@ type reportJob struct {
 // let them wait as long as it likes without that a slice waits, too. It runs on
 // the leader only.
 func (r *ServiceReconciler) reportForever(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, r.reports.ShutDown)
-	defer stop()
 	var running sync.WaitGroup
 	for range reporters {
 		running.Go(func() {

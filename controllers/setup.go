@@ -37,7 +37,8 @@ const reconcileTimeout = 30 * time.Second
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// SetupWithManager registers the controller, its watches and its indexes.
+// SetupWithManager registers the controller, its watches and its indexes. They
+// end with ctx.
 func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
 	foreign, err := NewForeignCache(mgr)
 	if err != nil {
@@ -50,10 +51,12 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		return fmt.Errorf("adding the sweep: %w", err)
 	}
 	r.searched.queue = workqueue.NewTypedDelayingQueue[types.NamespacedName]()
+	context.AfterFunc(ctx, r.searched.queue.ShutDown)
 	if err := mgr.Add(manager.RunnableFunc(r.searchForever)); err != nil {
 		return fmt.Errorf("adding the search for leftovers: %w", err)
 	}
 	r.reports = workqueue.NewTyped[health.Subscriber]()
+	context.AfterFunc(ctx, r.reports.ShutDown)
 	r.retries = newRetries()
 	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
 		return fmt.Errorf("adding the reporters: %w", err)

@@ -68,6 +68,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	shipped.install(ctx)
 	DeferCleanup(func() { audit.mark() }) // reads the rest of the log, which is about to go
 	DeferCleanup(stopSharedOperator)
+	DeferCleanup(func() { Expect(panics()).To(BeZero(), "passes that ended in a panic") })
 }, NodeTimeout(2*time.Minute))
 
 // binary returns the path of a component of the control plane.
