@@ -193,10 +193,11 @@ func (a *applied) errorFor(owner types.UID) error {
 
 // relatedTo returns a slice of an owner that was written; nil if none was.
 func (a *applied) relatedTo(owner types.UID) runtime.Object {
-	if slice := a.related[owner]; slice != nil {
-		return slice
+	slice, ok := a.related[owner]
+	if !ok {
+		return nil
 	}
-	return nil
+	return slice
 }
 
 // create writes a new slice. If its name is taken, the live slice decides:

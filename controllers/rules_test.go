@@ -75,6 +75,8 @@ var _ = Describe("A slice", func() {
 				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(eb, v1alpha1.GroupVersion.WithKind("ExternalBackend"))},
 			},
 			AddressType: discoveryv1.AddressTypeIPv4,
+			Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.10"}}},
+			Ports:       []discoveryv1.EndpointPort{{Name: new("http"), Port: new(int32(8080))}},
 		}
 		Expect(admin.Create(ctx, found)).To(Succeed())
 

@@ -90,9 +90,11 @@ func (r *ServiceReconciler) orphaned(ctx context.Context, slice *discoveryv1.End
 	}
 	key := types.NamespacedName{Namespace: slice.Namespace, Name: name}
 	var eb v1alpha1.ExternalBackend
-	err := r.Live.Get(ctx, key, &eb)
-	if err != nil && !apierrors.IsNotFound(err) {
+	switch err := r.Live.Get(ctx, key, &eb); {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
 		return false, fmt.Errorf("reading ExternalBackend %s, the owner of EndpointSlice %s: %w", key, slice.Name, err)
 	}
-	return err != nil || eb.UID != uid, nil
+	return eb.UID != uid, nil
 }

@@ -97,17 +97,17 @@ func TestNamedTestsExist(t *testing.T) {
 }
 
 // exists returns an error if the file has no such test.
-func (p test) exists() error {
-	text, err := os.ReadFile(filepath.Join(root, p.file))
+func (t test) exists() error {
+	text, err := os.ReadFile(filepath.Join(root, t.file))
 	if err != nil {
 		return err
 	}
-	definition := `(?m)^\s*(var _ = )?(Describe|Context|When|It|Entry|DescribeTable)\("[^"\n]*` + regexp.QuoteMeta(p.name)
-	if goTest.MatchString(p.name) {
-		definition = `(?m)^func ` + p.name + `\(t \*testing\.T\)`
+	definition := `(?m)^\s*(var _ = )?(Describe|Context|When|It|Entry|DescribeTable)\("[^"\n]*` + regexp.QuoteMeta(t.name)
+	if goTest.MatchString(t.name) {
+		definition = `(?m)^func ` + t.name + `\(t \*testing\.T\)`
 	}
 	if !regexp.MustCompile(definition).Match(text) {
-		return fmt.Errorf("%s has no test %q", p.file, p.name)
+		return fmt.Errorf("%s has no test %q", t.file, t.name)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 
 // play lets the client send requests, plays the scenario, and judges it.
 func (d *demo) play(ctx context.Context) error {
-	d.screen.heading(fmt.Sprintf("Traffic: %d requests a second to %s", traffic.Rate, d.urls()))
+	d.screen.heading(fmt.Sprintf("Traffic: %d requests a second to %s", rate, d.urls()))
 	d.screen.print(tableLegend)
 	s := &scenario{
 		screen: d.screen, hosts: d.hosts, board: d.board, rules: d.rules(), ledger: d.ledger, logDir: d.logDir(),
@@ -28,7 +28,7 @@ func (d *demo) play(ctx context.Context) error {
 	clientCtx, stopClient := context.WithCancel(ctx)
 	tableCtx, stopTable := context.WithCancel(ctx)
 	var client, table sync.WaitGroup
-	client.Go(func() { traffic.Send(clientCtx, traffic.NewClient(nil), d.clusterIPs, d.ledger.record) })
+	client.Go(func() { traffic.Send(clientCtx, traffic.NewClient(nil), rate, d.clusterIPs, d.ledger.record) })
 	table.Go(func() { s.printTable(tableCtx) })
 	err := s.run(ctx)
 	stopTable()

@@ -29,7 +29,8 @@ const (
 	watchFor    = 3 * time.Second  // of traffic after each flip
 	quietFor    = 5 * time.Second  // without any slice write
 
-	minRate = 20 // requests a second
+	rate    = 40 // requests a second
+	minRate = 20
 
 	pollEvery = 20 * time.Millisecond // between two looks at what is waited for
 )

@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -19,11 +20,12 @@ import (
 	"externalbackend.dev/operator/test/rack"
 )
 
-// What kube-proxy makes of our slices must not depend on its mode.
+// What kube-proxy makes of our slices must not depend on its mode. All cases of
+// a mode run in one go, so that kube-proxy is restarted only once for each.
 var _ = Describe("Data plane", func() {
 	for _, mode := range []cluster.ProxyMode{cluster.NFTables, cluster.IPTables} {
-		Context("with kube-proxy in "+string(mode)+" mode", func() {
-			BeforeEach(func(ctx SpecContext) {
+		Context("with kube-proxy in "+string(mode)+" mode", Ordered, ContinueOnFailure, func() {
+			BeforeAll(func(ctx SpecContext) {
 				Expect(installed.Cluster.SetProxyMode(ctx, mode)).To(Succeed())
 			}, NodeTimeout(waitBound))
 			describeSpread()
@@ -55,37 +57,73 @@ func describeSpread() {
 		}
 	})
 
-	It("leads each family to the targets of that family only", func(ctx SpecContext) {
+	It("leads each family to the targets of that family only, and follows a Service that loses one and has it back", func(ctx SpecContext) {
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
 		four, six := installed.Hosts[0], installed.Hosts[1]
 		s.backend(ctx, "web", nil, func(b *v1alpha1.ExternalBackend) {
 			b.Spec.Targets = []v1alpha1.Target{entry("four", four.IP4), entry("six", six.IP6)}
 		})
-		s.eventuallyRouted(ctx, "web", "http", four.IP4, six.IP6)
-		for _, to := range clusterIPs(service, 80) {
-			want := four
-			if to.Addr().Is6() {
-				want = six
+		served := func() {
+			GinkgoHelper()
+			for _, to := range clusterIPs(service, 80) {
+				want := four
+				if to.Addr().Is6() {
+					want = six
+				}
+				Expect(answerers(ctx, nil, to)).To(Equal(names(want)), "by way of %s", to)
 			}
-			Expect(answerers(ctx, nil, to)).To(Equal(names(want)), "by way of %s", to)
 		}
+		s.eventuallyRouted(ctx, "web", "http", four.IP4, six.IP6)
+		served()
+
+		edit(ctx, service, func(service *corev1.Service) {
+			service.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicySingleStack)
+			service.Spec.IPFamilies, service.Spec.ClusterIPs = service.Spec.IPFamilies[:1], service.Spec.ClusterIPs[:1]
+		})
+		s.eventuallyRouted(ctx, "web", "http", four.IP4)
+		Eventually(s.published).WithContext(ctx).WithArguments("web").Should(HaveLen(1))
+		served()
+		edit(ctx, service, func(service *corev1.Service) {
+			service.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicyPreferDualStack)
+		})
+		Expect(clusterIPs(service, 80)).To(HaveLen(2))
+		s.eventuallyRouted(ctx, "web", "http", four.IP4, six.IP6)
+		served()
 	})
 
 	It("serves a NodePort to clients outside of the cluster, and a ClusterIP to clients with an address of their own", func(ctx SpecContext) {
 		s := newScene(ctx)
-		service := s.service(ctx, "web", func(service *corev1.Service) { service.Spec.Type = corev1.ServiceTypeNodePort })
+		service := s.service(ctx, "web", ofType(corev1.ServiceTypeNodePort))
 		s.backend(ctx, "web", installed.Hosts)
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
-		to := clusterIPs(service, 80)
-		for _, node := range rack.NodeIPs {
-			to = append(to, netip.AddrPortFrom(node, uint16(service.Spec.Ports[0].NodePort)))
+		for _, to := range append(clusterIPs(service, 80), nodePorts(service)...) {
+			Expect(answerers(ctx, installed.Client.DialContext, to)).To(Equal(names(installed.Hosts...)), "by way of %s", to)
 		}
-		for _, to := range to {
+	})
+
+	It("serves the addresses of a load balancer to clients outside of the cluster", func(ctx SpecContext) {
+		s := newScene(ctx)
+		service := s.service(ctx, "web", ofType(corev1.ServiceTypeLoadBalancer))
+		s.backend(ctx, "web", installed.Hosts)
+		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
+		balancer := []netip.Addr{netip.MustParseAddr("203.0.113.80"), netip.MustParseAddr("2001:db8:2::80")}
+		for _, ip := range balancer { // as a cloud's controller does
+			service.Status.LoadBalancer.Ingress = append(service.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: ip.String()})
+		}
+		Expect(api.Status().Update(ctx, service)).To(Succeed())
+		for _, ip := range balancer {
+			to := netip.AddrPortFrom(ip, 80)
+			Eventually(connect).WithContext(ctx).WithArguments(to).Should(Succeed())
 			Expect(answerers(ctx, installed.Client.DialContext, to)).To(Equal(names(installed.Hosts...)), "by way of %s", to)
 		}
 	})
 }
+
+// leaveBound is how long a host that fails may stay in service: its next check
+// begins within 1 s, and two must fail, each within 1 s and 1 s apart. That
+// doubled, for the API server, kube-proxy and a slow machine.
+const leaveBound = 2 * 4 * time.Second
 
 // describeOutages: a host that fails leaves within its bound, and once
 // kube-proxy has followed no request fails any more; it comes back as well.
@@ -109,13 +147,15 @@ func describeOutages() {
 			service := s.service(ctx, "web")
 			s.backend(ctx, "web", installed.Hosts)
 			s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
-			f := startFlow(ctx, clusterIPs(service, 80)...)
+			f := startFlow(clusterIPs(service, 80)...)
 			f.expectNoFailure(ctx, time.Time{})
 
 			bad, good := installed.Hosts[0], installed.Hosts[1:]
 			harm(bad, outage.harm)
-			s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: good, notReady: {bad}})
-			s.eventuallyRouted(ctx, "web", "http", addresses(good...)...)
+			leaving, cancel := context.WithTimeoutCause(ctx, leaveBound, errors.New("the host has not left within its bound"))
+			defer cancel()
+			s.eventuallyPublished(leaving, "web", map[string][]*rack.Host{healthy: good, notReady: {bad}})
+			s.eventuallyRouted(leaving, "web", "http", addresses(good...)...)
 			Expect(f.expectNoFailure(ctx, time.Now())).To(HaveEach(Not(HaveField("Host", bad.Name))))
 
 			Expect(outage.mend(ctx, bad)).To(Succeed())

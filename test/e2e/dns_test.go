@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
+	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/cluster"
 	"externalbackend.dev/operator/test/rack"
 )
@@ -121,6 +122,18 @@ var _ = Describe("DNS", func() {
 		eventuallyResolves(ctx, name, installed.Hosts...)
 		edit(ctx, service, func(service *corev1.Service) { service.Spec.PublishNotReadyAddresses = false })
 		eventuallyResolves(ctx, name, installed.Hosts[1:]...)
+	})
+
+	It("does not give a host that drains", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.service(ctx, "db", headless)
+		backend := s.backend(ctx, "db", installed.Hosts)
+		eventuallyResolves(ctx, s.dnsName("db"), installed.Hosts...)
+		edit(ctx, backend, setState(0, v1alpha1.TargetDrain))
+		s.eventuallyPublished(ctx, "db", map[string][]*rack.Host{draining: installed.Hosts[:1], healthy: installed.Hosts[1:]})
+		eventuallyResolves(ctx, s.dnsName("db"), installed.Hosts[1:]...)
+		edit(ctx, backend, setState(0, v1alpha1.TargetActive))
+		eventuallyResolves(ctx, s.dnsName("db"), installed.Hosts...)
 	})
 
 	It("forgets a headless Service's hosts with the ExternalBackend", func(ctx SpecContext) {

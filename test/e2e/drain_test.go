@@ -10,6 +10,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/rack"
@@ -42,7 +43,7 @@ func describeDrain() {
 			}
 		})
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
-		f := startFlow(ctx, clusterIPs(service, 80)...)
+		f := startFlow(clusterIPs(service, 80)...)
 
 		edit(ctx, backend, setState(0, v1alpha1.TargetDrain))
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{draining: {leaving}, healthy: staying})
@@ -87,7 +88,7 @@ func describeDrain() {
 
 	It("uses a draining host as a last resort while no other is ready, and gives it up when one is", func(ctx SpecContext) {
 		s := newScene(ctx)
-		service := s.service(ctx, "web")
+		service := s.service(ctx, "web", ofType(corev1.ServiceTypeNodePort))
 		last, other := installed.Hosts[0], installed.Hosts[1]
 		backend := s.backend(ctx, "web", []*rack.Host{last, other}, drainFor("1h"))
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {last, other}})
@@ -96,14 +97,38 @@ func describeDrain() {
 		harm(other, (*rack.Host).Sicken)
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{draining: {last}, notReady: {other}})
 		s.eventuallyRouted(ctx, "web", "http", last.Addresses()...)
-		for _, to := range clusterIPs(service, 80) {
-			Expect(answerers(ctx, nil, to)).To(Equal(names(last)))
+		entrances := append(clusterIPs(service, 80), nodePorts(service)...)
+		for _, to := range entrances {
+			Expect(answerers(ctx, installed.Client.DialContext, to)).To(Equal(names(last)))
 		}
 		Expect(other.Cure()).To(Succeed())
 		s.eventuallyRouted(ctx, "web", "http", other.Addresses()...)
 
 		harm(last, (*rack.Host).Sicken)
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{drainingFailing: {last}, healthy: {other}})
+		for _, to := range entrances {
+			Expect(answerers(ctx, installed.Client.DialContext, to)).To(Equal(names(other)))
+		}
+		Expect(other.Sicken()).To(Succeed())
+		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{drainingFailing: {last}, notReady: {other}})
+		s.eventuallyRouted(ctx, "web", "http")
+	})
+
+	It("rule 34: goes on sending traffic to a draining host if the Service has publishNotReadyAddresses", func(ctx SpecContext) {
+		s := newScene(ctx)
+		service := s.service(ctx, "web", func(service *corev1.Service) { service.Spec.PublishNotReadyAddresses = true })
+		leaving, staying := installed.Hosts[0], installed.Hosts[1]
+		backend := s.backend(ctx, "web", []*rack.Host{leaving, staying}, drainFor("1h"))
+		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {leaving, staying}})
+		edit(ctx, backend, setState(0, v1alpha1.TargetDrain))
+		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{drainingToldReady: {leaving}, healthy: {staying}})
+		s.eventuallyRouted(ctx, "web", "http", addresses(leaving, staying)...)
+		for _, to := range clusterIPs(service, 80) {
+			Expect(answerers(ctx, nil, to)).To(Equal(names(leaving, staying)))
+		}
+		edit(ctx, service, func(service *corev1.Service) { service.Spec.PublishNotReadyAddresses = false })
+		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{draining: {leaving}, healthy: {staying}})
+		s.eventuallyRouted(ctx, "web", "http", staying.Addresses()...)
 	})
 
 	It("sends no traffic to a disabled host, and checks it all the same", func(ctx SpecContext) {

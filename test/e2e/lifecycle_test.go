@@ -67,10 +67,10 @@ var _ = Describe("Life cycle", func() {
 		s.eventuallyRouted(ctx, "web", "http")
 	})
 
-	It("keeps nothing in kube-proxy of a deleted Service, and serves the next one of that name", func(ctx SpecContext) {
+	It("keeps nothing in kube-proxy of a deleted Service, serves the next one of that name, and leaves nothing when both are deleted", func(ctx SpecContext) {
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
-		s.backend(ctx, "web", installed.Hosts)
+		backend := s.backend(ctx, "web", installed.Hosts)
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
 		Expect(api.Delete(ctx, service)).To(Succeed())
 		s.eventuallyRouted(ctx, "web", "http")
@@ -80,6 +80,10 @@ var _ = Describe("Life cycle", func() {
 		for _, to := range clusterIPs(again, 80) {
 			Expect(answerers(ctx, nil, to)).To(Equal(names(installed.Hosts...)))
 		}
+		Expect(api.Delete(ctx, again)).To(Succeed())
+		s.eventuallyRouted(ctx, "web", "http")
+		Expect(api.Delete(ctx, backend)).To(Succeed())
+		Eventually(s.allSlices).WithContext(ctx).Should(BeEmpty())
 	})
 
 	It("rule 50: hands the slices over to a Service that was recreated, without taking them down", func(ctx SpecContext) {

@@ -85,7 +85,7 @@ func inService(ctx SpecContext) (*scene, *flow) {
 	service := s.service(ctx, "web")
 	s.backend(ctx, "web", installed.Hosts)
 	s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
-	f := startFlow(ctx, clusterIPs(service, 80)...)
+	f := startFlow(clusterIPs(service, 80)...)
 	f.expectNoFailure(ctx, time.Time{})
 	return s, f
 }
@@ -159,6 +159,7 @@ var _ = Describe("The operator", func() {
 
 	It("rule 54: is killed ten times while it writes, and leaves neither duplicates nor orphans", func(ctx SpecContext) {
 		s, f := inService(ctx)
+		before := s.versions(ctx, "web")
 		withoutOperator(ctx)
 		operator := installed.Replicas[0]
 		DeferCleanup(operator.Kill) // before both start again
@@ -202,6 +203,7 @@ var _ = Describe("The operator", func() {
 			Expect(slice.OwnerReferences).To(HaveLen(1))
 			Expect(slice.Endpoints).NotTo(BeEmpty(), "slice %s has nothing to say", slice.Name)
 		}
+		Expect(s.versions(ctx, "web")).To(Equal(before))
 		f.expectNoFailure(ctx, time.Time{})
 	})
 })

@@ -99,18 +99,51 @@ func describePorts() {
 		}
 	})
 
-	It("resolves a named targetPort by spec.ports", func(ctx SpecContext) {
+	It("resolves a named targetPort by spec.ports, differently for an entry with ports of its own", func(ctx SpecContext) {
 		s := newScene(ctx)
-		h := installed.Hosts[0]
+		a, b := installed.Hosts[0], installed.Hosts[1]
 		service := s.service(ctx, "web", func(service *corev1.Service) { service.Spec.Ports[0].TargetPort = intstr.FromString("web") })
-		backend := s.backend(ctx, "web", []*rack.Host{h})
+		backend := s.backend(ctx, "web", []*rack.Host{a, b})
 		s.eventuallyCondition(ctx, "web", v1alpha1.ConditionServiceResolved, "False", v1alpha1.ReasonTargetPortNamed)
-		edit(ctx, backend, leads("http", 9090))
+		edit(ctx, backend, func(backend *v1alpha1.ExternalBackend) {
+			leads("http", 9090)(backend)
+			backend.Spec.Targets[1].Ports = []v1alpha1.TargetPort{{Name: "http", Port: 8080}}
+		})
 		s.eventuallyCondition(ctx, "web", v1alpha1.ConditionServiceResolved, "True", v1alpha1.ReasonServiceResolved)
-		s.eventuallyRouted(ctx, "web", "http", h.Addresses()...)
+		s.eventuallyRouted(ctx, "web", "http", addresses(a, b)...)
 		for _, to := range clusterIPs(service, 80) {
-			Expect(answers(ctx, nil, to)).To(Equal([]traffic.Answer{{Host: h.Name, Port: 9090}}))
+			Expect(answers(ctx, nil, to)).To(Equal([]traffic.Answer{{Host: a.Name, Port: 9090}, {Host: b.Name, Port: 8080}}))
 		}
+	})
+
+	It("follows the ports of a Service as they are added, renumbered, renamed and removed", func(ctx SpecContext) {
+		s := newScene(ctx)
+		service := s.service(ctx, "web")
+		h := installed.Hosts[0]
+		s.backend(ctx, "web", []*rack.Host{h})
+		follows := func(name string, port, led uint16) {
+			GinkgoHelper()
+			s.eventuallyRouted(ctx, "web", name, h.Addresses()...)
+			for _, to := range clusterIPs(service, port) {
+				fetch := func() (traffic.Answer, error) { return traffic.Fetch(ctx, traffic.NewClient(nil), to) }
+				Eventually(fetch).WithContext(ctx).Should(Equal(traffic.Answer{Host: h.Name, Port: led}))
+				Expect(answers(ctx, nil, to)).To(Equal([]traffic.Answer{{Host: h.Name, Port: led}}))
+			}
+		}
+		follows("http", 80, 8080)
+		edit(ctx, service, twoPorts)
+		follows("admin", 81, 9090)
+		follows("http", 80, 8080)
+		edit(ctx, service, func(service *corev1.Service) {
+			service.Spec.Ports[0].TargetPort, service.Spec.Ports[1].TargetPort = service.Spec.Ports[1].TargetPort, service.Spec.Ports[0].TargetPort
+		})
+		follows("http", 80, 9090)
+		follows("admin", 81, 8080)
+		edit(ctx, service, func(service *corev1.Service) { service.Spec.Ports[1].Name, service.Spec.Ports[1].Port = "console", 82 })
+		follows("console", 82, 8080)
+		edit(ctx, service, func(service *corev1.Service) { service.Spec.Ports = service.Spec.Ports[1:] })
+		s.eventuallyRouted(ctx, "web", "http")
+		follows("console", 82, 8080)
 	})
 
 	It("rule 20: publishes one address an endpoint, so that every address of an entry takes traffic", func(ctx SpecContext) {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/rack"
 	"externalbackend.dev/operator/test/traffic"
 )
@@ -53,11 +55,11 @@ func askUDP(ctx context.Context, to netip.AddrPort, from uint16) (traffic.Answer
 func describeReadiness() {
 	It("rule 36: has connections refused at once while no host is ready", func(ctx SpecContext) {
 		s := newScene(ctx)
-		service := s.service(ctx, "web")
+		service := s.service(ctx, "web", ofType(corev1.ServiceTypeNodePort))
 		harm(installed.Hosts[0], (*rack.Host).Sicken)
 		s.backend(ctx, "web", installed.Hosts[:1])
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{notReady: installed.Hosts[:1]})
-		for _, to := range clusterIPs(service, 80) {
+		for _, to := range append(clusterIPs(service, 80), nodePorts(service)...) {
 			Eventually(connect).WithContext(ctx).WithArguments(to).Should(MatchError(syscall.ECONNREFUSED))
 		}
 	})
@@ -163,45 +165,66 @@ func describeReadiness() {
 
 	It("rule 38: warns of a traffic policy that keeps all traffic from targets, and serves again without it", func(ctx SpecContext) {
 		s := newScene(ctx)
-		service := s.service(ctx, "web")
+		service := s.service(ctx, "web", ofType(corev1.ServiceTypeNodePort))
 		h := installed.Hosts[0]
 		s.backend(ctx, "web", []*rack.Host{h})
 		s.eventuallyRouted(ctx, "web", "http", h.Addresses()...)
 		for _, slice := range s.ours(ctx, "web") {
 			Expect(slice.Endpoints).To(HaveEach(HaveField("NodeName", BeNil())))
 		}
-		edit(ctx, service, func(service *corev1.Service) {
-			service.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
-		})
-		s.eventuallyCondition(ctx, "web", "ServiceResolved", "True", "TrafficPolicyLocal")
-		for _, to := range clusterIPs(service, 80) {
-			Eventually(connect).WithContext(ctx).WithArguments(to).ShouldNot(Succeed())
-		}
-		edit(ctx, service, func(service *corev1.Service) {
-			service.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyCluster)
-		})
-		s.eventuallyCondition(ctx, "web", "ServiceResolved", "True", "Resolved")
-		for _, to := range clusterIPs(service, 80) {
-			Eventually(connect).WithContext(ctx).WithArguments(to).Should(Succeed())
+		for _, policy := range []struct {
+			set func(local bool)
+			to  []netip.AddrPort
+		}{
+			{func(local bool) {
+				edit(ctx, service, func(service *corev1.Service) {
+					service.Spec.InternalTrafficPolicy = new(map[bool]corev1.ServiceInternalTrafficPolicy{
+						true: corev1.ServiceInternalTrafficPolicyLocal, false: corev1.ServiceInternalTrafficPolicyCluster,
+					}[local])
+				})
+			}, clusterIPs(service, 80)},
+			{func(local bool) {
+				edit(ctx, service, func(service *corev1.Service) {
+					service.Spec.ExternalTrafficPolicy = map[bool]corev1.ServiceExternalTrafficPolicy{
+						true: corev1.ServiceExternalTrafficPolicyLocal, false: corev1.ServiceExternalTrafficPolicyCluster,
+					}[local]
+				})
+			}, nodePorts(service)},
+		} {
+			policy.set(true)
+			s.eventuallyCondition(ctx, "web", v1alpha1.ConditionServiceResolved, "True", v1alpha1.ReasonTrafficPolicyLocal)
+			Eventually(reached).WithContext(ctx).WithArguments(policy.to).Should(BeZero())
+			policy.set(false)
+			s.eventuallyCondition(ctx, "web", v1alpha1.ConditionServiceResolved, "True", v1alpha1.ReasonServiceResolved)
+			Eventually(reached).WithContext(ctx).WithArguments(policy.to).Should(Equal(len(policy.to)))
 		}
 	})
 
 	It("serves a Service again that was an ExternalName in between", func(ctx SpecContext) {
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
+		ports := slices.Clone(service.Spec.Ports)
 		h := installed.Hosts[0]
 		s.backend(ctx, "web", []*rack.Host{h})
 		s.eventuallyRouted(ctx, "web", "http", h.Addresses()...)
-		edit(ctx, service, func(service *corev1.Service) {
-			service.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "legacy.example.com", Ports: service.Spec.Ports}
-		})
-		s.eventuallyCondition(ctx, "web", "ServiceResolved", "False", "ServiceExternalName")
-		Eventually(s.ours).WithContext(ctx).WithArguments("web").Should(BeEmpty())
-		s.eventuallyRouted(ctx, "web", "http")
-		edit(ctx, service, func(service *corev1.Service) {
-			service.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Ports: service.Spec.Ports}
-		})
-		s.eventuallyRouted(ctx, "web", "http", h.IP4)
-		Expect(answerers(ctx, nil, clusterIPs(service, 80)[0])).To(Equal(names(h)))
+		for _, next := range []corev1.ServiceType{corev1.ServiceTypeNodePort, corev1.ServiceTypeClusterIP} {
+			edit(ctx, service, func(service *corev1.Service) {
+				service.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "legacy.example.com", Ports: ports}
+			})
+			s.eventuallyCondition(ctx, "web", v1alpha1.ConditionServiceResolved, "False", v1alpha1.ReasonServiceExternalName)
+			Eventually(s.ours).WithContext(ctx).WithArguments("web").Should(BeEmpty())
+			s.eventuallyRouted(ctx, "web", "http")
+			edit(ctx, service, func(service *corev1.Service) {
+				service.Spec = corev1.ServiceSpec{Type: next, Ports: ports}
+			})
+			s.eventuallyRouted(ctx, "web", "http", h.IP4)
+			to := clusterIPs(service, 80)
+			if next == corev1.ServiceTypeNodePort {
+				to = append(to, nodePorts(service)[0])
+			}
+			for _, to := range to {
+				Expect(answerers(ctx, installed.Client.DialContext, to)).To(Equal(names(h)))
+			}
+		}
 	})
 }

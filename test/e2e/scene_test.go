@@ -152,11 +152,12 @@ func (s *scene) ours(ctx context.Context, service string) []discoveryv1.Endpoint
 
 // The conditions of an endpoint: ready, serving, terminating.
 const (
-	healthy         = "ttf"
-	notReady        = "fff"
-	toldReady       = "tff" // publishNotReadyAddresses
-	draining        = "ftt"
-	drainingFailing = "fft"
+	healthy           = "ttf"
+	notReady          = "fff"
+	toldReady         = "tff" // publishNotReadyAddresses
+	draining          = "ftt"
+	drainingFailing   = "fft"
+	drainingToldReady = "ttt" // publishNotReadyAddresses
 )
 
 // published returns the conditions of every address in our slices of the

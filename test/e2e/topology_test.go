@@ -56,14 +56,23 @@ func describeTopology() {
 		Expect(near[0].Cure()).To(Succeed())
 		Expect(near[1].Cure()).To(Succeed())
 		s.eventuallyRouted(ctx, "web", "http", addresses(near...)...)
+		edit(ctx, backend, setState(0, v1alpha1.TargetDrain))
+		s.eventuallyRouted(ctx, "web", "http", near[1].Addresses()...)
+		edit(ctx, backend, setState(0, v1alpha1.TargetActive))
+		s.eventuallyRouted(ctx, "web", "http", addresses(near...)...)
 
 		edit(ctx, backend, func(b *v1alpha1.ExternalBackend) { b.Spec.Targets[3].Zone = "" })
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
 		Eventually(func() int { hinted, _ := s.hinted(ctx, "web"); return hinted }).WithContext(ctx).Should(BeZero())
 		edit(ctx, backend, func(b *v1alpha1.ExternalBackend) { b.Spec.Targets[3].Zone = "zone-b" })
 		s.eventuallyRouted(ctx, "web", "http", addresses(near...)...)
-		edit(ctx, service, func(service *corev1.Service) { service.Spec.TrafficDistribution = nil })
-		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
-		Eventually(func() int { hinted, _ := s.hinted(ctx, "web"); return hinted }).WithContext(ctx).Should(BeZero())
+		// Targets are on no node, so that of the same node means the same zone.
+		for _, other := range []string{corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameNode} {
+			edit(ctx, service, func(service *corev1.Service) { service.Spec.TrafficDistribution = nil })
+			s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
+			Eventually(func() int { hinted, _ := s.hinted(ctx, "web"); return hinted }).WithContext(ctx).Should(BeZero())
+			edit(ctx, service, func(service *corev1.Service) { service.Spec.TrafficDistribution = &other })
+			s.eventuallyRouted(ctx, "web", "http", addresses(near...)...)
+		}
 	})
 }

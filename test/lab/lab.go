@@ -24,6 +24,10 @@ const (
 	Zone     = "zone-a"
 )
 
+// proxySyncPeriod is the least time between two changes of kube-proxy's rules,
+// 1 s by default: there are few rules here, and many wait for them.
+const proxySyncPeriod = "100ms"
+
 // replicas is how many operators run.
 const replicas = 2
 
@@ -115,7 +119,10 @@ func (l *Lab) startCluster(ctx context.Context) (err error) {
 	l.Cluster, err = cluster.Start(ctx, cluster.Config{
 		BinDir: l.cfg.BinDir, StateDir: l.cfg.StateDir, LogDir: l.LogDir(),
 		NodeName: NodeName, NodeIPs: rack.NodeIPs, NodeLabels: map[string]string{corev1.LabelTopologyZone: Zone},
-		Args: map[string][]string{"kube-apiserver": l.Audit.flags()},
+		Args: map[string][]string{
+			"kube-apiserver": l.Audit.flags(),
+			"kube-proxy":     {"--iptables-min-sync-period=" + proxySyncPeriod}, // in nftables mode too
+		},
 	})
 	if err != nil {
 		return err

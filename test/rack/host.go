@@ -25,6 +25,10 @@ import (
 // the answer.
 var Ports = []uint16{8080, 9090}
 
+// firstAnswer is how long one of the first requests to a new host may take: the
+// kernel repeats a packet that came before the link was up only after 1 s.
+const firstAnswer = 200 * time.Millisecond
+
 // Host is an external host: a network namespace with addresses of its own and a
 // server process in it. It can fail in the ways that hosts do.
 type Host struct {
@@ -76,6 +80,7 @@ func (h *Host) Start(ctx context.Context, logDir string) error {
 		return err
 	}
 	client := traffic.NewClient(nil)
+	client.Timeout = firstAnswer
 	for _, addr := range h.Addresses() {
 		for {
 			if _, err = traffic.Fetch(ctx, client, netip.AddrPortFrom(addr, Ports[0])); err == nil {

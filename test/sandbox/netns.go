@@ -72,6 +72,21 @@ func WithHostname(name string, f func() error) error {
 	})
 }
 
+// WithReadOnlyFiles calls f on a thread that can write to no file system; nor can
+// processes that f starts, but to what they mount themselves.
+func WithReadOnlyFiles(f func() error) error {
+	return onThreadOfItsOwn(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("make a mount namespace: %w", err)
+		}
+		all := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+		if err := unix.MountSetattr(unix.AT_FDCWD, "/", unix.AT_RECURSIVE, all); err != nil {
+			return fmt.Errorf("make all mounts read-only: %w", err)
+		}
+		return f()
+	})
+}
+
 // onThreadOfItsOwn calls f on a thread that ends afterwards, so that f may move
 // it to another namespace.
 func onThreadOfItsOwn(f func() error) error {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -18,12 +19,8 @@ import (
 	"time"
 )
 
-const (
-	// Rate is how many requests Send starts in a second.
-	Rate = 40
-	// Timeout bounds a request from dialling to the end of the answer.
-	Timeout = time.Second
-)
+// Timeout bounds a request from dialling to the end of the answer.
+const Timeout = time.Second
 
 // DialFunc connects, as net.Dialer.DialContext does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
@@ -64,8 +61,19 @@ func NewClient(dial DialFunc) *http.Client {
 	return &http.Client{Timeout: Timeout, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 }
 
-// Fetch sends GET / to the address and returns the answer.
+// Fetch sends GET / to the address and returns the answer. An error says whether
+// there was a connection.
 func Fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer, error) {
+	connected, began := false, time.Now()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
+	answer, err := fetch(ctx, client, to)
+	if err != nil {
+		err = fmt.Errorf("after %v, connected: %t: %w", time.Since(began).Round(time.Millisecond), connected, err)
+	}
+	return answer, err
+}
+
+func fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.String()+"/", nil)
 	if err != nil {
 		return Answer{}, err
@@ -85,17 +93,18 @@ func Fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer,
 	return ParseAnswer(string(body))
 }
 
-// Send sends requests to the addresses in turn until ctx is done, then waits
-// for those under way. It keeps to its rate on average: after a stall it
-// catches up. Each finished request goes to record, from several goroutines.
-func Send(ctx context.Context, client *http.Client, to []netip.AddrPort, record func(Request)) {
+// Send sends requests to the addresses in turn until ctx is done, rate of them
+// in a second, then waits for those under way. It keeps to its rate on average:
+// after a stall it catches up. Each finished request goes to record, from
+// several goroutines.
+func Send(ctx context.Context, client *http.Client, rate int, to []netip.AddrPort, record func(Request)) {
 	var underWay sync.WaitGroup
 	defer underWay.Wait()
-	tick := time.NewTicker(time.Second / Rate)
+	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
 	began, sent := time.Now(), 0
 	for {
-		for ; sent < int(time.Since(began).Seconds()*Rate); sent++ {
+		for ; sent < int(time.Since(began).Seconds()*float64(rate)); sent++ {
 			addr := to[sent%len(to)]
 			underWay.Go(func() {
 				r := Request{Start: time.Now(), IPv6: addr.Addr().Is6()}
