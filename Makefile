@@ -13,7 +13,7 @@ BENCHFLAGS ?=
 export KUBEBUILDER_ASSETS
 # How long the API requests of the steady state are counted (test): 20s if empty.
 export STEADY_STATE_DURATION
-# Rules or mutants to try (mutants): all if empty.
+# Rules, mutants and packages of tests to try (mutants): all if empty.
 RULE ?=
 # Which end-to-end cases to run (e2e): a regular expression on their text; all if empty.
 FOCUS ?=
@@ -84,7 +84,7 @@ bench-report: ## Run bench and write the results into docs/benchmarks.md. Settin
 	@$(MAKE) --no-print-directory bench BENCHFLAGS='-report=docs/benchmarks.md $(BENCHFLAGS)'
 
 .PHONY: mutants
-mutants: ## Break the rules for EndpointSlices one by one and show that their tests notice. Settings: RULE (such as '9 44').
+mutants: ## Break the rules for EndpointSlices one by one and show that their tests notice. Settings: RULE (such as '9 44' or controllers).
 	@$(MAKE) --no-print-directory controlplane coredns
 	@go run ./hack/mutants $(RULE)
 

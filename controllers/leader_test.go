@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/targets"
@@ -21,12 +22,19 @@ var _ = Describe("Of two operators", func() {
 		leader := ownOperator(operatorOptions{leaderElection: true})
 		Eventually(leader.manager.Elected()).Should(BeClosed())
 		standby := ownOperator(operatorOptions{leaderElection: true})
-		s.service(ctx, "payments")
+		svc := s.service(ctx, "payments")
 		s.backend(ctx, "payments", entry("rack", "192.0.2.10", "192.0.2.11"))
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy))
 		Expect(standby.manager.Elected()).NotTo(BeClosed())
+		// Not even while the leader fails to.
+		leader.requests.holdWrites(s.slicePath())
+		edit(ctx, svc, func(svc *corev1.Service) { svc.Labels = map[string]string{"team": "shop"} })
+		Eventually(leader.requests.heldUp).Should(Equal(1))
+		Eventually(host.Attempts).Should(BeNumerically(">=", host.Attempts()+4))
 		Expect(standby.requests.counts()).NotTo(HaveKey(ContainSubstring(s.slicePath())), "only the leader writes")
+		leader.requests.release()
+		Eventually(s.slicesOf).WithContext(ctx).WithArguments("payments").Should(HaveEach(HaveField("Labels", HaveKey("team"))))
 		versions := s.versions(ctx)
 
 		leader.stop()

@@ -68,7 +68,10 @@ var _ = Describe("A slice", func() {
 		name := "payments-" + string(eb.UID)[:8] + "-ipv4-0"
 		found := &discoveryv1.EndpointSlice{
 			ObjectMeta: metav1.ObjectMeta{
-				Namespace: s.namespace, Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: "payments"},
+				Namespace: s.namespace, Name: name, Labels: map[string]string{
+					discoveryv1.LabelServiceName: "payments",
+					discoveryv1.LabelManagedBy:   "endpointslice-controller.k8s.io", // with which no cache has it
+				},
 				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(eb, v1alpha1.GroupVersion.WithKind("ExternalBackend"))},
 			},
 			AddressType: discoveryv1.AddressTypeIPv4,

@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,11 +28,9 @@ type mutant struct {
 	Find string `json:"find"`
 	// Replace is the text in its place.
 	Replace string `json:"replace"`
-	// In is the file of the test that turns red, relative to the module.
-	In string `json:"in"`
-	// Test is the name of a Go test, or the text of Ginkgo specs or of their
-	// container.
-	Test string `json:"test"`
+	// Tests are those that turn red, by their files, which are relative to the
+	// module: names of Go tests, and texts of Ginkgo specs or of their container.
+	Tests map[string][]string `json:"tests"`
 	// Breaks tells in a sentence what goes wrong.
 	Breaks string `json:"breaks"`
 }
@@ -72,9 +71,10 @@ func (m *mutant) complete() error {
 	if m.Rule < 1 {
 		return errors.New("it has no rule")
 	}
-	for field, value := range map[string]string{
-		"id": m.ID, "file": m.File, "find": m.Find, "in": m.In, "test": m.Test, "breaks": m.Breaks,
-	} {
+	if len(m.tests()) == 0 {
+		return errors.New("it has no tests")
+	}
+	for field, value := range map[string]string{"id": m.ID, "file": m.File, "find": m.Find, "breaks": m.Breaks} {
 		if strings.TrimSpace(value) == "" {
 			return fmt.Errorf("it has no %s", field)
 		}
@@ -85,22 +85,68 @@ func (m *mutant) complete() error {
 	return nil
 }
 
-// choose keeps the mutants that arguments name by rule or ID, or all if there
-// are none. Every argument must name some.
-func choose(list []mutant, chosen []string) ([]mutant, error) {
-	if len(chosen) == 0 {
-		return list, nil
+// tests lists the tests of a mutant in the order of their files.
+func (m *mutant) tests() []test {
+	var list []test
+	for _, file := range slices.Sorted(maps.Keys(m.Tests)) {
+		for _, name := range m.Tests[file] {
+			list = append(list, test{filepath.Clean(file), name})
+		}
 	}
-	var kept []mutant
+	return list
+}
+
+// trial is a mutant and those of its tests that are in one package.
+type trial struct {
+	*mutant
+	pkg   string
+	tests []test
+}
+
+// trials lists all of them, those that take an installation at the end.
+func trials(list []mutant) []trial {
+	var all []trial
 	for i := range list {
-		if slices.Contains(chosen, list[i].ID) || slices.Contains(chosen, strconv.Itoa(list[i].Rule)) {
-			kept = append(kept, list[i])
+		for _, named := range list[i].tests() {
+			if last := len(all) - 1; last >= 0 && all[last].mutant == &list[i] && all[last].pkg == named.pkg() {
+				all[last].tests = append(all[last].tests, named)
+			} else {
+				all = append(all, trial{&list[i], named.pkg(), []test{named}})
+			}
 		}
 	}
-	for _, name := range chosen {
-		if !slices.ContainsFunc(kept, func(m mutant) bool { return m.ID == name || strconv.Itoa(m.Rule) == name }) {
-			return nil, fmt.Errorf("%q is neither a rule that has a mutant nor a mutant", name)
+	slices.SortStableFunc(all, func(a, b trial) int {
+		switch {
+		case (a.pkg == endToEnd) == (b.pkg == endToEnd):
+			return 0
+		case b.pkg == endToEnd:
+			return -1
 		}
+		return 1
+	})
+	return all
+}
+
+// choose keeps the trials that names name, or all if there are none: of these
+// rules and mutants, in these packages. Every name must name some.
+func choose(all []trial, names []string) ([]trial, error) {
+	var subjects, packages []string
+	for _, name := range names {
+		switch {
+		case slices.ContainsFunc(all, func(t trial) bool { return t.pkg == name }):
+			packages = append(packages, name)
+		case slices.ContainsFunc(all, func(t trial) bool { return t.ID == name || strconv.Itoa(t.Rule) == name }):
+			subjects = append(subjects, name)
+		default:
+			return nil, fmt.Errorf("%q is neither a rule that has a mutant, nor a mutant, nor a package with its tests", name)
+		}
+	}
+	kept := slices.DeleteFunc(all, func(t trial) bool {
+		named := len(subjects) == 0 || slices.Contains(subjects, t.ID) || slices.Contains(subjects, strconv.Itoa(t.Rule))
+		return !named || len(packages) > 0 && !slices.Contains(packages, t.pkg)
+	})
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("no test of %s is in %s", strings.Join(subjects, " "), strings.Join(packages, " "))
 	}
 	return kept, nil
 }

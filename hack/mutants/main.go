@@ -3,17 +3,16 @@
 
 // Command mutants proves that the tests of docs/endpointslice-rules.md can
 // fail: it breaks each rule on purpose, one mutation of the code at a time, and
-// shows that the test named for it turns red. The tree is never touched; the
+// shows that the tests named for it turn red. The tree is never touched; the
 // compiler gets the changed file as an overlay.
 //
-// Arguments limit a run to rules (9) or mutants (headless-label-missing). It
-// exits with 1 if a mutant survives, does not apply, does not compile, or if
-// its test is red without it.
+// Arguments limit a run to rules (9) or mutants (headless-label-missing), and to
+// packages of tests (controllers). It exits with 1 if a mutant survives one of
+// its tests, does not apply, does not compile, or if a test is red without it.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,7 +23,7 @@ import (
 )
 
 func main() {
-	jobs := flag.Int("jobs", 2, "mutants that are tested at the same time")
+	jobs := flag.Int("jobs", 2, "mutants that are tested at the same time; those that take an installation are tested one by one")
 	root := flag.String("root", ".", "folder of the module")
 	flag.Parse()
 
@@ -37,7 +36,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer, root string, jobs int, chosen []string) error {
+func run(ctx context.Context, out io.Writer, root string, jobs int, names []string) error {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return err
@@ -46,11 +45,12 @@ func run(ctx context.Context, out io.Writer, root string, jobs int, chosen []str
 	if err != nil {
 		return err
 	}
-	if list, err = choose(list, chosen); err != nil {
+	chosen, err := choose(trials(list), names)
+	if err != nil {
 		return err
 	}
-	for i := range list {
-		if _, err := list[i].apply(root); err != nil {
+	for i := range chosen {
+		if _, err := chosen[i].apply(root); err != nil {
 			return err
 		}
 	}
@@ -61,15 +61,7 @@ func run(ctx context.Context, out io.Writer, root string, jobs int, chosen []str
 	defer os.RemoveAll(work)
 
 	begin := time.Now()
-	t := &trial{root: root, work: work, jobs: jobs, out: out}
-	if err := t.green(ctx, list); err != nil {
-		return err
-	}
-	survived, failed := t.all(ctx, list)
-	fmt.Fprintf(out, "%d mutants in %s: %d killed, %d survived, %d could not be tested\n",
-		len(list), time.Since(begin).Round(time.Second), len(list)-survived-failed, survived, failed)
-	if survived+failed > 0 {
-		return errors.New("not all mutants were killed: mend the test that the table names, or the mutation")
-	}
-	return nil
+	l := &laboratory{root: root, work: work, jobs: jobs, out: out}
+	wrong := l.green(ctx, chosen)
+	return summarize(out, chosen, l.try(ctx, chosen, wrong), time.Since(begin))
 }

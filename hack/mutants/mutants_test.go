@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,8 +43,8 @@ const mutation = `- id: ID
   file: sum/sum.go
   find: FIND
   replace: REPLACE
-  in: sum/sum_test.go
-  test: TEST
+  tests:
+    sum/sum_test.go: [TEST]
   breaks: Sums are wrong.
 `
 
@@ -89,22 +90,26 @@ func TestMutants(t *testing.T) {
 	}{
 		{"killed", list("minus", "a + b", "a - b", "TestSum"), nil, `(?m)^ +7 +minus +killed .* sum/sum_test.go: TestSum$`, ""},
 		{"killed by a panic", list("panics", "return a + b", `panic("no")`, "TestSum"), nil, "panics +killed", ""},
-		{"survived", list("minus", "a + b", "a - b", "TestWeak"), nil, `minus +SURVIVED(.|\n)*no test notices: Sums are wrong`, "not all mutants were killed"},
+		{"survived", list("minus", "a + b", "a - b", "TestWeak"), nil, `minus +SURVIVED(.|\n)*TestWeak does not notice: Sums are wrong`, "not all mutants were killed"},
 		{
 			"survived beside one that is killed", list("weak", "a + b", "a - b", "TestWeak") + list("strong", "a + b", "a - b", "TestSum"), nil,
 			`weak +SURVIVED(.|\n)*strong +killed(.|\n)*2 mutants in .*: 1 killed, 1 survived, 0 could not be tested`, "not all mutants were killed",
 		},
+		{"by one of two tests", list("minus", "a + b", "a - b", "TestSum, TestWeak"), nil, `minus +SURVIVED(.|\n)*TestWeak does not notice(.|\n)*1 survived, 0 could not be tested; 1 tests were red`, "not all mutants were killed"},
+		{"killed by both of two tests", list("panics", "return a + b", `panic("no")`, "TestWeak, TestSum"), nil, "panics +killed(.|\n)*1 trials(.|\n)*2 tests were red", ""},
 		{"no mutant is chosen by a rule without one", list("minus", "a + b", "a - b", "TestSum"), []string{"8"}, "^$", `"8" is neither`},
 		{
 			"chosen by rule or name", list("weak", "a + b", "a - b", "TestWeak") + list("strong", "a + b", "a - b", "TestSum"),
 			[]string{"strong"},
 			`strong +killed(.|\n)*1 mutants in`, "",
 		},
+		{"chosen by package", list("minus", "a + b", "a - b", "TestSum"), []string{"sum"}, `minus +killed`, ""},
+		{"without tests", list("minus", "a + b", "a - b", ""), nil, "^$", "it has no tests"},
 		{"does not compile", list("broken", "a + b", "a +", "TestSum"), nil, `broken +ERROR(.|\n)*does not compile(.|\n)*syntax error`, "not all mutants were killed"},
 		{"does not apply", list("stale", "a * b", "a - b", "TestSum"), nil, "^$", "stale: the text to replace occurs 0 times in sum/sum.go"},
 		{"applies twice", list("vague", "Sum", "Mus", "TestSum"), nil, "^$", "vague: the text to replace occurs 2 times in sum/sum.go"},
-		{"without such a test", list("minus", "a + b", "a - b", "TestNone"), nil, "^$", "there is no such test as sum/sum_test.go: TestNone"},
-		{"with a test that is red without it", list("minus", "a + b", "a - b", "TestRed"), nil, "^$", "red: sum/sum_test.go: TestRed"},
+		{"without such a test", list("minus", "a + b", "a - b", "TestNone"), nil, `minus +ERROR(.|\n)*there is no such test as sum/sum_test.go: TestNone`, "not all mutants were killed"},
+		{"with a test that is red without it", list("minus", "a + b", "a - b", "TestRed") + list("strong", "a + b", "a - b", "TestSum"), nil, `minus +ERROR(.|\n)*red: sum/sum_test.go: TestRed(.|\n)*strong +killed`, "not all mutants were killed"},
 		{"that changes nothing", list("same", "a + b", "a + b", "TestSum"), nil, "^$", "it changes nothing"},
 		{"called as another one", list("minus", "a + b", "a - b", "TestSum") + list("minus", "a + b", "b", "TestSum"), nil, "^$", `two mutants are called "minus"`},
 		{"with a field that does not exist", list("minus", "a + b", "a - b", "TestSum") + "  why: none\n", nil, "^$", "unknown field"},
@@ -122,6 +127,30 @@ func TestMutants(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, tt.failure)
 			}
 		})
+	}
+}
+
+func TestChoose(t *testing.T) {
+	nine, ten := &mutant{ID: "nine", Rule: 9}, &mutant{ID: "ten", Rule: 10}
+	all := []trial{{nine, "pure", nil}, {nine, "suite", nil}, {ten, "suite", nil}}
+	for _, tt := range []struct {
+		names string
+		want  []trial
+	}{
+		{"", all},
+		{"9", all[:2]},
+		{"ten", all[2:]},
+		{"9 ten", all},
+		{"suite", all[1:]},
+		{"suite pure", all},
+		{"9 suite", all[1:2]},
+		{"10 pure", nil},
+		{"9 11", nil},
+	} {
+		got, err := choose(slices.Clone(all), strings.Fields(tt.names))
+		if !slices.EqualFunc(got, tt.want, func(a, b trial) bool { return a.mutant == b.mutant && a.pkg == b.pkg }) || (err != nil) != (tt.want == nil) {
+			t.Errorf("%q: %v, %v", tt.names, got, err)
+		}
 	}
 }
 

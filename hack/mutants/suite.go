@@ -19,7 +19,7 @@ import (
 
 // timeout ends a test binary that hangs. That is no kill: it may be the
 // machine that hangs.
-const timeout = "10m"
+const timeout = 10 * time.Minute
 
 // goTest is the form of the names of Go tests. All others are texts of specs.
 var goTest = regexp.MustCompile(`^Test[A-Z0-9]\w*$`)
@@ -31,8 +31,6 @@ func (t test) String() string { return t.file + ": " + t.name }
 
 // pkg is the folder of its package, relative to the module.
 func (t test) pkg() string { return filepath.Dir(t.file) }
-
-func (m *mutant) test() test { return test{filepath.Clean(m.In), m.Test} }
 
 // verdict of a test.
 type verdict int
@@ -56,28 +54,32 @@ type suite struct {
 
 // compile makes the suite of a package, with an overlay unless that is empty:
 // of the operator that the suite starts, or of the code that its tests call.
-func (t *trial) compile(ctx context.Context, pkg, overlay, folder string) (suite, error) {
-	s := suite{binary: filepath.Join(folder, "suite.test"), folder: filepath.Join(t.root, pkg), reports: folder}
+func (l *laboratory) compile(ctx context.Context, pkg, overlay, folder string) (suite, error) {
+	s := suite{binary: filepath.Join(folder, "suite.test"), folder: filepath.Join(l.root, pkg), reports: folder}
 	if pkg != endToEnd {
-		return s, t.build(ctx, overlay, "test", "-c", "-o", s.binary, "./"+pkg)
+		return s, l.build(ctx, overlay, "test", "-c", "-o", s.binary, "./"+pkg)
 	}
-	programs, err := t.programs(folder)
+	programs, err := l.programs(folder)
 	if err != nil {
 		return s, err
 	}
-	s.folder, s.reports, s.args = t.root, programs, []string{"-bin=" + programs}
-	if err := t.build(ctx, overlay, "build", "-o", filepath.Join(programs, "manager"), "./cmd/manager"); err != nil {
+	s.folder, s.reports, s.args = l.root, programs, []string{"-bin=" + programs}
+	if err := l.build(ctx, overlay, "build", "-o", filepath.Join(programs, "manager"), "./cmd/manager"); err != nil {
 		return s, err
 	}
-	return s, t.build(ctx, "", "test", "-c", "-tags=e2e", "-o", s.binary, "./"+pkg)
+	s.binary = filepath.Join(l.work, "e2e")
+	if _, err := os.Stat(s.binary); err == nil { // the suite itself is never mutated
+		return s, nil
+	}
+	return s, l.build(ctx, "", "test", "-c", "-tags=e2e", "-o", s.binary, "./"+pkg)
 }
 
-func (t *trial) build(ctx context.Context, overlay, verb string, args ...string) error {
+func (l *laboratory) build(ctx context.Context, overlay, verb string, args ...string) error {
 	if overlay != "" {
 		args = append([]string{"-overlay=" + overlay}, args...)
 	}
 	command := exec.CommandContext(ctx, "go", append([]string{verb}, args...)...)
-	command.Dir = t.root
+	command.Dir = l.root
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("it does not compile:\n%s", out)
 	}
@@ -85,12 +87,12 @@ func (t *trial) build(ctx context.Context, overlay, verb string, args ...string)
 }
 
 // programs makes a folder with links to all programs but the operator.
-func (t *trial) programs(folder string) (string, error) {
+func (l *laboratory) programs(folder string) (string, error) {
 	linked := filepath.Join(folder, "bin")
 	if err := os.Mkdir(linked, 0o700); err != nil {
 		return "", err
 	}
-	list, err := os.ReadDir(filepath.Join(t.root, "bin"))
+	list, err := os.ReadDir(filepath.Join(l.root, "bin"))
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +100,7 @@ func (t *trial) programs(folder string) (string, error) {
 		if program.Name() == "manager" {
 			continue
 		}
-		if err := os.Symlink(filepath.Join(t.root, "bin", program.Name()), filepath.Join(linked, program.Name())); err != nil {
+		if err := os.Symlink(filepath.Join(l.root, "bin", program.Name()), filepath.Join(linked, program.Name())); err != nil {
 			return "", err
 		}
 	}
@@ -107,7 +109,7 @@ func (t *trial) programs(folder string) (string, error) {
 
 // execute runs tests of one package with its binary, and tells what became of
 // each. Ginkgo specs and Go tests need runs of their own.
-func (t *trial) execute(ctx context.Context, s suite, tests []test) (map[test]verdict, string, error) {
+func (l *laboratory) execute(ctx context.Context, s suite, tests []test) (map[test]verdict, string, error) {
 	verdicts := make(map[test]verdict, len(tests))
 	var log strings.Builder
 	specs, functions := partition(tests)
@@ -116,7 +118,7 @@ func (t *trial) execute(ctx context.Context, s suite, tests []test) (map[test]ve
 		for i, f := range functions {
 			names[i] = f.name
 		}
-		out, err := t.start(ctx, s, "-test.v", "-test.run=^("+strings.Join(names, "|")+")$")
+		out, err := l.start(ctx, s, "-test.v", "-test.run=^("+strings.Join(names, "|")+")$")
 		log.Write(out)
 		for _, f := range functions {
 			verdicts[f] = functionVerdict(out, f.name)
@@ -134,7 +136,7 @@ func (t *trial) execute(ctx context.Context, s suite, tests []test) (map[test]ve
 		if len(tests) == 1 {
 			args = append(args, "-ginkgo.fail-fast")
 		}
-		out, err := t.start(ctx, s, args...)
+		out, err := l.start(ctx, s, args...)
 		log.Write(out)
 		if broken := specVerdicts(report, specs, verdicts); broken != nil {
 			return verdicts, log.String(), fmt.Errorf("%w (%w)", broken, err)
@@ -155,11 +157,11 @@ func partition(tests []test) (specs, functions []test) {
 }
 
 // start runs a test binary.
-func (t *trial) start(ctx context.Context, s suite, args ...string) ([]byte, error) {
-	args = slices.Concat(s.args, args, []string{"-test.timeout=" + timeout, "-test.count=1"})
+func (l *laboratory) start(ctx context.Context, s suite, args ...string) ([]byte, error) {
+	args = slices.Concat(s.args, args, []string{"-test.timeout=" + timeout.String(), "-test.count=1"})
 	command := exec.CommandContext(ctx, s.binary, args...)
 	command.Dir = s.folder
-	command.Env = append(os.Environ(), "KUBEBUILDER_ASSETS="+filepath.Join(t.root, "bin"))
+	command.Env = append(os.Environ(), "KUBEBUILDER_ASSETS="+filepath.Join(l.root, "bin"), "RAPID_NOFAILFILE=true")
 	// What is interrupted cleans up.
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = time.Minute

@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -56,13 +57,14 @@ func (s *scene) pod(ctx context.Context, h *rack.Host, labels map[string]string)
 }
 
 // writes returns the writes of the resource in the namespace: those of the
-// operator's replicas, and those of others.
+// operator's replicas, and those of others. The operator's attempts to write
+// Endpoints count as well, which its role does not let it do.
 func (s *scene) writes(resource string) (operators, others []lab.Write) {
 	GinkgoHelper()
-	writes, err := installed.Audit.Writes(s.namespace)
+	attempts, err := installed.Audit.Attempts(s.namespace)
 	Expect(err).NotTo(HaveOccurred())
-	for _, w := range writes {
-		if w.Resource != resource {
+	for _, w := range attempts {
+		if w.Resource != resource || !w.Done() && resource != "endpoints" {
 			continue
 		}
 		ours := false
@@ -131,6 +133,7 @@ var _ = Describe("Beside kube-controller-manager", func() {
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {out}})
 		s.eventuallyRouted(ctx, "web", "http", addresses(out, in)...) // the union
 		s.eventuallyCondition(ctx, "web", v1alpha1.ConditionConflict, "True", v1alpha1.ReasonForeignEndpointSlices)
+		Eventually(s.message).WithContext(ctx).WithArguments("web", v1alpha1.ConditionConflict).Should(ContainSubstring(endpointSliceController))
 		Expect(s.managers(ctx, "web")).To(ContainElement(endpointSliceController))
 
 		for _, slice := range s.slices(ctx, "web") {
@@ -191,4 +194,15 @@ func (s *scene) conditionTypes(ctx context.Context, name string) []string {
 		types = append(types, c.Type)
 	}
 	return types
+}
+
+// message returns what a condition of the ExternalBackend says in words.
+func (s *scene) message(ctx context.Context, name, condition string) string {
+	GinkgoHelper()
+	var backend v1alpha1.ExternalBackend
+	Expect(api.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, &backend)).To(Succeed())
+	if c := meta.FindStatusCondition(backend.Status.Conditions, condition); c != nil {
+		return c.Message
+	}
+	return ""
 }

@@ -67,8 +67,9 @@ func describeReadiness() {
 	It("rule 32, rule 33: says of every endpoint whether it is ready, serving and terminating", func(ctx SpecContext) {
 		s := newScene(ctx)
 		s.service(ctx, "web")
-		harm(installed.Hosts[0], (*rack.Host).Kill)
 		s.backend(ctx, "web", installed.Hosts)
+		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: installed.Hosts})
+		harm(installed.Hosts[0], (*rack.Host).Kill)
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{notReady: installed.Hosts[:1], healthy: installed.Hosts[1:]})
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts[1:]...)...)
 	})

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,14 +56,24 @@ func (a *Audit) flags() []string {
 	return []string{"--audit-policy-file=" + a.policy, "--audit-log-path=" + a.log, "--audit-log-mode=blocking"}
 }
 
+// Done says whether the API server carried the write out.
+func (w *Write) Done() bool { return w.Code < 300 }
+
 // Writes returns the writes so far that the API server has carried out, in a
 // namespace.
 func (a *Audit) Writes(namespace string) ([]Write, error) {
+	attempts, err := a.Attempts(namespace)
+	return slices.DeleteFunc(attempts, func(w Write) bool { return !w.Done() }), err
+}
+
+// Attempts returns the writes so far and those that the API server refused, in
+// a namespace.
+func (a *Audit) Attempts(namespace string) ([]Write, error) {
 	content, err := os.ReadFile(a.log)
 	if err != nil {
 		return nil, err
 	}
-	var writes []Write
+	var attempts []Write
 	for line := range bytes.Lines(content) {
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			break // still being written
@@ -80,16 +91,16 @@ func (a *Audit) Writes(namespace string) ([]Write, error) {
 		if err := json.Unmarshal(line, &event); err != nil {
 			return nil, fmt.Errorf("read the audit log: %w", err)
 		}
-		if event.ObjectRef.Namespace != namespace || event.ResponseStatus.Code >= 300 {
+		if event.ObjectRef.Namespace != namespace {
 			continue
 		}
-		writes = append(writes, Write{
+		attempts = append(attempts, Write{
 			Time: event.StageTimestamp, Verb: event.Verb, Resource: event.ObjectRef.Resource,
 			Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name, User: event.User.Username, Code: event.ResponseStatus.Code,
 			credential: strings.Join(event.User.Extra["authentication.kubernetes.io/credential-id"], ""),
 		})
 	}
-	return writes, nil
+	return attempts, nil
 }
 
 // Wrote says whether the write is the replica's.

@@ -32,6 +32,9 @@ func TestWritesAreThoseThatWereCarriedOutInTheNamespace(t *testing.T) {
 	if err != nil || len(writes) != 1 || writes[0].Name != "web" || writes[0].Verb != "update" || writes[0].Time.IsZero() {
 		t.Fatalf("got %+v, %v; want the one update of web", writes, err)
 	}
+	if attempts, err := a.Attempts("shop"); err != nil || len(attempts) != 2 || attempts[1].Name != "refused" || attempts[1].Done() {
+		t.Errorf("attempts %+v, %v; want the refused update as well", attempts, err)
+	}
 	for id, want := range map[string]bool{"1": true, "2": false} {
 		r := &Replica{Name: "manager-0", kubeconfig: kubeconfigWith(t, `{"jti":"`+id+`"}`)}
 		if got, err := r.Wrote(writes[0]); err != nil || got != want {
