@@ -16,11 +16,11 @@ import (
 )
 
 // drain finds the addresses that are published and no longer wanted, and says
-// which of them stay for now.
+// which of them stay for now, also where nothing can be published anew.
 func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 	now := r.Clock.Now()
 	for _, p := range passes {
-		if !p.backend.Publishable {
+		if !p.backend.Publishable && !onHold(w) {
 			continue
 		}
 		departures, from := r.departures(passes, p, now)
@@ -31,7 +31,8 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		r.known.setDrains(p.subscriber(), staying)
 		for _, d := range staying {
 			published := from[d.Addr]
-			p.draining = append(p.draining, departure{d, published, p.backend.PortSet(published.Ports)})
+			p.draining = append(p.draining, departure{d, published})
+			p.kept[d.Addr] = p.backend.PortSet(published.Ports)
 			delete(from, d.Addr)
 		}
 		for _, d := range departures {
@@ -42,20 +43,25 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 	}
 }
 
-// departures lists what may drain, and as what each is published. What is denied, of a family that the Service has
-// lost, without ports though the Service has some, or served by another
-// ExternalBackend goes at once.
+// onHold says whether what cannot be published anew stays for a Service that is
+// there.
+func onHold(w *world) bool { return w.service != nil && translate.Servable(w.service) }
+
+// departures lists what may drain, and as what each is published. What is
+// disabled, denied, of a family that the Service has lost, without ports though
+// the Service has some, or served by another ExternalBackend goes at once.
 func (r *ServiceReconciler) departures(passes []*pass, p *pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
 	began := r.known.drains(p.subscriber())
 	from = make(map[netip.Addr]*sliceplan.Published)
-	for i := range p.published {
-		e := &p.published[i]
+	for i := range p.here {
+		e := &p.here[i]
 		addr, err := netip.ParseAddr(e.Address)
 		if err != nil || p.serves(addr) {
 			continue
 		}
-		if from[addr] != nil || r.Guard.Check(addr) != nil || !p.hasFamily(addr) ||
-			len(e.Ports) == 0 != p.backend.Portless || servedByAnother(passes, p, addr, e) {
+		lacksPorts := p.backend.Publishable && len(e.Ports) == 0 != p.backend.Portless
+		if from[addr] != nil || e.Disabled || lacksPorts || r.Guard.Check(addr) != nil || !p.hasFamily(addr) ||
+			servedByAnother(passes, p, addr, e) {
 			continue
 		}
 		from[addr] = e
@@ -92,14 +98,33 @@ func (p *pass) serves(addr netip.Addr) bool {
 
 func servedByAnother(passes []*pass, but *pass, addr netip.Addr, e *sliceplan.Published) bool {
 	return slices.ContainsFunc(passes, func(p *pass) bool {
-		if p == but || p.servesNothing() {
+		if p == but || !p.publishes(addr) {
 			return false
 		}
 		n, ok := p.grantIndex(addr)
-		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n].Entry)))
+		return ok && target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n])))
 	})
 }
 
-func (p *pass) portsOf(entry string) []discoveryv1.EndpointPort {
-	return p.backend.PortSets[p.entries[entry].Ports]
+func (p *pass) portsOf(t target.Target) []discoveryv1.EndpointPort {
+	set, ok := p.kept[t.Addr]
+	if !ok {
+		set = p.entries[t.Entry].Ports
+	}
+	return p.backend.PortSets[set]
+}
+
+// gone are the addresses, as they are published, that neither stay nor drain.
+func (p *pass) gone() map[string]bool {
+	stays := make(map[netip.Addr]bool, len(p.draining))
+	for _, d := range p.draining {
+		stays[d.Addr] = true
+	}
+	gone := make(map[string]bool)
+	for i := range p.here {
+		if addr, err := netip.ParseAddr(p.here[i].Address); err == nil && !stays[addr] && !p.serves(addr) {
+			gone[p.here[i].Address] = true
+		}
+	}
+	return gone
 }

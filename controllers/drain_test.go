@@ -11,7 +11,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -198,6 +197,20 @@ var _ = Describe("A target that is taken out of service", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.11": in, "192.0.2.20": in})
 	})
 
+	It("does not drain on a Service that never had it", func(ctx SpecContext) {
+		eb := serving(ctx, drainFor("1h"))
+		s.service(ctx, "billing")
+		seen := s.watch(ctx)
+		edit(ctx, eb, together(of("billing"), withoutFirst))
+		s.expect(ctx, "billing", endpoints{"192.0.2.11": in, "192.0.2.20": in})
+		Eventually(s.endpointsOf).WithContext(ctx).WithArguments("payments").Should(BeEmpty())
+		for _, change := range seen.all() {
+			if change.Service == "billing" {
+				Expect(change.Endpoints).NotTo(HaveKey("192.0.2.10"))
+			}
+		}
+	})
+
 	It("goes at once when its ExternalBackend is deleted", func(ctx SpecContext) {
 		eb := serving(ctx, drainFor("1h"))
 		edit(ctx, eb, set(v1alpha1.TargetDrain))
@@ -264,6 +277,27 @@ var _ = Describe("A target that is taken out of service", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": unserving, "192.0.2.20": in})
 	})
 
+	It("loses its hostname when the Service is headless no longer, and gets it back", func(ctx SpecContext) {
+		headless := func(svc *corev1.Service) { svc.Spec.ClusterIP = corev1.ClusterIPNone }
+		eb := serving(ctx, drainFor("1h"))
+		edit(ctx, eb, withoutFirst)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "192.0.2.11": in, "192.0.2.20": in})
+		deadline := s.deadline(ctx, "payments", "192.0.2.10")
+		named := map[string]string{"192.0.2.10": "rack", "192.0.2.11": "rack", "192.0.2.20": "cage"}
+		unnamed := map[string]string{"192.0.2.10": "", "192.0.2.11": "", "192.0.2.20": ""}
+		Expect(s.hostnamesOf(ctx, "payments")).To(Equal(unnamed))
+		for _, step := range []struct {
+			edits []func(*corev1.Service)
+			want  map[string]string
+		}{{[]func(*corev1.Service){headless}, named}, {nil, unnamed}} {
+			Expect(admin.Delete(ctx, s.serviceOf(ctx, "payments"))).To(Succeed())
+			s.service(ctx, "payments", step.edits...)
+			Eventually(s.hostnamesOf).WithContext(ctx).WithArguments("payments").Should(Equal(step.want))
+		}
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": leaving, "192.0.2.11": in, "192.0.2.20": in}))
+		Expect(s.deadline(ctx, "payments", "192.0.2.10")).To(BeTemporally("==", deadline))
+	})
+
 	It("keeps the hostname that a headless Service knows it by", func(ctx SpecContext) {
 		s.service(ctx, "headless", func(svc *corev1.Service) {
 			svc.Spec.ClusterIP = corev1.ClusterIPNone
@@ -275,129 +309,5 @@ var _ = Describe("A target that is taken out of service", func() {
 		s.expect(ctx, "headless", endpoints{"192.0.2.10": leaving, "192.0.2.20": in})
 		Expect(s.slicesOf(ctx, "headless")[0].Endpoints).To(ContainElement(And(
 			HaveField("Addresses", []string{"192.0.2.10"}), HaveField("Hostname", HaveValue(Equal("rack"))))))
-	})
-
-	It("is checked while it is disabled, and ready at once when it is not any more", func(ctx SpecContext) {
-		eb := serving(ctx, drainFor("1h"))
-		seen := s.watch(ctx)
-		edit(ctx, eb, set(v1alpha1.TargetDisabled))
-		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": out, "192.0.2.20": in})
-		Expect(seen.all()).To(HaveLen(1), "it does not drain")
-		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Targets",
-			v1alpha1.TargetCounts{Total: 3, Healthy: 1, Disabled: 2}))
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
-		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue("TargetsDisabled",
-			ConsistOf("2 addresses are disabled and take no traffic: 192.0.2.10; 192.0.2.11")))
-
-		host.Set(targets.Refuse)
-		failed := host.Attempts() + 3
-		Eventually(host.Attempts).Should(BeNumerically(">=", failed))
-		edit(ctx, eb, set(v1alpha1.TargetActive))
-		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": in, "192.0.2.20": in})
-		Expect(seen.all()).To(HaveLen(2), "no check had to come first")
-	})
-})
-
-var _ = Describe("A drain", func() {
-	var s *scene
-	var eb *v1alpha1.ExternalBackend
-	var ticks *advanced
-	begin := func(ctx SpecContext) *operator {
-		GinkgoHelper()
-		ticks = &advanced{}
-		o := ownOperator(operatorOptions{clock: ticks})
-		s.host("192.0.2.10")
-		s.host("192.0.2.11")
-		s.service(ctx, "payments")
-		eb = s.backend(ctx, "payments", drainFor("10m"), entry("rack", "192.0.2.10", "192.0.2.11"))
-		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in})
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
-		edit(ctx, eb, withoutFirst)
-		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "192.0.2.11": in})
-		return o
-	}
-	// restart ends the operator and starts one that much later.
-	restart := func(o *operator, later time.Duration) *operator {
-		GinkgoHelper()
-		o.stop()
-		ticks.advance(later)
-		return ownOperator(operatorOptions{clock: ticks})
-	}
-	// looksAgain has the operator look at everything once more.
-	looksAgain := func(ctx SpecContext) {
-		GinkgoHelper()
-		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.HealthCheck.UnhealthyThreshold++ })
-		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("ObservedGeneration", eb.Generation))
-	}
-	tamper := func(ctx SpecContext, text string) {
-		GinkgoHelper()
-		edit(ctx, &s.slicesOf(ctx, "payments")[0], func(slice *discoveryv1.EndpointSlice) {
-			slice.Annotations[sliceplan.StateAnnotation] = text
-			if text == "" {
-				delete(slice.Annotations, sliceplan.StateAnnotation)
-			}
-		})
-	}
-	BeforeEach(func(ctx SpecContext) { s = newScene(ctx) })
-
-	It("goes on after a restart without a write, and ends when it should", func(ctx SpecContext) {
-		o := begin(ctx)
-		versions := s.versions(ctx)
-		restart(o, 5*time.Minute)
-		looksAgain(ctx)
-		Expect(s.versions(ctx)).To(Equal(versions))
-		ticks.advance(6 * time.Minute)
-		looksAgain(ctx)
-		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
-	})
-
-	It("that ended while no operator ran ends with the first write of the next one", func(ctx SpecContext) {
-		o := begin(ctx)
-		seen := s.watch(ctx)
-		restart(o, 11*time.Minute)
-		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
-		Expect(seen.all()).To(HaveLen(1))
-	})
-
-	DescribeTable("is as long as it is, whatever somebody writes into its record", func(ctx SpecContext, text string) {
-		begin(ctx)
-		tamper(ctx, text)
-		ticks.advance(9 * time.Minute)
-		looksAgain(ctx)
-		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": leaving, "192.0.2.11": in}))
-		ticks.advance(2 * time.Minute)
-		looksAgain(ctx)
-		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
-	},
-		Entry("nothing", ""),
-		Entry("nonsense", "{"),
-		Entry("a time that has passed", `{"192.0.2.10":{"drainUntil":"1999-01-01T00:00:00Z"}}`),
-		Entry("a time that nobody will see", `{"192.0.2.10":{"drainUntil":"2999-01-01T00:00:00Z"}}`),
-	)
-
-	DescribeTable("begins anew if nobody knows any more when it ends", func(ctx SpecContext, text string) {
-		o := begin(ctx)
-		o.stop()
-		tamper(ctx, text)
-		ticks.advance(9 * time.Minute)
-		ownOperator(operatorOptions{clock: ticks})
-		looksAgain(ctx)
-		ticks.advance(9 * time.Minute)
-		looksAgain(ctx)
-		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": leaving, "192.0.2.11": in}))
-		ticks.advance(2 * time.Minute)
-		looksAgain(ctx)
-		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
-	},
-		Entry("since its record is gone", ""),
-		Entry("since its record is nonsense", "{"),
-		Entry("since its record was made to say a time that nobody will see", `{"192.0.2.10":{"drainUntil":"2999-01-01T00:00:00Z"}}`),
-	)
-
-	It("of an hour does not put off a write that failed", func(ctx SpecContext) {
-		o := begin(ctx)
-		o.requests.cause(answerFirst(1, s.slicePath(), internalError))
-		s.host("192.0.2.11").Set(targets.Refuse)
-		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "192.0.2.11": out})
 	})
 })

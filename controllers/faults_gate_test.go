@@ -166,15 +166,24 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// lag holds up what the caches are told of EndpointSlices with our label.
+// lag holds up what the caches are told by certain requests.
 type lag struct {
+	of func(*http.Request) bool
+
 	mu   sync.Mutex
 	over chan struct{} // nil: nothing is held up
 }
 
+// ownSlices and services tell apart what fills caches.
+func ownSlices(r *http.Request) bool {
+	return strings.HasSuffix(r.URL.Query().Get("labelSelector"), "="+sliceplan.ManagedBy)
+}
+
+func services(r *http.Request) bool { return r.URL.Path == "/api/v1/services" }
+
 func (l *lag) fault(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 	response, err := next.RoundTrip(r)
-	if err != nil || !reading(r) || !strings.HasSuffix(r.URL.Query().Get("labelSelector"), "="+sliceplan.ManagedBy) {
+	if err != nil || !reading(r) || !l.of(r) {
 		return response, err
 	}
 	response.Body = &body{ReadCloser: response.Body, closed: func() {}, before: func() error {
@@ -197,14 +206,18 @@ func (l *lag) fault(r *http.Request, next http.RoundTripper) (*http.Response, er
 func (l *lag) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.over = make(chan struct{})
+	if l.over == nil {
+		l.over = make(chan struct{})
+	}
 }
 
 func (l *lag) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	close(l.over)
-	l.over = nil
+	if l.over != nil {
+		close(l.over)
+		l.over = nil
+	}
 }
 
 // quota lets so many writes below a path through, and no more until it is dead.

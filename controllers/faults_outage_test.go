@@ -4,7 +4,9 @@
 package controllers_test
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -128,13 +130,24 @@ var _ = Describe("What happens while watches are cut off", func() {
 			Eventually(cut.attempts).Should(BeNumerically(">", refused))
 
 			if first.Code != 0 {
-				o.requests.cause(answerSome(8, reading, first))
+				o.requests.cause(answerSome(4, reading, first))
 			}
 			cut.end()
 			s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.12": in, "192.0.2.99": in})
 			s.expect(ctx, "checkout", endpoints{})
 			Eventually(s.slicesOf).WithContext(ctx).WithArguments("payments").Should(ContainElement(HaveField("Labels", HaveKeyWithValue("team", "shop"))))
 			s.expectCondition(ctx, "payments", v1alpha1.ConditionConflict, yes(v1alpha1.ReasonForeignEndpointSlices, "by-hand"))
+			repaired := func(ctx context.Context) bool {
+				return !slices.ContainsFunc(s.slicesOf(ctx, "payments"), func(slice discoveryv1.EndpointSlice) bool {
+					return slice.Labels["edited"] != ""
+				})
+			}
+			for _, slice := range s.slicesOf(ctx, "payments") {
+				if slice.Name != "by-hand" {
+					edit(ctx, &slice, func(slice *discoveryv1.EndpointSlice) { slice.Labels["edited"] = "yes" })
+				}
+			}
+			Eventually(repaired).WithContext(ctx).WithTimeout(afterOutage).Should(BeTrue(), "edits of our slices are seen again")
 		},
 		Entry("where they left off", metav1.Status{}),
 		Entry("after what they left off at is forgotten (410)", expired),
@@ -144,7 +157,7 @@ var _ = Describe("What happens while watches are cut off", func() {
 	)
 
 	It("or hang, and nobody is told, is no obstacle to verdicts and leaves nothing published twice", func(ctx SpecContext) {
-		s, behind, ticks := newScene(ctx), &lag{}, &advanced{}
+		s, behind, ticks := newScene(ctx), &lag{of: ownSlices}, &advanced{}
 		ownOperator(operatorOptions{fault: behind.fault, clock: ticks})
 		host := s.host("192.0.2.10")
 		s.service(ctx, "payments")

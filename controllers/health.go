@@ -43,8 +43,10 @@ func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
 		if left <= 0 {
 			continue
 		}
-		r.Health.Ensure(p.subscriber(), p.backend.Thresholds, p.targets(p.candidates, checks, nil))
-		for _, s := range r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(p.candidates))) {
+		// In the order in which check has them checked.
+		own := target.Arbitrate([]target.Claim{{Owner: p.backend.Owner, Targets: p.candidates}})[0].Targets
+		r.Health.Ensure(p.subscriber(), p.backend.Thresholds, p.targets(own, checks, nil))
+		for _, s := range r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(own))) {
 			if s.Verdict == health.Unknown && !s.Fresh && s.Obstacle == "" {
 				p.awaiting = true
 				w.again(min(left, awaitInterval))
@@ -115,17 +117,13 @@ func (c entryChecks) of(entry string) []*health.Check {
 	return c[""]
 }
 
-// targets says what is to be checked. Addresses that drain are checked on the
-// ports that they are published with.
+// targets says what is to be checked. Addresses that keep their ports are checked
+// on those.
 func (p *pass) targets(list []target.Target, checks entryChecks, published publication) []health.Target {
-	ports := make(map[netip.Addr]int, len(p.draining))
-	for _, d := range p.draining {
-		ports[d.Addr] = d.ports
-	}
 	targets := make([]health.Target, len(list))
 	for i, t := range list {
 		targets[i] = health.Target{Addr: t.Addr, Checks: checks.of(t.Entry), Seed: p.backend.Initial}
-		if set, drains := ports[t.Addr]; drains && p.backend.Checks != nil {
+		if set, kept := p.kept[t.Addr]; kept && p.backend.Checks != nil {
 			targets[i].Checks = p.backend.Checks[set]
 		}
 		if verdict, ok := published[t.Addr]; ok {
@@ -181,7 +179,7 @@ func (p *pass) inherit(published publication, passes []*pass) {
 				continue
 			}
 			if n, ok := p.grantIndex(addr); ok && isNew(p.grant.Targets[n]) &&
-				target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n].Entry))) {
+				target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n]))) {
 				published[addr] = verdictOf(e.Conditions)
 			}
 		}

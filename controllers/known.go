@@ -14,7 +14,6 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/target"
-	"externalbackend.dev/operator/internal/translate"
 )
 
 // knownBackends remembers which ExternalBackends were seen, so that what is
@@ -40,18 +39,9 @@ type knownBackend struct {
 	awaited time.Time
 	// drains are the deadlines of the addresses that drain, as long as they are
 	// not read back from the slices.
-	drains  map[netip.Addr]time.Time
-	refusal refusal
+	drains map[netip.Addr]time.Time
 	// settled is when the last pass began that left nothing to write.
 	settled time.Time
-}
-
-// refusal is what came of the last attempt to write the Service, if it was
-// refused.
-type refusal struct {
-	attempt string // everything that it depended on
-	problem *translate.Problem
-	at      time.Time
 }
 
 // claim takes ExternalBackends for a pass over a Service, all or none: none
@@ -168,31 +158,6 @@ func (k *knownBackends) setDrains(sub health.Subscriber, draining []target.Depar
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.bySub[sub].drains = deadlines
-}
-
-// refuse records that an attempt to write the Service was refused.
-func (k *knownBackends) refuse(sub health.Subscriber, r refusal) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if known := k.bySub[sub]; known != nil {
-		known.refusal = r
-	}
-}
-
-// refusal returns why such an attempt is not worth another try, and for how
-// long; nil if it is.
-func (k *knownBackends) refusal(sub health.Subscriber, attempt string, now time.Time) (*translate.Problem, time.Duration) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	known := k.bySub[sub]
-	if known == nil || known.refusal.attempt != attempt {
-		return nil, 0
-	}
-	left := refusalInterval - now.Sub(known.refusal.at)
-	if left <= 0 {
-		return nil, 0
-	}
-	return known.refusal.problem, left
 }
 
 // settle records that everything known at began is published, and returns the

@@ -46,8 +46,14 @@ type world struct {
 	// managed holds what keeps the Service of an ExternalBackend with management
 	// Managed from being as specified.
 	managed map[types.UID]*translate.Problem
-	// failure is why the Service itself could not be brought up to date.
-	failure error
+	// restoring is true while a managed Service is not as specified and it is not
+	// known yet what comes of the attempt to write it. The service is what it is
+	// going to be, and the slices stay as they are but for health.
+	restoring bool
+	// retrying is true if that attempt has failed and another one is to follow.
+	retrying bool
+	// former are the Services that managed ones of backends take the place of.
+	former []former
 	// wake is the time after which the Service is to be looked at again; zero:
 	// when something happens.
 	wake time.Duration
@@ -117,8 +123,12 @@ func subscribersOf(backends []*v1alpha1.ExternalBackend) []health.Subscriber {
 func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName, backends []*v1alpha1.ExternalBackend) (*world, error) {
 	w := &world{key: key}
 	var err error
-	if w.service, err = getService(ctx, r.Client, key); err != nil {
+	var behind time.Duration
+	if w.service, behind, err = r.newestService(ctx, key); err != nil {
 		return nil, err
+	}
+	if behind > 0 {
+		w.again(behind) // if the cache still tells otherwise then, it is right
 	}
 	owners := make(map[types.UID]bool, len(backends))
 	for _, eb := range backends {
@@ -126,6 +136,9 @@ func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedNam
 		owners[eb.UID] = true
 	}
 	if w.slices, err = r.ownSlices(ctx, w, owners); err != nil {
+		return nil, err
+	}
+	if err := r.findFormer(ctx, w); err != nil {
 		return nil, err
 	}
 	return w, r.foreignSlices(ctx, w, owners)
@@ -182,7 +195,7 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 	}
 	var own []*discoveryv1.EndpointSlice
 	for _, slice := range found {
-		left, err := r.leftOver(ctx, slice, owners)
+		left, err := r.leftOver(ctx, w, slice, owners)
 		if err != nil {
 			return nil, err
 		}
@@ -221,9 +234,10 @@ func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.Namesp
 }
 
 // leftOver says whether a slice that no ExternalBackend of this Service owns
-// may go: its owner is gone, or serves another Service. That the owner is gone
-// is confirmed by a live read, since the cache may be behind.
-func (r *ServiceReconciler) leftOver(ctx context.Context, slice *discoveryv1.EndpointSlice, owners map[types.UID]bool) (bool, error) {
+// may go: its owner is gone, or serves another Service and has not just got that
+// in the place of this one. That the owner is gone is confirmed by a live read,
+// since the cache may be behind.
+func (r *ServiceReconciler) leftOver(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice, owners map[types.UID]bool) (bool, error) {
 	uid := sliceplan.OwnerUID(slice)
 	if owners[uid] || slice.DeletionTimestamp != nil {
 		return false, nil
@@ -235,7 +249,8 @@ func (r *ServiceReconciler) leftOver(ctx context.Context, slice *discoveryv1.End
 	key := types.NamespacedName{Namespace: slice.Namespace, Name: name}
 	var eb v1alpha1.ExternalBackend
 	served := func() bool {
-		return eb.UID == uid && eb.DeletionTimestamp == nil && translate.ServiceName(&eb) == slice.Labels[discoveryv1.LabelServiceName]
+		return eb.UID == uid && eb.DeletionTimestamp == nil &&
+			(translate.ServiceName(&eb) == slice.Labels[discoveryv1.LabelServiceName] || isFormer(w.service, &eb))
 	}
 	if err := r.Client.Get(ctx, key, &eb); err == nil && eb.UID == uid {
 		return !served(), nil

@@ -43,6 +43,7 @@ type operator struct {
 	metrics  prometheus.Gatherer
 	// metricsURL is empty unless the metrics are served.
 	metricsURL string
+	asked      *subscriptions
 
 	cancel context.CancelFunc
 	ended  chan error
@@ -177,7 +178,8 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	scheduler = probe.New(probe.Options{
 		Guard: vetted.Check, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 	})
-	reconciler.Health = scheduler
+	o.asked = &subscriptions{HealthSource: scheduler, lists: make(map[string][]string)}
+	reconciler.Health = o.asked
 	Expect(o.manager.Add(scheduler)).To(Succeed())
 	Expect(reconciler.SetupWithManager(ctx, o.manager, 8)).To(Succeed())
 }

@@ -4,10 +4,16 @@
 package controllers_test
 
 import (
+	"net/http"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/targets"
 )
 
 var _ = Describe("The management of a Service", func() {
@@ -60,7 +66,7 @@ var _ = Describe("The management of a Service", func() {
 	It("moves to a new name before the old Service goes", func(ctx SpecContext) {
 		eb := s.backend(ctx, "payments", rack, managed())
 		s.expect(ctx, "payments", both)
-		mark := audit.mark()
+		mark, seen := audit.mark(), s.watch(ctx)
 		edit(ctx, eb, of("checkout"))
 		s.expect(ctx, "checkout", both)
 		s.expectService(ctx, "checkout", ownedBy(eb))
@@ -68,6 +74,76 @@ var _ = Describe("The management of a Service", func() {
 		s.expect(ctx, "payments", endpoints{})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
 		Eventually(s.serviceWrites).WithArguments(mark).Should(HaveExactElements("create checkout", "delete payments"))
+		Expect(seen.all()).To(HaveExactElements(
+			And(HaveField("Service", "checkout"), HaveField("Endpoints", both)),
+			And(HaveField("Service", "payments"), HaveField("Type", watch.Deleted))))
+	})
+
+	It("keeps the old Service and tells of its targets as long as the new one is refused", func(ctx SpecContext) {
+		o := ownOperator(operatorOptions{})
+		eb := s.backend(ctx, "payments", rack, entry("cage", "192.0.2.12"), managed())
+		s.host("192.0.2.12")
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in, "192.0.2.12": in})
+		before := s.serviceOf(ctx, "payments")
+		services := "/api/v1/namespaces/" + s.namespace + "/services"
+		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+			if r.Method == http.MethodPost && r.URL.Path == services {
+				return answer(r, forbidden), nil
+			}
+			return next.RoundTrip(r)
+		})
+		edit(ctx, eb, of("checkout"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceUpdateRefused, `"checkout"`))
+		s.host("192.0.2.11").Set(targets.Refuse)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out, "192.0.2.12": in})
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets = eb.Spec.Targets[:1] })
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out, "192.0.2.12": out})
+		Expect(s.serviceOf(ctx, "payments").UID).To(Equal(before.UID))
+		Expect(o.requests.counts()["POST "+services]).To(Equal(3), "one for each generation of the spec")
+
+		o.requests.cause(nil)
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Service.Template.Labels = v1alpha1.ServiceLabels{"team": "shop"}
+		})
+		s.expect(ctx, "checkout", endpoints{"192.0.2.10": in, "192.0.2.11": out})
+		s.expect(ctx, "payments", endpoints{})
+		Eventually(s.serviceOf).WithContext(ctx).WithArguments("payments").Should(BeNil())
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	})
+
+	It("moves on to a new name though a user has deleted the old Service", func(ctx SpecContext) {
+		eb := s.backend(ctx, "payments", rack, managed())
+		s.expect(ctx, "payments", both)
+		s.service(ctx, "checkout")
+		edit(ctx, eb, of("checkout"))
+		s.expect(ctx, "checkout", both)
+		s.expect(ctx, "payments", both)
+		Expect(admin.Delete(ctx, s.serviceOf(ctx, "payments"))).To(Succeed())
+		s.expect(ctx, "payments", endpoints{})
+		s.expect(ctx, "checkout", both)
+	})
+
+	It("outlasts an owner reference that somebody removes", func(ctx SpecContext) {
+		eb := s.backend(ctx, "payments", rack, managed())
+		s.expect(ctx, "payments", both)
+		edit(ctx, s.serviceOf(ctx, "payments"), func(svc *corev1.Service) { svc.OwnerReferences = nil })
+		s.expectService(ctx, "payments", ownedBy(eb))
+
+		edit(ctx, s.serviceOf(ctx, "payments"), func(svc *corev1.Service) { svc.OwnerReferences, svc.Annotations = nil, nil })
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceNotOwned))
+		Expect(s.serviceOf(ctx, "payments").OwnerReferences).To(BeEmpty())
+		s.expect(ctx, "payments", both)
+	})
+
+	It("is not taken back from another owner", func(ctx SpecContext) {
+		s.backend(ctx, "payments", rack, managed())
+		s.expect(ctx, "payments", both)
+		other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "release"}}
+		Expect(admin.Create(ctx, other)).To(Succeed())
+		owner := metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "release", UID: other.UID, Controller: new(true)}
+		edit(ctx, s.serviceOf(ctx, "payments"), func(svc *corev1.Service) { svc.OwnerReferences = []metav1.OwnerReference{owner} })
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceNotOwned, `ConfigMap "release"`))
+		Expect(s.serviceOf(ctx, "payments").OwnerReferences).To(HaveExactElements(owner))
 	})
 
 	It("keeps the old Service as long as the new name is taken by somebody else", func(ctx SpecContext) {

@@ -24,12 +24,18 @@ type pass struct {
 	backend  translate.Backend
 	entries  map[string]*translate.Entry
 	families []discoveryv1.AddressType // nil: not known
-	// published is what its slices say.
-	published []sliceplan.Published
+	// published is what its slices say, here what those of this Service do.
+	published, here []sliceplan.Published
+	// kept are the addresses that keep the ports that they are published with, as
+	// an index in translate.Backend.PortSets: those that drain, and all if nothing
+	// can be published anew.
+	kept map[netip.Addr]int
 
 	candidates []target.Target
 	rejected   []status.Rejection
 	excluded   []target.Target
+	// portless are the entries that have no port that is resolved.
+	portless map[string]bool
 	// awaiting is true as long as its first publication is held.
 	awaiting bool
 
@@ -50,7 +56,6 @@ type pass struct {
 type departure struct {
 	target.Departure
 	published *sliceplan.Published
-	ports     int // index in translate.Backend.PortSets
 }
 
 func (p *pass) subscriber() health.Subscriber { return subscriberOf(p.eb) }
@@ -74,9 +79,30 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 		for j := range p.backend.Entries {
 			p.entries[p.backend.Entries[j].Name] = &p.backend.Entries[j]
 		}
+		p.keep(w.key.Name)
 		passes[i] = p
 	}
 	return passes
+}
+
+// keep finds what is published for the Service. A slice without label is read
+// by those who knew it before.
+func (p *pass) keep(service string) {
+	p.here, p.kept = p.published, make(map[netip.Addr]int)
+	elsewhere := func(e sliceplan.Published) bool { return e.Service != "" && e.Service != service }
+	if slices.ContainsFunc(p.published, elsewhere) {
+		p.here = slices.DeleteFunc(slices.Clone(p.published), elsewhere)
+	}
+	if p.backend.Publishable {
+		return
+	}
+	for i := range p.here {
+		e := &p.here[i]
+		addr, err := netip.ParseAddr(e.Address)
+		if _, again := p.kept[addr]; err == nil && !again {
+			p.kept[addr] = p.backend.PortSet(e.Ports)
+		}
+	}
 }
 
 // discover finds the addresses of every entry and keeps those that may be
@@ -107,7 +133,10 @@ func (p *pass) admit(t target.Target, entry *translate.Entry, guard Guard) {
 	case entry.State == v1alpha1.TargetDrain:
 		// What of it is published drains, the rest is not wanted.
 	case p.backend.Publishable && !p.backend.Portless && len(p.backend.PortSets[entry.Ports]) == 0:
-		// It has no port that is resolved, unlike other entries.
+		if p.portless == nil {
+			p.portless = make(map[string]bool)
+		}
+		p.portless[t.Entry] = true // unlike others
 	default:
 		p.candidates = append(p.candidates, t)
 	}
@@ -125,35 +154,71 @@ func familyOf(addr netip.Addr) discoveryv1.AddressType {
 }
 
 // arbitrate decides which ExternalBackend serves an address that several want.
-// One that cannot be published competes with what it has published still; if
-// that is nothing, or its first publication is held, it takes no address from
-// the others.
+// What one wants and will not publish in this pass takes no address from the
+// others.
 func arbitrate(passes []*pass) {
 	var claims []target.Claim
 	var rivals []*pass
 	for _, p := range passes {
-		claim := target.Claim{
-			Owner: p.backend.Owner, Targets: p.candidates,
-			Ports: translate.TargetPorts(p.backend.PortSets[0]), EntryPorts: p.backend.EntryPorts(),
+		contested, alone := p.claims()
+		for _, claim := range contested {
+			claims, rivals = append(claims, claim), append(rivals, p)
 		}
-		if !p.backend.Publishable && len(p.published) > 0 {
-			claim.Ports, claim.EntryPorts = translate.TargetPorts(p.published[0].Ports), nil
-		}
-		if p.servesNothing() {
-			p.grant = target.Arbitrate([]target.Claim{claim})[0]
-			continue
-		}
-		claims, rivals = append(claims, claim), append(rivals, p)
+		p.grant = target.Arbitrate([]target.Claim{alone})[0]
 	}
 	for i, grant := range target.Arbitrate(claims) {
-		rivals[i].grant = grant
+		rivals[i].addGrant(grant)
 	}
 }
 
-// servesNothing is true as long as no address is published, and none will be in
+// claims says what an ExternalBackend competes for with the others of the
+// Service: for nothing while its first publication is held; where nothing can be
+// published anew, for what is published, on the ports that this has; else for
+// everything. alone is the rest.
+func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
+	whole := target.Claim{
+		Owner: p.backend.Owner, Targets: p.candidates,
+		Ports: translate.TargetPorts(p.backend.PortSets[0]), EntryPorts: p.backend.EntryPorts(),
+	}
+	switch {
+	case p.awaiting:
+		return nil, whole
+	case p.backend.Publishable:
+		return []target.Claim{whole}, target.Claim{Owner: whole.Owner}
+	}
+	contested = make([]target.Claim, len(p.backend.PortSets))
+	for i, ports := range p.backend.PortSets {
+		contested[i] = target.Claim{Owner: whole.Owner, Ports: translate.TargetPorts(ports)}
+	}
+	whole.Targets = nil
+	for _, t := range p.candidates {
+		claim := &whole
+		if set, ok := p.kept[t.Addr]; ok {
+			claim = &contested[set]
+		}
+		claim.Targets = append(claim.Targets, t)
+	}
+	return contested, whole
+}
+
+func (p *pass) addGrant(grant target.Grant) {
+	if len(p.grant.Targets)+len(p.grant.Losses) == 0 {
+		p.grant = grant
+		return
+	}
+	p.grant.Targets = append(p.grant.Targets, grant.Targets...)
+	p.grant.Losses = append(p.grant.Losses, grant.Losses...)
+	slices.SortFunc(p.grant.Targets, func(a, b target.Target) int { return a.Addr.Compare(b.Addr) })
+}
+
+// publishes says whether an address that is granted is published, or will be in
 // this pass.
-func (p *pass) servesNothing() bool {
-	return p.awaiting || !p.backend.Publishable && len(p.published) == 0
+func (p *pass) publishes(addr netip.Addr) bool {
+	if p.backend.Publishable {
+		return !p.awaiting
+	}
+	_, ok := p.kept[addr]
+	return ok
 }
 
 // planInput says what should be published.
@@ -167,18 +232,19 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets}
 		switch {
 		case p.awaiting:
-		case p.before != nil:
-			// Everything else is as it should be.
+		case p.before != nil, w.restoring && w.service != nil:
+			// Everything else is as it should be, or about to be what it should.
 			backend.Hold = true
 			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		case p.backend.Publishable:
 			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		default:
 			// Slices of a Service that we must not serve go; those of one that
-			// is only away, or has no port for us, stay.
-			backend.Hold = w.service == nil || translate.Servable(w.service)
+			// is only away, has no port for us, or is to be put right, stay.
+			backend.Hold = w.service == nil || w.retrying || translate.Servable(w.service)
 			if w.service != nil && backend.Hold {
 				backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
+				backend.Gone = p.gone()
 			}
 		}
 		in.Backends = append(in.Backends, backend)
@@ -211,6 +277,7 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		e := sliceplan.Endpoint{
 			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: entry.Ports, Zone: entry.Zone,
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
+			Disabled: entry.State == v1alpha1.TargetDisabled,
 		}
 		if headless {
 			e.Hostname = t.Entry
@@ -219,11 +286,15 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 	}
 	for i, d := range p.draining {
 		h := &p.health[len(p.grant.Targets)+i]
-		list = append(list, sliceplan.Endpoint{
-			Address: d.Addr.String(), Family: familyOf(d.Addr), Entry: d.Entry, Ports: d.ports,
-			Zone: d.published.Zone, Hostname: d.published.Hostname, DrainUntil: d.Deadline, Changed: changed(h),
+		e := sliceplan.Endpoint{
+			Address: d.Addr.String(), Family: familyOf(d.Addr), Entry: d.Entry, Ports: p.kept[d.Addr],
+			Zone: d.published.Zone, DrainUntil: d.Deadline, Changed: changed(h),
 			Conditions: translate.Conditions(h.Verdict, v1alpha1.TargetDrain, publishNotReady),
-		})
+		}
+		if headless {
+			e.Hostname = d.Entry
+		}
+		list = append(list, e)
 	}
 	return list
 }

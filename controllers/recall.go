@@ -57,7 +57,7 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 // remember keeps what recall needs.
 func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.Plan, done applied) {
 	passing := func(p *pass) bool { return !p.lasts() }
-	if w.service == nil || len(passes) == 0 || len(done.failed) > 0 || slices.ContainsFunc(passes, passing) {
+	if w.service == nil || w.restoring || len(w.former) > 0 || len(passes) == 0 || len(done.failed) > 0 || slices.ContainsFunc(passes, passing) {
 		r.memory.set(w.key, nil)
 		return
 	}
@@ -71,7 +71,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 	kept := make([]*pass, len(passes))
 	for i, p := range passes {
 		copied := *p
-		copied.published, copied.candidates, copied.before = nil, nil, nil
+		copied.published, copied.here, copied.candidates, copied.before = nil, nil, nil, nil
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{

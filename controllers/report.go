@@ -32,7 +32,7 @@ const (
 // report measures what was done and brings the status of every ExternalBackend
 // up to date.
 func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began time.Time) (ctrl.Result, error) {
-	errs := []error{w.failure}
+	var errs []error
 	if done.stale {
 		w.again(staleDelay)
 	}
@@ -50,6 +50,9 @@ func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began
 		}
 		if isTransient(done.failed[p.eb.UID]) {
 			continue // what the status would say is true after the next pass only
+		}
+		if w.restoring {
+			continue // what the status would say is not true before the Service is written
 		}
 		if after := r.reportOn(p, w.key, outcome); after > 0 {
 			w.again(after)
@@ -114,7 +117,7 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 	facts := status.Facts{
 		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
-		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded, Foreign: w.foreign,
+		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded, Portless: p.portless, Foreign: w.foreign,
 		Awaiting: p.awaiting, Drained: p.drained,
 		Flips: flips, WriteError: writeError, Now: now,
 	}

@@ -76,6 +76,8 @@ var _ = Describe("A Service", func() {
 		})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonTargetPortNamed))
 		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, no(v1alpha1.ReasonNoAddresses, `"rack"`))
+		Expect(s.statusOf(ctx, "payments").Sources[0].Problem).To(ContainSubstring("no port of the Service"))
 	})
 
 	It("that distributes traffic has hints on all endpoints or none (rule 40)", func(ctx SpecContext) {

@@ -61,6 +61,10 @@ type ServiceReconciler struct {
 	reports  workqueue.TypedInterface[health.Subscriber]
 	wake     wakeup
 	retries  *retries // nil unless SetupWithManager was called
+
+	writtenServices writtenServices
+	due             queue // Services to be written
+	dueRetries      *retries
 }
 
 // Reconcile brings the slices of one Service and the status of its
@@ -90,7 +94,7 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	w.failure = r.manage(ctx, w) // which must not hold up the slices
+	r.manage(w)
 	passes := r.recall(w)
 	if passes == nil {
 		passes = r.resolve(w)
@@ -98,6 +102,7 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	r.forgetGone(ctx, w, passes)
 
 	plan := sliceplan.Compute(r.planInput(w, passes))
+	r.keepFormer(w, passes, &plan)
 	if current, err := r.confirmService(ctx, w); err != nil {
 		return ctrl.Result{}, err
 	} else if !current {
@@ -105,6 +110,7 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	}
 	done := r.apply(ctx, w, &plan)
 	r.remember(w, passes, &plan, done)
+	r.releaseFormer(w)
 	return r.report(w, passes, done, began)
 }
 

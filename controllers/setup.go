@@ -61,6 +61,12 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
 		return fmt.Errorf("adding the reporters: %w", err)
 	}
+	r.dueRetries = newRetries()
+	r.due = workqueue.NewTypedRateLimitingQueue[reconcile.Request](r.dueRetries)
+	context.AfterFunc(ctx, r.due.ShutDown) // also if it never leads
+	if err := mgr.Add(manager.RunnableFunc(r.writeServicesForever)); err != nil {
+		return fmt.Errorf("adding the writers of Services: %w", err)
+	}
 	r.Foreign = foreign
 	indexer := mgr.GetFieldIndexer()
 	if err := indexer.IndexField(ctx, &v1alpha1.ExternalBackend{}, indexService, func(o client.Object) []string {
@@ -134,9 +140,10 @@ func (r *ServiceReconciler) add(q queue, request reconcile.Request) {
 // made.
 func (r *ServiceReconciler) serviceRequest(ctx context.Context, o client.Object) []reconcile.Request {
 	key := client.ObjectKeyFromObject(o)
-	controller := metav1.GetControllerOfNoCopy(o)
-	if (controller == nil || controller.Kind != translate.Kind) && !r.refersTo(ctx, key) {
+	r.writtenServices.seen(o.(*corev1.Service))
+	if translate.OwnerOf(o.(*corev1.Service)) == nil && !r.refersTo(ctx, key) {
 		r.searched.forget(key, false)
+		r.writtenServices.forget(key)
 		return nil
 	}
 	r.windows.open(key)

@@ -86,6 +86,48 @@ var _ = Describe("A Service", func() {
 		Expect(seen.gaps("payments", "192.0.2.10", "2001:db8::10")).To(BeEmpty())
 	})
 
+	It("that is made anew as a headless one gets hostnames and label, without a gap", func(ctx SpecContext) {
+		svc := s.service(ctx, "payments")
+		s.backend(ctx, "payments", rack, cage)
+		s.expect(ctx, "payments", both)
+		seen := s.watch(ctx)
+		Expect(admin.Delete(ctx, svc)).To(Succeed())
+		s.service(ctx, "payments", headless)
+		Eventually(s.hostnamesOf).WithContext(ctx).WithArguments("payments").Should(Equal(named))
+		Expect(s.slicesOf(ctx, "payments")).To(HaveEach(HaveField("Labels", HaveKey("service.kubernetes.io/headless"))))
+		Expect(seen.gaps("payments", "192.0.2.10", "2001:db8::10")).To(BeEmpty())
+	})
+
+	It("that is headless and has no ports is served without, and with some once it has, without a gap", func(ctx SpecContext) {
+		svc := s.service(ctx, "payments", headless, func(svc *corev1.Service) { svc.Spec.Ports = nil })
+		s.backend(ctx, "payments", rack, cage, check(v1alpha1.Check{Name: "http", Port: new(intstr.FromInt32(8080)), HTTP: &v1alpha1.HTTPCheck{}}))
+		s.expect(ctx, "payments", both)
+		Expect(s.slicesOf(ctx, "payments")).To(HaveEach(HaveField("Ports", BeEmpty())))
+		seen := s.watch(ctx)
+		edit(ctx, svc, func(svc *corev1.Service) {
+			svc.Spec.Ports = []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}}
+		})
+		http := map[string]int32{"http": 8080}
+		Eventually(s.portsOf).WithContext(ctx).WithArguments("payments").Should(Equal(
+			map[string]map[string]int32{"192.0.2.10": http, "2001:db8::10": http}))
+		s.expect(ctx, "payments", both)
+		Expect(seen.gaps("payments", "192.0.2.10", "2001:db8::10")).To(BeEmpty())
+	})
+
+	It("that gets a second family gets the addresses of it, and keeps those of the first as they are", func(ctx SpecContext) {
+		svc := s.service(ctx, "payments", func(svc *corev1.Service) {
+			svc.Spec.IPFamilyPolicy, svc.Spec.IPFamilies = new(corev1.IPFamilyPolicySingleStack), []corev1.IPFamily{corev1.IPv4Protocol}
+		})
+		s.backend(ctx, "payments", rack, cage)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, no(v1alpha1.ReasonNoAddresses, `"cage"`))
+		v4 := s.slicesOf(ctx, "payments")[0]
+		edit(ctx, svc, func(svc *corev1.Service) { svc.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicyRequireDualStack) })
+		s.expect(ctx, "payments", both)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, yes(v1alpha1.ReasonTargetsResolved))
+		Expect(s.slicesOf(ctx, "payments")).To(ContainElement(And(HaveField("UID", v4.UID), HaveField("ResourceVersion", v4.ResourceVersion))))
+	})
+
 	It("that begins to publish addresses which are not ready does so in place, and ends it", func(ctx SpecContext) {
 		svc := s.service(ctx, "payments", headless)
 		s.backend(ctx, "payments", rack, cage)

@@ -101,6 +101,14 @@ var _ = Describe("Zones", func() {
 		expectTopology(ctx, with(hinted, "192.0.2.20", "b from b"))
 	})
 
+	It("stay hints while an address without one drains", func(ctx SpecContext) {
+		edit(ctx, eb, together(entry("somewhere", "192.0.2.20"), drainFor("1h")))
+		expectTopology(ctx, with(bare, "192.0.2.20", ""))
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[2].State = v1alpha1.TargetDrain })
+		expectTopology(ctx, with(hinted, "192.0.2.20", ""))
+		Expect(s.endpointsOf(ctx, "payments")).To(HaveKeyWithValue("192.0.2.20", leaving))
+	})
+
 	It("leave a flip at one write of one slice", func(ctx SpecContext) {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
 		first := s.slicesOf(ctx, "payments")[0].Name

@@ -31,7 +31,8 @@ type ExternalBackendStatus struct {
 
 	// targets counts the addresses by state.
 	// +optional
-	Targets TargetCounts `json:"targets"` // also when all are 0: kubectl get shows them
+	// +default={}
+	Targets TargetCounts `json:"targets"` // also when all are 0: kubectl shows them and waits for them
 
 	// sources has a row for each entry of spec.targets: what it contributes, and
 	// what is wrong with it.
@@ -89,13 +90,15 @@ type TargetCounts struct {
 
 	// draining addresses are taken out on purpose and published as terminating.
 	// +optional
+	// +default=0
 	// +kubebuilder:validation:Minimum=0
-	Draining int32 `json:"draining,omitempty"`
+	Draining int32 `json:"draining"`
 
 	// disabled addresses belong to entries with state Disabled.
 	// +optional
+	// +default=0
 	// +kubebuilder:validation:Minimum=0
-	Disabled int32 `json:"disabled,omitempty"`
+	Disabled int32 `json:"disabled"`
 }
 
 // SourceStatus is what one entry of spec.targets yielded.

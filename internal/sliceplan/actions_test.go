@@ -76,6 +76,8 @@ func (m *machine) drop(address string) {
 func (m *machine) want(t *rapid.T, address string) {
 	m.drop(address)
 	b := m.backend(t)
+	b.Gone = maps.Clone(b.Gone)
+	delete(b.Gone, address)
 	e := endpoints(address + rapid.SampledFrom([]string{"", "/spare"}).Draw(t, "entry"))[0]
 	e.Ports = rapid.IntRange(0, len(b.PortSets)-1).Draw(t, "ports")
 	e.Hostname = rapid.SampledFrom([]string{"", e.Entry}).Draw(t, "hostname")
@@ -91,6 +93,7 @@ func (m *machine) state(t *rapid.T, e *sliceplan.Endpoint) {
 	if e.Conditions.Terminating {
 		e.DrainUntil = m.now(t)
 	}
+	e.Disabled = rapid.IntRange(0, 3).Draw(t, "disabled") == 0
 }
 
 func (m *machine) add(t *rapid.T) {
@@ -194,6 +197,26 @@ func (m *machine) changeService(t *rapid.T) {
 func (m *machine) hold(t *rapid.T) {
 	b := m.backend(t)
 	b.Hold = !b.Hold
+	b.Gone = nil
+}
+
+// dismiss has a backend on hold let go of addresses, which others may want.
+func (m *machine) dismiss(t *rapid.T) {
+	b := m.backend(t)
+	if !b.Hold {
+		return
+	}
+	b.Gone = maps.Clone(b.Gone)
+	if b.Gone == nil {
+		b.Gone = make(map[string]bool)
+	}
+	for _, address := range someAddresses.Draw(t, "addresses") {
+		b.Endpoints = slices.DeleteFunc(slices.Clone(b.Endpoints), func(e sliceplan.Endpoint) bool { return e.Address == address })
+		b.Gone[address] = true
+		if rapid.Bool().Draw(t, "taken over") {
+			m.want(t, address)
+		}
+	}
 }
 
 // tamper edits a slice as users and other controllers might.

@@ -87,17 +87,67 @@ func TestDeadlinesRideOnWrites(t *testing.T) {
 	}
 }
 
+// TestDisabledIsRecorded: on the write that takes an endpoint out, or on one of
+// its own if it was out already.
+func TestDisabledIsRecorded(t *testing.T) {
+	const one, two = `{"10.0.0.1":{"disabled":true}}`, `{"10.0.0.1":{"disabled":true},"10.0.0.2":{"disabled":true}}`
+	for name, hold := range map[string]bool{"": false, " on hold": true} {
+		c, in := newCluster(), input(backend("10.0.0.1", "10.0.0.2!", "10.0.0.3"))
+		c.settle(t, in)
+		in.Backends[0].Hold = hold
+		e := in.Backends[0].Endpoints
+		for _, step := range []struct {
+			name   string
+			change func()
+			writes int
+			want   string
+		}{
+			{"out", func() { e[0].Conditions, e[0].Disabled = sliceplan.Conditions{}, true }, 1, one},
+			{"out already", func() { e[1].Disabled = true }, 1, two},
+			{"a flip of another", func() { e[2].Conditions = sliceplan.Conditions{} }, 1, two},
+			{"removed by somebody", func() {
+				c.edit(v4Slice+"0", func(s *discoveryv1.EndpointSlice) { delete(s.Annotations, sliceplan.StateAnnotation) })
+			}, 1, two},
+			{"still out, not on purpose", func() { e[1].Disabled = false }, 1, one},
+			{"in", func() { e[0].Conditions, e[0].Disabled = sliceplan.Conditions{Ready: true, Serving: true}, false }, 1, ""},
+		} {
+			step.change()
+			plan := c.settle(t, in)
+			if len(describe(plan)) != step.writes {
+				t.Errorf("%s%s: writes %v, want %d", step.name, name, describe(plan), step.writes)
+			}
+			if got := c.annotations(sliceplan.StateAnnotation)[0]; got != step.want {
+				t.Errorf("%s%s: annotation %s, want %s", step.name, name, got, step.want)
+			}
+		}
+	}
+}
+
+// TestDeadlineBeyondAllYears: one that JSON cannot say takes no other record
+// with it.
+func TestDeadlineBeyondAllYears(t *testing.T) {
+	c, in := newCluster(), input(backend("10.0.0.1", "10.0.0.2!"))
+	draining(&in.Backends[0].Endpoints[0], 0)
+	in.Backends[0].Endpoints[0].DrainUntil = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	in.Backends[0].Endpoints[1].Disabled = true
+	c.settle(t, in)
+	if got := c.annotations(sliceplan.StateAnnotation)[0]; got != `{"10.0.0.2":{"disabled":true}}` {
+		t.Errorf("annotation %s", got)
+	}
+}
+
 // TestAnnotationIsBounded: the API server takes 256 KiB of annotations.
 func TestAnnotationIsBounded(t *testing.T) {
 	b := backend()
 	for n := range sliceplan.HardMaxEndpoints {
 		b.Endpoints = append(b.Endpoints, endpoints(fmt.Sprintf("2001:db8:1111:2222:3333:4444:5555:%x", 0x1000+n))...)
 		draining(&b.Endpoints[n], n)
+		b.Endpoints[n].Disabled = true
 	}
 	in := input(b)
 	in.MaxEndpoints = sliceplan.HardMaxEndpoints
 	made := sliceplan.Compute(in).Create
-	if len(made) != 1 || len(made[0].Annotations[sliceplan.StateAnnotation]) > 100<<10 {
+	if len(made) != 1 || len(made[0].Annotations[sliceplan.StateAnnotation]) > 128<<10 {
 		t.Fatalf("%d slices, %d bytes", len(made), len(made[0].Annotations[sliceplan.StateAnnotation]))
 	}
 	for n, p := range sliceplan.ReadBack(made, b.Owner.UID) {
@@ -181,6 +231,7 @@ func TestReadBack(t *testing.T) {
 	c, in := newCluster(), input(backend("10.0.0.1", "10.0.0.2!/spare", "10.0.0.3", "2001:db8::1"), named("bb", "10.0.0.9"))
 	b := &in.Backends[0]
 	b.Endpoints[0].Hostname, b.Endpoints[0].Zone = "rack", "eu-west-1a"
+	b.Endpoints[1].Disabled = true
 	draining(&b.Endpoints[2], 30)
 	c.settle(t, in)
 	ports := b.PortSets[0]
@@ -189,7 +240,7 @@ func TestReadBack(t *testing.T) {
 			Address: "10.0.0.1", Family: ipv4, Entry: "rack", Hostname: "rack", Zone: "eu-west-1a", Ports: ports,
 			Conditions: conditions(sliceplan.Conditions{Ready: true, Serving: true}),
 		},
-		{Address: "10.0.0.2", Family: ipv4, Entry: "spare", Ports: ports, Conditions: conditions(sliceplan.Conditions{})},
+		{Address: "10.0.0.2", Family: ipv4, Entry: "spare", Ports: ports, Conditions: conditions(sliceplan.Conditions{}), Disabled: true},
 		{
 			Address: "10.0.0.3", Family: ipv4, Entry: "rack", Ports: ports, DrainUntil: noon.Add(30 * time.Second),
 			Conditions: conditions(sliceplan.Conditions{Serving: true, Terminating: true}),
@@ -198,6 +249,9 @@ func TestReadBack(t *testing.T) {
 			Address: "2001:db8::1", Family: ipv6, Entry: "rack", Ports: ports,
 			Conditions: conditions(sliceplan.Conditions{Ready: true, Serving: true}),
 		},
+	}
+	for i := range want {
+		want[i].Service = "payments"
 	}
 	reversed := c.list()
 	slices.Reverse(reversed)
@@ -210,9 +264,10 @@ func TestReadBack(t *testing.T) {
 	c.edit(v4Slice+"0", func(s *discoveryv1.EndpointSlice) {
 		s.Endpoints[0].Addresses, s.Endpoints[1].TargetRef = nil, nil
 		s.Endpoints[2].TargetRef.FieldPath = "spec.elsewhere"
+		delete(s.Labels, discoveryv1.LabelServiceName)
 	})
 	want = want[1:3]
-	want[0].Entry, want[1].Entry = "", ""
+	want[0].Entry, want[1].Entry, want[0].Service, want[1].Service = "", "", "", ""
 	if diff := gocmp.Diff(want, sliceplan.ReadBack(c.list(), b.Owner.UID)); diff != "" {
 		t.Errorf("read back after edits (-want +got):\n%s", diff)
 	}

@@ -83,6 +83,33 @@ func TestHoldFollowsHealth(t *testing.T) {
 	}
 }
 
+// TestHoldLetsGo: what is gone goes also while nothing else can be said, after
+// those who take it over have it.
+func TestHoldLetsGo(t *testing.T) {
+	c := newCluster()
+	held, heir := named("aa", sequence(0, 5)...), named("bb", "10.0.0.9")
+	c.settle(t, input(held, heir))
+	c.edit("aa-aaaaaaaa-ipv4-0", func(s *discoveryv1.EndpointSlice) { s.Ports = nil })
+	held.Hold, held.Endpoints = true, nil
+	held.Gone = map[string]bool{"10.0.0.2": true, "10.0.0.4": true, "10.0.0.5": true, "10.0.0.9": true}
+	heir.Endpoints = endpoints("10.0.0.4", "10.0.0.9")
+	plan := c.settle(t, input(held, heir))
+	want := []string{
+		"update bb-bbbbbbbb-ipv4-0: 10.0.0.9 10.0.0.4",
+		"update aa-aaaaaaaa-ipv4-0: 10.0.0.1 10.0.0.3",
+		"delete aa-aaaaaaaa-ipv4-1",
+	}
+	if diff := gocmp.Diff(want, describe(plan)); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if diff := gocmp.Diff(map[types.UID][]types.UID{held.Owner.UID: {heir.Owner.UID}}, plan.Takers); diff != "" {
+		t.Errorf("takers (-want +got):\n%s", diff)
+	}
+	if len(plan.Flips) > 0 || c.stored["aa-aaaaaaaa-ipv4-0"].Ports != nil {
+		t.Errorf("flips %v, ports %v", plan.Flips, c.stored["aa-aaaaaaaa-ipv4-0"].Ports)
+	}
+}
+
 // TestStraysAreDeleted: slices of this Service whose owner is none of its
 // backends.
 func TestStraysAreDeleted(t *testing.T) {

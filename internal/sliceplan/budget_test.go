@@ -45,9 +45,12 @@ func (m *machine) bound() *bound {
 			m.boundOf(b, u)
 		}
 	}
-	after := m.heldAfter()
-	for i, before := range m.heldSlices() {
-		if !equality.Semantic.DeepEqual(before, after[i]) {
+	after := make(map[string]*discoveryv1.EndpointSlice)
+	for _, slice := range m.heldAfter() {
+		after[slice.Name] = slice
+	}
+	for _, before := range m.heldSlices() {
+		if !equality.Semantic.DeepEqual(before, after[before.Name]) {
 			u.writes++
 		}
 	}
@@ -83,7 +86,8 @@ func (m *machine) boundOf(b *sliceplan.Backend, u *bound) {
 				continue
 			}
 			stay++
-			good = good && endpointIsGood(&slice.Endpoints[i], homeless[address], b.Owner)
+			good = good && endpointIsGood(&slice.Endpoints[i], homeless[address], b.Owner) &&
+				disabledIn(slice)[address] == homeless[address].Disabled
 			delete(homeless, address)
 		}
 		if !good || stay == 0 {
@@ -185,10 +189,13 @@ func (m *machine) readFirst(b *sliceplan.Backend) []*discoveryv1.EndpointSlice {
 
 // usableSlicesOf leaves out those that somebody gave to another Service.
 func (m *machine) usableSlicesOf(b *sliceplan.Backend) []*discoveryv1.EndpointSlice {
-	return slices.DeleteFunc(m.slicesOf(b), func(s *discoveryv1.EndpointSlice) bool {
-		label := s.Labels[discoveryv1.LabelServiceName]
-		return label != "" && label != m.in.Service.Name
-	})
+	return slices.DeleteFunc(m.slicesOf(b), func(s *discoveryv1.EndpointSlice) bool { return !m.reads(s) })
+}
+
+// reads says whether nobody gave a slice to another Service.
+func (m *machine) reads(s *discoveryv1.EndpointSlice) bool {
+	label := s.Labels[discoveryv1.LabelServiceName]
+	return label == "" || label == m.in.Service.Name
 }
 
 func (m *machine) metaIsGood(slice *discoveryv1.EndpointSlice) bool {

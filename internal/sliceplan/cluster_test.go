@@ -111,6 +111,7 @@ func deepCopy(in sliceplan.Input) sliceplan.Input {
 	in.Backends = slices.Clone(in.Backends)
 	for i := range in.Backends {
 		in.Backends[i].Endpoints = slices.Clone(in.Backends[i].Endpoints)
+		in.Backends[i].Gone = maps.Clone(in.Backends[i].Gone)
 		in.Backends[i].PortSets = slices.Clone(in.Backends[i].PortSets)
 		for n, ports := range in.Backends[i].PortSets {
 			copied := discoveryv1.EndpointSlice{Ports: ports}

@@ -3,54 +3,86 @@
 
 package sliceplan
 
-import discoveryv1 "k8s.io/api/discovery/v1"
+import (
+	"slices"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
 
 // hold changes nothing but the conditions of endpoints that are there already,
-// and what is told along with them.
+// with what is told along with them, and takes away what is gone.
 func (p *packer) hold() {
 	for _, slice := range p.live {
 		if slice.DeletionTimestamp != nil {
 			continue
 		}
-		updated := p.held(slice)
-		switch {
-		case !p.usable(slice):
-			if updated != nil {
-				p.aside = append(p.aside, updated)
-			}
-		case updated != nil:
-			p.plan.Update = append(p.plan.Update, updated)
-		default:
+		switch updated := p.held(slice); {
+		case updated == nil && p.usable(slice):
 			p.unchanged = append(p.unchanged, slice)
+		case updated == nil:
+		case len(updated.Endpoints) == 0:
+			p.plan.Delete = append(p.plan.Delete, slice)
+		case !p.usable(slice):
+			p.aside = append(p.aside, updated)
+		case len(updated.Endpoints) < len(slice.Endpoints):
+			p.shrink = append(p.shrink, updated)
+		default:
+			p.plan.Update = append(p.plan.Update, updated)
 		}
 	}
 }
 
-// held returns the slice with the conditions that it should have, or nil if it
-// has them.
+// held returns the slice with the endpoints and conditions that it should have,
+// or nil if it has them.
 func (p *packer) held(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	var updated *discoveryv1.EndpointSlice
-	for i := range slice.Endpoints {
-		live := &slice.Endpoints[i]
-		n, ok := p.wantedIndex(live)
-		if !ok || p.marks[n].placed || p.backend.Endpoints[n].Family != slice.AddressType {
-			continue
-		}
-		p.settle(n, live)
-		if !p.marks[n].changed {
-			continue
-		}
+	change := func() *discoveryv1.EndpointSlice {
 		if updated == nil {
 			updated = slice.DeepCopy()
 		}
+		return updated
+	}
+	var states map[string]endpointState
+	for i := range slice.Endpoints {
+		live := &slice.Endpoints[i]
+		if p.gone(live) {
+			change()
+			if p.usable(slice) {
+				p.takenOver(live)
+			}
+			continue
+		}
+		n, ok := p.wantedIndex(live)
+		if !ok {
+			continue
+		}
 		want := &p.backend.Endpoints[n]
-		updated.Endpoints[i].Conditions = conditions(want)
-		if !want.Conditions.Ready {
-			updated.Endpoints[i].Hints = nil
+		if states == nil {
+			states = statesOf(slice)
+		}
+		if states[want.Address].Disabled != want.Disabled {
+			change()
+		}
+		if p.marks[n].placed || want.Family != slice.AddressType {
+			continue
+		}
+		if p.settle(n, live); p.marks[n].changed {
+			change().Endpoints[i].Conditions = conditions(want)
+			if !want.Conditions.Ready {
+				updated.Endpoints[i].Hints = nil
+			}
 		}
 	}
 	if updated != nil {
+		updated.Endpoints = slices.DeleteFunc(updated.Endpoints, func(e discoveryv1.Endpoint) bool { return p.gone(&e) })
+		if len(updated.Endpoints) < len(slice.Endpoints) {
+			updated.OwnerReferences = p.ownerReferences() // what goes may be all that named the owner
+		}
 		p.stampEndpoints(updated)
 	}
 	return updated
+}
+
+func (p *packer) gone(live *discoveryv1.Endpoint) bool {
+	return len(live.Addresses) > 0 && p.backend.Gone[live.Addresses[0]]
 }

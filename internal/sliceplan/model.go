@@ -43,8 +43,8 @@ const (
 
 	// StateAnnotation records what the conditions of endpoints cannot say, for
 	// those of a slice that need it: JSON, an object by address of objects with
-	// drainUntil (RFC 3339). It is written along with other changes and never
-	// causes a write.
+	// drainUntil (RFC 3339) or disabled (true). drainUntil is written along with
+	// other changes and never causes a write.
 	StateAnnotation = "externalbackend.dev/endpoint-state"
 
 	// DefaultMaxEndpoints is the default number of endpoints in a slice.
@@ -105,6 +105,9 @@ type Endpoint struct {
 	// DrainUntil is when a terminating endpoint goes; it is recorded in the
 	// slice. Zero for all others.
 	DrainUntil time.Time
+	// Disabled is true when it is out on purpose, not since its checks fail; it is
+	// recorded in the slice.
+	Disabled bool
 }
 
 // Backend is what one ExternalBackend contributes.
@@ -117,8 +120,11 @@ type Backend struct {
 	Endpoints []Endpoint
 	// Hold keeps ports, labels and addresses of the slices of this backend as
 	// they are, because what they should be cannot be said right now. Only the
-	// conditions of Endpoints are brought up to date.
+	// conditions of Endpoints are brought up to date, and those of Gone removed.
 	Hold bool
+	// Gone are addresses that a backend on hold publishes no longer; none of them
+	// is in Endpoints.
+	Gone map[string]bool
 }
 
 // Input is everything that a plan depends on.

@@ -119,6 +119,7 @@ func labelled(slice *discoveryv1.EndpointSlice) bool {
 // where they are, brought up to date in place (rule 35).
 func (p *packer) keep(slice *discoveryv1.EndpointSlice, g *group) *draft {
 	d := &draft{live: slice, dirty: !p.sameMeta(slice) || !samePorts(slice.Ports, p.backend.PortSets[g.set])}
+	states := statesOf(slice)
 	for i := range slice.Endpoints {
 		live := &slice.Endpoints[i]
 		want := p.claim(live, d, g)
@@ -126,7 +127,7 @@ func (p *packer) keep(slice *discoveryv1.EndpointSlice, g *group) *draft {
 		case want == nil:
 			d.copyBefore(i)
 			continue
-		case !p.sameEndpoint(live, want):
+		case states[want.Address].Disabled != want.Disabled || !p.sameEndpoint(live, want):
 			d.copyBefore(i)
 			d.kept = append(d.kept, p.endpoint(want))
 		case d.kept != nil:

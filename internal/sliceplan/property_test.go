@@ -36,7 +36,7 @@ func TestAnySequenceOfChanges(t *testing.T) {
 			"add": m.add, "remove": m.remove, "replace": m.replace, "flip": m.flip, "hand over": m.handOver,
 			"restate": m.restate, "postpone": m.postpone, "rename": m.rename, "rezone": m.rezone,
 			"distribute": m.distribute, "cap": m.changeCap, "ports": m.changePorts, "override": m.changeOverride,
-			"Service": m.changeService, "hold": m.hold, "tamper": m.tamper,
+			"Service": m.changeService, "hold": m.hold, "dismiss": m.dismiss, "tamper": m.tamper,
 			"": func(t *rapid.T) { m.settle(t) },
 		})
 	})

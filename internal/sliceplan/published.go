@@ -16,6 +16,8 @@ import (
 type Published struct {
 	// Address as it is written; its consumers read no other one (rule 20).
 	Address string
+	// Service that the slice is labelled for; empty if it has lost the label.
+	Service string
 	// Family that the slice is of.
 	Family discoveryv1.AddressType
 	// Entry that it came from; empty if somebody removed the reference.
@@ -27,6 +29,8 @@ type Published struct {
 	Ports []discoveryv1.EndpointPort
 	// DrainUntil is when it goes; zero unless it drains and says so.
 	DrainUntil time.Time
+	// Disabled is true when it is known to be out on purpose.
+	Disabled bool
 }
 
 // ReadBack lists what the slices of one owner publish, in the order of their
@@ -51,10 +55,11 @@ func ReadBack(list []*discoveryv1.EndpointSlice, owner types.UID) []Published {
 			if len(e.Addresses) == 0 {
 				continue
 			}
+			state := states[e.Addresses[0]]
 			published = append(published, Published{
-				Address: e.Addresses[0], Family: slice.AddressType, Entry: entryOf(e), Conditions: e.Conditions,
-				Hostname: text(e.Hostname), Zone: text(e.Zone),
-				Ports: slice.Ports, DrainUntil: states[e.Addresses[0]].DrainUntil,
+				Address: e.Addresses[0], Service: slice.Labels[discoveryv1.LabelServiceName], Family: slice.AddressType,
+				Entry: entryOf(e), Conditions: e.Conditions, Hostname: text(e.Hostname), Zone: text(e.Zone),
+				Ports: slice.Ports, DrainUntil: state.DrainUntil, Disabled: state.Disabled,
 			})
 		}
 	}
@@ -71,26 +76,41 @@ func text(s *string) string {
 // endpointState is what StateAnnotation says about one endpoint.
 type endpointState struct {
 	DrainUntil time.Time `json:"drainUntil,omitzero"`
+	Disabled   bool      `json:"disabled,omitempty"`
 }
+
+// stateOf leaves out a deadline that JSON has no way to say.
+func stateOf(e *Endpoint) endpointState {
+	state := endpointState{Disabled: e.Disabled}
+	if until := e.DrainUntil.UTC(); !until.IsZero() && until.Year() < 10000 {
+		state.DrainUntil = until
+	}
+	return state
+}
+
+func (s endpointState) isEmpty() bool { return s.DrainUntil.IsZero() && !s.Disabled }
 
 // statesOf reads the annotation. What cannot be read of it says nothing.
 func statesOf(slice *discoveryv1.EndpointSlice) map[string]endpointState {
 	var raw map[string]json.RawMessage
-	if text := slice.Annotations[StateAnnotation]; text == "" || json.Unmarshal([]byte(text), &raw) != nil {
+	text := slice.Annotations[StateAnnotation]
+	if text == "" {
 		return nil
+	}
+	if json.Unmarshal([]byte(text), &raw) != nil {
+		raw = nil // not even a part of it
 	}
 	states := make(map[string]endpointState, len(raw))
 	for address, text := range raw {
 		var state endpointState
-		if json.Unmarshal(text, &state) == nil && !state.DrainUntil.IsZero() {
+		if json.Unmarshal(text, &state) == nil && !state.isEmpty() {
 			states[address] = state
 		}
 	}
 	return states
 }
 
-// stateText writes the annotation: empty if there is nothing to say, or no way
-// to say it, as for a year of five digits.
+// stateText writes the annotation: empty if there is nothing to say.
 func stateText(states map[string]endpointState) string {
 	if len(states) == 0 {
 		return ""

@@ -68,8 +68,8 @@ func (p *packer) stampEndpoints(slice *discoveryv1.EndpointSlice) {
 			continue
 		}
 		e := &p.backend.Endpoints[n]
-		if !e.DrainUntil.IsZero() {
-			states[e.Address] = endpointState{DrainUntil: e.DrainUntil.UTC()}
+		if state := stateOf(e); !state.isEmpty() {
+			states[e.Address] = state
 		}
 		if p.marks[n].changed && !e.Changed.IsZero() && (changed.IsZero() || e.Changed.Before(changed)) {
 			changed = e.Changed

@@ -4,14 +4,17 @@
 package sliceplan_test
 
 import (
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
@@ -46,16 +49,39 @@ func withoutHints(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 }
 
 // withoutRiders is a copy without the annotations that are never a reason for a
-// write.
+// write: of the recorded states, only who is disabled is left.
 func withoutRiders(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	disabled := disabledIn(slice)
 	slice = slice.DeepCopy()
-	delete(slice.Annotations, sliceplan.StateAnnotation)
 	delete(slice.Annotations, corev1.EndpointsLastChangeTriggerTime)
+	recordDisabled(slice, disabled)
 	return slice
 }
 
+// disabledIn are the addresses that a slice tells to be disabled.
+func disabledIn(slice *discoveryv1.EndpointSlice) map[string]bool {
+	disabled := make(map[string]bool)
+	for _, p := range readBack(slice) {
+		if p.Disabled {
+			disabled[p.Address] = true
+		}
+	}
+	return disabled
+}
+
+func recordDisabled(slice *discoveryv1.EndpointSlice, disabled map[string]bool) {
+	delete(slice.Annotations, sliceplan.StateAnnotation)
+	if len(disabled) > 0 {
+		if slice.Annotations == nil {
+			slice.Annotations = make(map[string]string)
+		}
+		slice.Annotations[sliceplan.StateAnnotation] = strings.Join(slices.Sorted(maps.Keys(disabled)), " ")
+	}
+}
+
 // heldAfter is what a plan may make of heldSlices: the conditions of wanted
-// endpoints are brought up to date, nothing else.
+// endpoints are brought up to date, with who is disabled, and those that are
+// gone are taken away.
 func (m *machine) heldAfter() []*discoveryv1.EndpointSlice {
 	held := m.heldSlices()
 	for i := range m.in.Backends {
@@ -68,7 +94,36 @@ func (m *machine) heldAfter() []*discoveryv1.EndpointSlice {
 			}
 		}
 	}
-	return held
+	return slices.DeleteFunc(held, func(slice *discoveryv1.EndpointSlice) bool {
+		uid := sliceplan.OwnerUID(slice)
+		b := &m.in.Backends[slices.IndexFunc(m.in.Backends, func(b sliceplan.Backend) bool { return b.Owner.UID == uid })]
+		return slice.DeletionTimestamp == nil && m.dismissed(b, slice)
+	})
+}
+
+// dismissed tells in a slice of a backend on hold who is disabled, and takes
+// away what is gone. It says whether nothing is left.
+func (m *machine) dismissed(b *sliceplan.Backend, slice *discoveryv1.EndpointSlice) bool {
+	disabled := disabledIn(m.cluster.stored[slice.Name])
+	for _, e := range b.Endpoints {
+		delete(disabled, e.Address)
+		if e.Disabled && slices.ContainsFunc(slice.Endpoints, func(live discoveryv1.Endpoint) bool { return live.Addresses[0] == e.Address }) {
+			disabled[e.Address] = true
+		}
+	}
+	before := len(slice.Endpoints)
+	slice.Endpoints = slices.DeleteFunc(slice.Endpoints, func(live discoveryv1.Endpoint) bool {
+		if b.Gone[live.Addresses[0]] {
+			delete(disabled, live.Addresses[0])
+		}
+		return b.Gone[live.Addresses[0]]
+	})
+	if len(slice.Endpoints) < before {
+		o := b.Owner
+		slice.OwnerReferences = []metav1.OwnerReference{{APIVersion: o.APIVersion, Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true)}}
+	}
+	recordDisabled(slice, disabled)
+	return before > 0 && len(slice.Endpoints) == 0
 }
 
 func conditions(c sliceplan.Conditions) discoveryv1.EndpointConditions {
@@ -96,31 +151,33 @@ type history struct {
 	// twice is true when an address stood in several places, so that it is not
 	// defined what its conditions were.
 	twice bool
-	// drains are deadlines by slice and address.
-	drains map[string]map[string]time.Time
+	// drains are deadlines by slice and address, disabled who is that.
+	drains   map[string]map[string]time.Time
+	disabled map[string]map[string]bool
 }
 
 func (m *machine) history() *history {
-	h := &history{m: m, told: make(map[types.UID]map[string]discoveryv1.EndpointConditions), drains: make(map[string]map[string]time.Time)}
+	h := &history{
+		m: m, told: make(map[types.UID]map[string]discoveryv1.EndpointConditions),
+		drains: make(map[string]map[string]time.Time), disabled: make(map[string]map[string]bool),
+	}
 	for i := range m.in.Backends {
 		b := &m.in.Backends[i]
 		of, list := types.UID(""), m.usableSlicesOf(b)
 		if b.Hold {
 			of, list = b.Owner.UID, m.slicesOf(b)
 		}
-		if h.told[of] == nil {
-			h.told[of] = make(map[string]discoveryv1.EndpointConditions)
-		}
 		for _, slice := range list {
-			h.drains[slice.Name] = drainsOf(slice)
+			h.drains[slice.Name], h.disabled[slice.Name] = drainsOf(slice), disabledIn(slice)
 			if !b.Hold && !slices.Contains(m.in.Service.Families, slice.AddressType) {
 				continue
 			}
 			for i := range slice.Endpoints {
 				for _, address := range slice.Endpoints[i].Addresses {
-					_, again := h.told[of][address]
-					h.twice = h.twice || again
-					h.told[of][address] = slice.Endpoints[i].Conditions
+					h.tell(of, address, slice.Endpoints[i].Conditions)
+					if b.Hold && b.Gone[address] && m.reads(slice) {
+						h.tell("", address, slice.Endpoints[i].Conditions)
+					}
 				}
 			}
 		}
@@ -128,9 +185,22 @@ func (m *machine) history() *history {
 	return h
 }
 
+func (h *history) tell(of types.UID, address string, c discoveryv1.EndpointConditions) {
+	if h.told[of] == nil {
+		h.told[of] = make(map[string]discoveryv1.EndpointConditions)
+	}
+	_, again := h.told[of][address]
+	h.twice = h.twice || again
+	h.told[of][address] = c
+}
+
+func readBack(slice *discoveryv1.EndpointSlice) []sliceplan.Published {
+	return sliceplan.ReadBack([]*discoveryv1.EndpointSlice{slice}, sliceplan.OwnerUID(slice))
+}
+
 func drainsOf(slice *discoveryv1.EndpointSlice) map[string]time.Time {
 	drains := make(map[string]time.Time)
-	for _, p := range sliceplan.ReadBack([]*discoveryv1.EndpointSlice{slice}, sliceplan.OwnerUID(slice)) {
+	for _, p := range readBack(slice) {
 		if !p.DrainUntil.IsZero() {
 			drains[p.Address] = p.DrainUntil.UTC()
 		}
@@ -144,7 +214,7 @@ func (h *history) check(t *rapid.T, plan *sliceplan.Plan) {
 		b := &h.m.in.Backends[slices.IndexFunc(h.m.in.Backends, func(b sliceplan.Backend) bool {
 			return b.Owner.UID == sliceplan.OwnerUID(slice)
 		})]
-		drains, trigger := make(map[string]time.Time), time.Time{}
+		drains, disabled, trigger := make(map[string]time.Time), make(map[string]bool), time.Time{}
 		for _, live := range slice.Endpoints {
 			address := live.Addresses[0]
 			i := slices.IndexFunc(b.Endpoints, func(e sliceplan.Endpoint) bool { return e.Address == address })
@@ -152,11 +222,17 @@ func (h *history) check(t *rapid.T, plan *sliceplan.Plan) {
 				if until := h.drains[slice.Name][address]; !until.IsZero() {
 					drains[address] = until
 				}
+				if h.disabled[slice.Name][address] {
+					disabled[address] = true
+				}
 				continue
 			}
 			e := b.Endpoints[i]
 			if !e.DrainUntil.IsZero() {
 				drains[address] = e.DrainUntil.UTC()
+			}
+			if e.Disabled {
+				disabled[address] = true
 			}
 			if h.changed(b, e) && !e.Changed.IsZero() && (trigger.IsZero() || e.Changed.Before(trigger)) {
 				trigger = e.Changed
@@ -165,7 +241,10 @@ func (h *history) check(t *rapid.T, plan *sliceplan.Plan) {
 		if diff := gocmp.Diff(drains, drainsOf(slice)); diff != "" {
 			t.Fatalf("deadlines in %s (-want +got):\n%s", slice.Name, diff)
 		}
-		if _, ok := slice.Annotations[sliceplan.StateAnnotation]; ok != (len(drains) > 0) {
+		if diff := gocmp.Diff(disabled, disabledIn(slice)); diff != "" {
+			t.Fatalf("disabled in %s (-want +got):\n%s", slice.Name, diff)
+		}
+		if _, ok := slice.Annotations[sliceplan.StateAnnotation]; ok != (len(drains)+len(disabled) > 0) {
 			t.Fatalf("%s has annotations %v", slice.Name, slice.Annotations)
 		}
 		want := ""

@@ -162,7 +162,7 @@ func published(facts Facts, c v1alpha1.TargetCounts) metav1.Condition {
 			"the EndpointSlices could not be written and will be tried again: "+facts.WriteError.Error())
 	case !facts.Backend.Publishable:
 		return condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonNotPublishable,
-			"nothing is written until the Service can be served: see the condition ServiceResolved")
+			"no address is added until the Service can be served: see the condition ServiceResolved")
 	case facts.Awaiting:
 		return undecided(v1alpha1.ConditionPublished, v1alpha1.ReasonAwaitingFirstChecks, fmt.Sprintf(
 			"%d of %d addresses have no verdict yet: the first EndpointSlices are written when all have one, at the latest after one round of checks",

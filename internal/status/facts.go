@@ -40,6 +40,8 @@ type Facts struct {
 	Losses []target.Loss
 	// Excluded are addresses of families that the Service does not have.
 	Excluded []target.Target
+	// Portless are the names of entries that have no port, unlike others.
+	Portless map[string]bool
 
 	// ManagedProblem is why a managed Service is not as specified.
 	ManagedProblem *translate.Problem

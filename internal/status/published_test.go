@@ -22,7 +22,7 @@ func publishedCases() []conditionCase {
 			"nothing can be published",
 			edits{of(nil)},
 			v1alpha1.ConditionPublished, no, v1alpha1.ReasonNotPublishable,
-			"nothing is written until the Service can be served: see the condition ServiceResolved", false,
+			"no address is added until the Service can be served: see the condition ServiceResolved", false,
 		},
 		{
 			"a write fails",
@@ -46,7 +46,7 @@ func publishedCases() []conditionCase {
 			"held, but nothing can be published anyway",
 			edits{of(nil), await},
 			v1alpha1.ConditionPublished, no, v1alpha1.ReasonNotPublishable,
-			"nothing is written until the Service can be served: see the condition ServiceResolved", false,
+			"no address is added until the Service can be served: see the condition ServiceResolved", false,
 		},
 		{
 			"held, and a delete fails",

@@ -52,6 +52,9 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 	for _, t := range facts.Excluded {
 		note(t.Entry, excludedText(t))
 	}
+	for entry := range facts.Portless {
+		note(entry, "no port of the Service leads to a port of this target: list one in spec.ports or in its ports")
+	}
 	for i := range rows {
 		rows[i].Problem = bounded(naming(problems[i]), maxProblem)
 	}

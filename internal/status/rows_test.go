@@ -154,7 +154,8 @@ func TestSources(t *testing.T) {
 		lose("192.0.2.2/rack", owner, "spare"), lose("192.0.2.9/spare", older, "old"),
 		func(f *status.Facts) {
 			f.Excluded = targets("2001:db8::1/rack")
-			f.Backend.Entries = append(f.Backend.Entries, translate.Entry{Name: "empty"})
+			f.Portless = map[string]bool{"closed": true}
+			f.Backend.Entries = append(f.Backend.Entries, translate.Entry{Name: "empty"}, translate.Entry{Name: "closed"})
 		})
 	want := []v1alpha1.SourceStatus{
 		{Target: "rack", Addresses: 1, Problem: `"010.0.0.1" is not an IPv4 or IPv6 address; ` +
@@ -162,6 +163,7 @@ func TestSources(t *testing.T) {
 			`192.0.2.2 is also listed in "spare" and served from there; 2001:db8::1 is not served: the Service has no IPv6`},
 		{Target: "spare", Addresses: 1, Problem: `192.0.2.9 is served by the older ExternalBackend "veteran" (target "old")`},
 		{Target: "empty"},
+		{Target: "closed", Problem: "no port of the Service leads to a port of this target: list one in spec.ports or in its ports"},
 	}
 	if diff := gocmp.Diff(want, status.Compute(backend(), facts).Status.Sources); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)

@@ -15,19 +15,22 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 )
 
-// ManagedKeysAnnotation records which labels and annotations of a Service come
-// from the template, so that those that leave it can be removed: JSON, lists of
-// keys named labels and annotations.
+// ManagedKeysAnnotation records on a Service which ExternalBackend manages it, so
+// that an owner reference that somebody removes is restored, and which of its
+// labels and annotations come from the template, so that those that leave it can
+// be removed: JSON, an object named owner, with name and uid, and lists of keys
+// named labels and annotations.
 const ManagedKeysAnnotation = "externalbackend.dev/managed-keys"
 
 type managedKeys struct {
-	Labels      []string `json:"labels,omitempty"`
-	Annotations []string `json:"annotations,omitempty"`
+	Owner       ServiceOwner `json:"owner"`
+	Labels      []string     `json:"labels,omitempty"`
+	Annotations []string     `json:"annotations,omitempty"`
 }
 
 // stampKeys sets the labels and annotations of the template and removes those
 // that were set from it before.
-func stampKeys(svc *corev1.Service, labels, annotations map[string]string) {
+func stampKeys(svc *corev1.Service, owner ServiceOwner, labels, annotations map[string]string) {
 	var before managedKeys
 	if json.Unmarshal([]byte(svc.Annotations[ManagedKeysAnnotation]), &before) != nil {
 		before = managedKeys{} // somebody garbled it: whose a key is cannot be known, so all stay
@@ -35,12 +38,10 @@ func stampKeys(svc *corev1.Service, labels, annotations map[string]string) {
 	svc.Labels = merged(svc.Labels, before.Labels, labels)
 	svc.Annotations = merged(svc.Annotations, before.Annotations, annotations)
 	delete(svc.Annotations, ManagedKeysAnnotation)
-	now := managedKeys{slices.Sorted(maps.Keys(labels)), slices.Sorted(maps.Keys(annotations))}
-	if len(now.Labels)+len(now.Annotations) > 0 {
-		text, err := json.Marshal(now)
-		if err == nil { // lists of strings always can be
-			svc.Annotations = merged(svc.Annotations, nil, map[string]string{ManagedKeysAnnotation: string(text)})
-		}
+	now := managedKeys{owner, slices.Sorted(maps.Keys(labels)), slices.Sorted(maps.Keys(annotations))}
+	text, err := json.Marshal(now)
+	if err == nil { // strings always can be
+		svc.Annotations = merged(svc.Annotations, nil, map[string]string{ManagedKeysAnnotation: string(text)})
 	}
 }
 

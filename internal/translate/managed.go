@@ -4,12 +4,14 @@
 package translate
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -18,6 +20,43 @@ import (
 // IsManaged says whether an ExternalBackend wants its Service to be written.
 func IsManaged(eb *v1alpha1.ExternalBackend) bool {
 	return eb.Spec.Service.Management == v1alpha1.ServiceManaged
+}
+
+// ServiceOwner is the ExternalBackend that manages a Service.
+type ServiceOwner struct {
+	Name string    `json:"name"`
+	UID  types.UID `json:"uid"`
+}
+
+// OwnerOf returns the ExternalBackend that a Service was made for: its
+// controller, or if somebody removed the reference, the recorded one. It is nil
+// for a Service that is not the operator's.
+func OwnerOf(svc *corev1.Service) *ServiceOwner {
+	if svc == nil {
+		return nil
+	}
+	if ref := metav1.GetControllerOfNoCopy(svc); ref != nil {
+		if !refersToBackend(ref) {
+			return nil
+		}
+		return &ServiceOwner{ref.Name, ref.UID}
+	}
+	var recorded managedKeys
+	if json.Unmarshal([]byte(svc.Annotations[ManagedKeysAnnotation]), &recorded) != nil || recorded.Owner.UID == "" {
+		return nil
+	}
+	return &recorded.Owner
+}
+
+// Owns says whether a Service was made for an ExternalBackend.
+func Owns(eb *v1alpha1.ExternalBackend, svc *corev1.Service) bool {
+	owner := OwnerOf(svc)
+	return owner != nil && owner.UID == eb.UID
+}
+
+func refersToBackend(ref *metav1.OwnerReference) bool {
+	group, _, _ := strings.Cut(ref.APIVersion, "/")
+	return ref.Kind == Kind && group == v1alpha1.GroupVersion.Group
 }
 
 // ManagedService returns the Service that an ExternalBackend with management
@@ -37,7 +76,7 @@ func ManagedService(eb *v1alpha1.ExternalBackend, live *corev1.Service, allowed 
 	svc.OwnerReferences = withController(svc.OwnerReferences, eb)
 	annotations, _ := allowed.split(template.Annotations)
 	delete(svc.Annotations, corev1.AnnotationLoadBalancerSourceRangesKey)
-	stampKeys(svc, template.Labels, annotations)
+	stampKeys(svc, ServiceOwner{eb.Name, eb.UID}, template.Labels, annotations)
 	spec := &svc.Spec
 	// What only another type may have and the API server does not drop by itself
 	// goes with the type: source ranges, external name, node ports.
@@ -135,8 +174,7 @@ func servicePorts(specified []v1alpha1.BackendPort) []corev1.ServicePort {
 func ReleasedService(live *corev1.Service) *corev1.Service {
 	svc := live.DeepCopy()
 	svc.OwnerReferences = slices.DeleteFunc(svc.OwnerReferences, func(o metav1.OwnerReference) bool {
-		group, _, _ := strings.Cut(o.APIVersion, "/")
-		return o.Kind == Kind && group == v1alpha1.GroupVersion.Group && o.Controller != nil && *o.Controller
+		return refersToBackend(&o) && o.Controller != nil && *o.Controller
 	})
 	delete(svc.Annotations, ManagedKeysAnnotation)
 	return svc

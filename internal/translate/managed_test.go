@@ -128,7 +128,10 @@ func TestNewManagedService(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			svc, problem := translate.ManagedService(tt.eb, nil, nil)
 			checkProblem(t, problem, "")
-			want := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "payments", OwnerReferences: ownerOf}, Spec: tt.want}
+			want := &corev1.Service{ObjectMeta: metav1.ObjectMeta{
+				Namespace: "shop", Name: "payments", OwnerReferences: ownerOf,
+				Annotations: map[string]string{translate.ManagedKeysAnnotation: `{"owner":{"name":"payments","uid":"uid-1"}}`},
+			}, Spec: tt.want}
 			if diff := gocmp.Diff(want, svc); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -166,6 +169,7 @@ func TestEditedManagedService(t *testing.T) {
 		"annotation changed":     {edit: func(s *corev1.Service) { s.Annotations["example.com/scrape"] = "no" }},
 		"annotations removed":    {edit: func(s *corev1.Service) { s.Annotations = nil }},
 		"record garbled":         {edit: func(s *corev1.Service) { s.Annotations[translate.ManagedKeysAnnotation] = "team" }},
+		"owner removed":          {edit: func(s *corev1.Service) { s.OwnerReferences = nil }},
 		"owner's name":           {edit: func(s *corev1.Service) { s.OwnerReferences[0].Name = "other" }},
 		"owner blocks":           {edit: func(s *corev1.Service) { s.OwnerReferences[0].BlockOwnerDeletion = new(true) }},
 		"foreign label":          {kept: true, edit: func(s *corev1.Service) { s.Labels["mine"] = "yes" }},
@@ -219,6 +223,50 @@ func TestReleasedService(t *testing.T) {
 	bare := service()
 	if diff := gocmp.Diff(bare, translate.ReleasedService(bare)); diff != "" {
 		t.Errorf("one that was never managed (-want +got):\n%s", diff)
+	}
+}
+
+// TestOwnerOf: a Service is the operator's if an ExternalBackend controls it, or
+// did and nobody else does.
+func TestOwnerOf(t *testing.T) {
+	eb := managed()
+	own := &translate.ServiceOwner{Name: "payments", UID: "uid-1"}
+	controlled := func(version, kind string, controller bool) func(*corev1.Service) {
+		return func(s *corev1.Service) {
+			s.OwnerReferences = []metav1.OwnerReference{{APIVersion: version, Kind: kind, Name: "other", UID: "uid-9", Controller: new(controller)}}
+		}
+	}
+	for name, tt := range map[string]struct {
+		edit func(*corev1.Service)
+		want *translate.ServiceOwner
+	}{
+		"as it was made":                          {edit: func(*corev1.Service) {}, want: own},
+		"without record":                          {edit: func(s *corev1.Service) { s.Annotations = nil }, want: own},
+		"without reference":                       {edit: func(s *corev1.Service) { s.OwnerReferences = nil }, want: own},
+		"with another owner, not a controller":    {edit: controlled("v1", "ConfigMap", false), want: own},
+		"with neither":                            {edit: func(s *corev1.Service) { s.OwnerReferences, s.Annotations = nil, nil }},
+		"without reference, and a garbled record": {edit: func(s *corev1.Service) { s.OwnerReferences, s.Annotations[translate.ManagedKeysAnnotation] = nil, "{" }},
+		"without reference, and an empty record":  {edit: func(s *corev1.Service) { s.OwnerReferences, s.Annotations[translate.ManagedKeysAnnotation] = nil, "{}" }},
+		"of another kind":                         {edit: controlled("v1", "ConfigMap", true)},
+		"of another group":                        {edit: controlled("example.com/v1", translate.Kind, true)},
+		"of another one": {
+			edit: controlled(v1alpha1.GroupVersion.String(), translate.Kind, true), want: &translate.ServiceOwner{Name: "other", UID: "uid-9"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			svc := liveOf(t, eb)
+			tt.edit(svc)
+			got := translate.OwnerOf(svc)
+			if diff := gocmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if owns := got != nil && got.UID == eb.UID; translate.Owns(eb, svc) != owns {
+				t.Errorf("owns it: %t", !owns)
+			}
+		})
+	}
+	if translate.OwnerOf(nil) != nil || translate.Owns(eb, nil) || translate.Owns(eb, service()) {
+		t.Error("nobody owns what does not exist or was not made")
 	}
 }
 

@@ -95,6 +95,19 @@ var _ = Describe("kubectl get", func() {
 	})
 })
 
+var _ = Describe("kubectl wait", func() {
+	DescribeTable("can wait for every count, from the first status on", func(ctx SpecContext, status string) {
+		mustStore(ctx, set("status", status))
+		Expect(kubectl(ctx, "wait", "eb/payments", "--for=jsonpath={.status.observedGeneration}=1")).To(ContainSubstring("condition met"))
+		for _, count := range []string{"unhealthy", "unknown", "draining", "disabled"} {
+			Expect(kubectl(ctx, "wait", "eb/payments", "--for=jsonpath={.status.targets."+count+"}=0")).To(ContainSubstring("condition met"))
+		}
+	},
+		Entry("that counts nothing", "{observedGeneration: 1}"),
+		Entry("that counts what is there", "{observedGeneration: 1, targets: {total: 2, healthy: 2}}"),
+	)
+})
+
 var _ = Describe("kubectl explain", func() {
 	It("shows every field of the spec and of the status", func(ctx SpecContext) {
 		for _, part := range []string{"spec", "status"} {

@@ -1,0 +1,60 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/test/targets"
+)
+
+// subscriptions remember which addresses were to be checked.
+type subscriptions struct {
+	controllers.HealthSource
+	mu    sync.Mutex
+	lists map[string][]string // by namespace and name, each time that it was another one
+}
+
+func (s *subscriptions) Ensure(sub health.Subscriber, thresholds health.Thresholds, list []health.Target) {
+	addresses := make([]string, len(list))
+	for i, t := range list {
+		addresses[i] = t.Addr.String()
+	}
+	text, key := strings.Join(addresses, " "), sub.Namespace+"/"+sub.Name
+	s.mu.Lock()
+	if told := s.lists[key]; len(told) == 0 || told[len(told)-1] != text {
+		s.lists[key] = append(told, text)
+	}
+	s.mu.Unlock()
+	s.HealthSource.Ensure(sub, thresholds, list)
+}
+
+func (s *subscriptions) of(namespace, name string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.lists[namespace+"/"+name])
+}
+
+var _ = Describe("First checks", func() {
+	It("are asked for once, however often somebody looks whether they are done", func(ctx SpecContext) {
+		o := sharedOperator()
+		s := newScene(ctx)
+		s.host("192.0.2.10")
+		s.host("192.0.2.11").Set(targets.Vanish)
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.11"), entry("cage", "192.0.2.10", "192.0.2.11"))
+		Eventually(s.condition).WithContext(ctx).WithArguments("payments", v1alpha1.ConditionPublished).Should(
+			HaveField("Reason", v1alpha1.ReasonAwaitingFirstChecks))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out})
+		Expect(o.asked.of(s.namespace, "payments")).To(Equal([]string{"192.0.2.10 192.0.2.11"}))
+	})
+})
