@@ -102,9 +102,6 @@ func TestHoldLetsGo(t *testing.T) {
 	if diff := gocmp.Diff(want, describe(plan)); diff != "" {
 		t.Errorf("plan (-want +got):\n%s", diff)
 	}
-	if diff := gocmp.Diff(map[types.UID][]types.UID{held.Owner.UID: {heir.Owner.UID}}, plan.Takers); diff != "" {
-		t.Errorf("takers (-want +got):\n%s", diff)
-	}
 	if len(plan.Flips) > 0 || c.stored["aa-aaaaaaaa-ipv4-0"].Ports != nil {
 		t.Errorf("flips %v, ports %v", plan.Flips, c.stored["aa-aaaaaaaa-ipv4-0"].Ports)
 	}

@@ -140,7 +140,8 @@ type Input struct {
 }
 
 // Plan is a list of writes in the order in which they must be done, so that
-// no endpoint that stays is missing at any moment (rule 43).
+// no endpoint that stays is missing at any moment (rule 43). Where one fails,
+// those that take away what it was to put elsewhere must not be done.
 type Plan struct {
 	// Misplaced slices carry the service-name label of another Service. They
 	// are deleted first, since consumers index slices by that label and keep
@@ -151,10 +152,6 @@ type Plan struct {
 	Delete    []*discoveryv1.EndpointSlice
 	// Flips are the published endpoints whose readiness the plan changes.
 	Flips []Flip
-	// Takers are, by owner, those who take endpoints over from it. Where a write
-	// of theirs fails, the ones after it that the owner is due must not be done,
-	// or what they take over would be missing.
-	Takers map[types.UID][]types.UID
 }
 
 // Flip is a change of a published endpoint's readiness.

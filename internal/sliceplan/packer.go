@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // packer plans the slices of one backend.
@@ -175,21 +174,10 @@ func (p *packer) takenOver(live *discoveryv1.Endpoint) bool {
 			if i, ok := other.wanted[address]; ok {
 				other.moves(i, live)
 				taken = true
-				p.takes(other.backend.Owner.UID)
 			}
 		}
 	}
 	return taken
-}
-
-// takes notes that another owner takes an endpoint over from this one.
-func (p *packer) takes(taker types.UID) {
-	if p.plan.Takers == nil {
-		p.plan.Takers = make(map[types.UID][]types.UID)
-	}
-	if giver := p.backend.Owner.UID; !slices.Contains(p.plan.Takers[giver], taker) {
-		p.plan.Takers[giver] = append(p.plan.Takers[giver], taker)
-	}
 }
 
 // moves notes that a wanted endpoint is to be found elsewhere from now on.
