@@ -45,7 +45,9 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 
 // onHold says whether what cannot be published anew stays for a Service that is
 // there.
-func onHold(w *world) bool { return w.service != nil && translate.Servable(w.service) }
+func onHold(w *world) bool {
+	return w.service != nil && (w.retrying || translate.Servable(w.service))
+}
 
 // departures lists what may drain, and as what each is published. What is
 // disabled, denied, of a family that the Service has lost, without ports though

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -73,8 +74,25 @@ var _ = Describe("Faults with a managed Service", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceHasSelector))
 	})
 
+	It("that keep the operator from seeing the end of its ExternalBackend do not let it take back what is left to the user", func(ctx SpecContext) {
+		cache := s.slowCache(&o, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/externalbackends") })
+		eb := start(ctx)
+		cache.begin()
+		mark := audit.mark()
+		Expect(admin.Delete(ctx, eb, client.PropagationPolicy(metav1.DeletePropagationOrphan))).To(Succeed())
+		// What the garbage collector does then.
+		edit(ctx, s.serviceOf(ctx, "payments"), func(svc *corev1.Service) { svc.OwnerReferences = nil })
+		read := "GET /apis/externalbackend.dev/v1alpha1/namespaces/" + s.namespace + "/externalbackends/payments"
+		Eventually(func() int { return o.requests.counts()[read] }).Should(BeNumerically(">", 0))
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Finalizers = nil })
+		cache.end()
+		s.expect(ctx, "payments", endpoints{})
+		Expect(s.serviceWrites(mark)).To(BeEmpty())
+		Expect(s.serviceOf(ctx, "payments").OwnerReferences).To(BeEmpty())
+	})
+
 	It("that keep the operator from seeing its own repair take no slice away", func(ctx SpecContext) {
-		cache := s.slowServices(&o)
+		cache := s.slowCache(&o, services)
 		eb := start(ctx)
 		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			if r.Method == http.MethodPut && r.URL.Path == path+"/payments" {
@@ -93,7 +111,7 @@ var _ = Describe("Faults with a managed Service", func() {
 	})
 
 	It("that keep the operator from seeing its own edit bring no old ports back", func(ctx SpecContext) {
-		cache := s.slowServices(&o)
+		cache := s.slowCache(&o, services)
 		eb := start(ctx, atPort)
 		seen := s.watch(ctx)
 		cache.begin()
@@ -154,12 +172,12 @@ var _ = Describe("Faults with a managed Service", func() {
 	})
 })
 
-// slowServices has another operator run, that can be kept from learning what
-// becomes of Services.
-func (s *scene) slowServices(o **operator) *lag {
+// slowCache has another operator run, one of whose caches can be kept from learning
+// what becomes of objects.
+func (s *scene) slowCache(o **operator, of func(*http.Request) bool) *lag {
 	GinkgoHelper()
 	(*o).stop()
-	cache := &lag{of: services}
+	cache := &lag{of: of}
 	*o = ownOperator(operatorOptions{fault: cache.fault})
 	DeferCleanup(cache.end)
 	return cache

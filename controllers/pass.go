@@ -241,7 +241,7 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 		default:
 			// Slices of a Service that we must not serve go; those of one that
 			// is only away, has no port for us, or is to be put right, stay.
-			backend.Hold = w.service == nil || w.retrying || translate.Servable(w.service)
+			backend.Hold = w.service == nil || onHold(w)
 			if w.service != nil && backend.Hold {
 				backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 				backend.Gone = p.gone()
