@@ -244,19 +244,20 @@ func (k *knownBackends) lastReport(sub health.Subscriber) time.Time {
 }
 
 // latest returns the newer of what the cache has and what the last patch of
-// the status answered.
-func (k *knownBackends) latest(cached *v1alpha1.ExternalBackend, now time.Time) *v1alpha1.ExternalBackend {
+// the status answered, and how long the cache is contradicted at most; zero if it
+// is not.
+func (k *knownBackends) latest(cached *v1alpha1.ExternalBackend, now time.Time) (*v1alpha1.ExternalBackend, time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	known := k.bySub[subscriberOf(cached)]
 	if known == nil || known.stored == nil {
-		return cached
+		return cached, 0
 	}
-	if newer(known.stored, cached) && now.Sub(known.lastReport) < memoryLimit {
-		return known.stored
+	if left := memoryLimit - now.Sub(known.lastReport); left > 0 && newer(known.stored, cached) {
+		return known.stored, left
 	}
 	known.stored = nil
-	return cached
+	return cached, 0
 }
 
 func subscriberOf(eb *v1alpha1.ExternalBackend) health.Subscriber {

@@ -132,7 +132,11 @@ func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedNam
 	}
 	owners := make(map[types.UID]bool, len(backends))
 	for _, eb := range backends {
-		w.backends = append(w.backends, r.known.latest(eb, r.Clock.Now()))
+		latest, left := r.known.latest(eb, r.Clock.Now())
+		if left > 0 {
+			w.again(left) // if the cache still tells otherwise then, it is right
+		}
+		w.backends = append(w.backends, latest)
 		owners[eb.UID] = true
 	}
 	if w.slices, err = r.ownSlices(ctx, w, owners); err != nil {

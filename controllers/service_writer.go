@@ -27,8 +27,6 @@ const serviceWriters = 16
 // writeServicesForever writes the Services that are due, beside the passes. It
 // runs on the leader only.
 func (r *ServiceReconciler) writeServicesForever(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, r.due.ShutDown)
-	defer stop()
 	var running sync.WaitGroup
 	for range serviceWriters {
 		running.Go(func() {
