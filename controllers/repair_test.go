@@ -137,6 +137,17 @@ var _ = Describe("Slices that somebody else tampers with", func() {
 		Expect(seen.unready()).To(BeEmpty())
 	})
 
+	It("are recreated though nothing else happens to their Service", func(ctx SpecContext) {
+		s.service(ctx, "quiet")
+		s.backend(ctx, "quiet", none, entry("rack", "192.0.2.10"))
+		s.expect(ctx, "quiet", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "quiet", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+		deleted := s.slicesOf(ctx, "quiet")[0]
+		Expect(admin.Delete(ctx, deleted.DeepCopy())).To(Succeed())
+		Eventually(s.slicesOf).WithContext(ctx).WithArguments("quiet").Should(ConsistOf(
+			And(HaveField("Name", deleted.Name), HaveField("UID", Not(Equal(deleted.UID))))))
+	})
+
 	It("go back to their Service when they are relabelled for another one", func(ctx SpecContext) {
 		s.host("192.0.2.20")
 		s.service(ctx, "checkout")
