@@ -70,7 +70,7 @@ test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_
 		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
 	@hack/controlplane.sh etcd kube-apiserver kubectl
 	@go build -o bin/testsummary ./hack/testsummary
-	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -count=1 -json -timeout=20m $(TESTFLAGS) ./... \
+	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -count=1 -json -timeout=40m $(TESTFLAGS) ./... \
 		| bin/testsummary -trim $(MODULE)/
 
 .PHONY: bench
