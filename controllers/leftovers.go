@@ -105,22 +105,11 @@ func (s *searches) forget(service types.NamespacedName, selected bool) {
 // searchForever searches Services, no faster than statuses are patched. It runs
 // on the leader only.
 func (r *ServiceReconciler) searchForever(ctx context.Context) error {
-	var running sync.WaitGroup
-	for range searchers {
-		running.Go(func() {
-			for {
-				service, ended := r.searched.queue.Get()
-				if ended {
-					return
-				}
-				if r.Reports.Wait(ctx) == nil {
-					r.search(ctx, service)
-				}
-				r.searched.queue.Done(service)
-			}
-		})
-	}
-	running.Wait()
+	work(r.searched.queue, searchers, func(service types.NamespacedName) {
+		if r.Reports.Wait(ctx) == nil {
+			r.search(ctx, service)
+		}
+	})
 	return nil
 }
 

@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -42,22 +41,11 @@ type reportJob struct {
 // let them wait as long as it likes without that a slice waits, too. It runs on
 // the leader only.
 func (r *ServiceReconciler) reportForever(ctx context.Context) error {
-	var running sync.WaitGroup
-	for range reporters {
-		running.Go(func() {
-			for {
-				sub, ended := r.reports.Get()
-				if ended {
-					return
-				}
-				if r.Reports.Wait(ctx) == nil {
-					r.patch(ctx, sub)
-				}
-				r.reports.Done(sub)
-			}
-		})
-	}
-	running.Wait()
+	work(r.reports, reporters, func(sub health.Subscriber) {
+		if r.Reports.Wait(ctx) == nil {
+			r.patch(ctx, sub)
+		}
+	})
 	return nil
 }
 

@@ -6,7 +6,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,20 +26,7 @@ const serviceWriters = 16
 // writeServicesForever writes the Services that are due, beside the passes. It
 // runs on the leader only.
 func (r *ServiceReconciler) writeServicesForever(ctx context.Context) error {
-	var running sync.WaitGroup
-	for range serviceWriters {
-		running.Go(func() {
-			for {
-				request, ended := r.due.Get()
-				if ended {
-					return
-				}
-				r.writeDue(ctx, request)
-				r.due.Done(request)
-			}
-		})
-	}
-	running.Wait()
+	work(r.due, serviceWriters, func(request reconcile.Request) { r.writeDue(ctx, request) })
 	return nil
 }
 

@@ -50,20 +50,14 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	if err := mgr.Add(manager.RunnableFunc(r.sweepForever)); err != nil {
 		return fmt.Errorf("adding the sweep: %w", err)
 	}
-	r.searched.queue = workqueue.NewTypedDelayingQueue[types.NamespacedName]()
-	context.AfterFunc(ctx, r.searched.queue.ShutDown)
+	r.retries = newRetries()
+	r.makeQueues(ctx)
 	if err := mgr.Add(manager.RunnableFunc(r.searchForever)); err != nil {
 		return fmt.Errorf("adding the search for leftovers: %w", err)
 	}
-	r.reports = workqueue.NewTyped[health.Subscriber]()
-	context.AfterFunc(ctx, r.reports.ShutDown)
-	r.retries = newRetries()
 	if err := mgr.Add(manager.RunnableFunc(r.reportForever)); err != nil {
 		return fmt.Errorf("adding the reporters: %w", err)
 	}
-	r.dueRetries = newRetries()
-	r.due = workqueue.NewTypedRateLimitingQueue[reconcile.Request](r.dueRetries)
-	context.AfterFunc(ctx, r.due.ShutDown) // also if it never leads
 	if err := mgr.Add(manager.RunnableFunc(r.writeServicesForever)); err != nil {
 		return fmt.Errorf("adding the writers of Services: %w", err)
 	}
