@@ -57,24 +57,19 @@ func withoutContent(o any) (any, error) {
 
 // foreignSlices finds the slices of somebody else that are on a Service which
 // only we should write slices for (rules 4, 52).
-func (r *ServiceReconciler) foreignSlices(ctx context.Context, w *world, owners map[types.UID]bool) error {
+func (r *ServiceReconciler) foreignSlices(w *world, owners map[types.UID]bool) {
 	if w.service == nil || !translate.Servable(w.service) || len(w.backends) == 0 {
 		r.searched.forget(w.key, w.service != nil && len(w.backends) > 0)
-		return nil
+		return
 	}
-	others, err := r.others(ctx, w.key)
-	if err != nil {
-		return err
-	}
-	for i := range others {
-		m := &others[i]
+	for i := range w.others {
+		m := &w.others[i]
 		if controller := metav1.GetControllerOfNoCopy(m); m.DeletionTimestamp == nil && (controller == nil || !owners[controller.UID]) && !isOurs(w.slices, m.Name) {
 			w.foreign = append(w.foreign, status.ForeignSlice{Name: m.Name, ManagedBy: m.Labels[discoveryv1.LabelManagedBy]})
 		}
 	}
 	w.foreign = append(w.foreign, r.searched.leftovers(w.key, w.service.UID)...)
 	slices.SortFunc(w.foreign, func(a, b status.ForeignSlice) int { return strings.Compare(a.Name, b.Name) })
-	return nil
 }
 
 // others lists the slices on a Service that do not have our label.
@@ -94,23 +89,19 @@ func isOurs(own []*discoveryv1.EndpointSlice, name string) bool {
 // expectedSlices names the slices that should be there, with their owners if
 // they are known: those of the last pass, and those that somebody took our label
 // off, maybe while no operator ran (rule 5).
-func (r *ServiceReconciler) expectedSlices(ctx context.Context, w *world, owners map[types.UID]bool) (map[string]types.UID, error) {
+func (r *ServiceReconciler) expectedSlices(w *world, owners map[types.UID]bool) map[string]types.UID {
 	expected := r.seen.of(w.key)
 	if len(owners) == 0 {
-		return expected, nil
+		return expected
 	}
-	others, err := r.others(ctx, w.key)
-	if err != nil {
-		return nil, err
-	}
-	for i := range others {
-		controller := metav1.GetControllerOfNoCopy(&others[i])
+	for i := range w.others {
+		controller := metav1.GetControllerOfNoCopy(&w.others[i])
 		switch {
 		case controller != nil && owners[controller.UID]:
-			expected[others[i].Name] = controller.UID
-		case controller == nil && others[i].Annotations[sliceplan.ServiceUIDAnnotation] != "":
-			expected[others[i].Name] = ""
+			expected[w.others[i].Name] = controller.UID
+		case controller == nil && w.others[i].Annotations[sliceplan.ServiceUIDAnnotation] != "":
+			expected[w.others[i].Name] = ""
 		}
 	}
-	return expected, nil
+	return expected
 }

@@ -41,6 +41,8 @@ type world struct {
 	// slices are ours: owned by one of backends wherever they are labelled
 	// for, or labelled for this Service and left over.
 	slices []*discoveryv1.EndpointSlice
+	// others are the slices on the Service that do not have our label.
+	others []discoveryv1.EndpointSlice
 	// foreign slices are on the Service and not ours.
 	foreign []status.ForeignSlice
 	// managed holds what keeps the Service of an ExternalBackend with management
@@ -139,13 +141,19 @@ func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedNam
 		w.backends = append(w.backends, latest)
 		owners[eb.UID] = true
 	}
+	if len(backends) > 0 {
+		if w.others, err = r.others(ctx, key); err != nil {
+			return nil, err
+		}
+	}
 	if w.slices, err = r.ownSlices(ctx, w, owners); err != nil {
 		return nil, err
 	}
 	if err := r.findFormer(ctx, w); err != nil {
 		return nil, err
 	}
-	return w, r.foreignSlices(ctx, w, owners)
+	r.foreignSlices(w, owners)
+	return w, nil
 }
 
 func getService(ctx context.Context, reader client.Reader, key types.NamespacedName) (*corev1.Service, error) {
@@ -190,11 +198,7 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 	if left := r.written.overlay(w.key, found, r.Clock.Now()); left > 0 {
 		w.again(left) // if the cache still tells otherwise then, it is right
 	}
-	expected, err := r.expectedSlices(ctx, w, owners)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.recoverMissing(ctx, w.key, owners, expected, found); err != nil {
+	if err := r.recoverMissing(ctx, w.key, owners, r.expectedSlices(w, owners), found); err != nil {
 		return nil, err
 	}
 	var own []*discoveryv1.EndpointSlice

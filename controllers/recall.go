@@ -15,9 +15,9 @@ import (
 )
 
 // recollection is what the last pass over a Service found out, and the versions
-// of everything that it depends on but health. It holds if that pass left
-// nothing to write and nothing that ends with time, so that a flip costs the
-// same however many addresses a Service has.
+// of everything that it depends on but health, as its writes have left them. There
+// is one if no write failed and nothing ends with time, so that a flip costs
+// little more in a big Service than in a small one.
 type recollection struct {
 	service  string // resource version
 	backends []version
@@ -56,8 +56,8 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 
 // remember keeps what recall needs.
 func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.Plan, done applied) {
-	passing := func(p *pass) bool { return !p.lasts() }
-	if w.service == nil || w.restoring || len(w.former) > 0 || len(passes) == 0 || len(done.failed) > 0 || slices.ContainsFunc(passes, passing) {
+	ends := func(p *pass) bool { return !p.lasts() }
+	if w.service == nil || w.restoring || len(w.former) > 0 || len(passes) == 0 || len(done.failed) > 0 || slices.ContainsFunc(passes, ends) {
 		r.memory.set(w.key, nil)
 		return
 	}

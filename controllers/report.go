@@ -48,11 +48,8 @@ func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began
 		if len(outcome.Flips) > 0 {
 			r.emit(p.eb, done.relatedTo(p.eb.UID), outcome.Flips)
 		}
-		if isTransient(done.failed[p.eb.UID]) {
-			continue // what the status would say is true after the next pass only
-		}
-		if w.restoring {
-			continue // what the status would say is not true before the Service is written
+		if w.restoring || isTransient(done.failed[p.eb.UID]) {
+			continue // what the status would say is not true before the next write
 		}
 		if after := r.reportOn(p, w.key, outcome); after > 0 {
 			w.again(after)
