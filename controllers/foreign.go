@@ -39,9 +39,7 @@ func NewForeignCache(mgr ctrl.Manager) (cache.Cache, error) {
 	}
 	return cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
-		ByObject: map[client.Object]cache.ByObject{&discoveryv1.EndpointSlice{}: {
-			Label: labels.NewSelector().Add(*others), Transform: withoutContent,
-		}},
+		DefaultLabelSelector: labels.NewSelector().Add(*others), DefaultTransform: withoutContent,
 		NewInformer: newInformer,
 	})
 }

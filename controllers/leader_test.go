@@ -36,11 +36,14 @@ var _ = Describe("Of two operators", func() {
 		leader.requests.release()
 		Eventually(s.slicesOf).WithContext(ctx).WithArguments("payments").Should(HaveEach(HaveField("Labels", HaveKey("team"))))
 		versions := s.versions(ctx)
+		read := reads(leader.requests.counts())
+		Eventually(func() [2]int { return reads(standby.requests.counts()) }).Should(Equal(read), "a standby knows what the leader does")
 
 		leader.stop()
 		Eventually(standby.manager.Elected()).Should(BeClosed())
 		Eventually(host.Attempts).Should(BeNumerically(">=", host.Attempts()+4))
 		Expect(s.versions(ctx)).To(Equal(versions))
+		Expect(reads(standby.requests.counts())).To(Equal(read))
 
 		host.Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": out})
@@ -68,3 +71,8 @@ var _ = Describe("Of two operators", func() {
 		Expect(s.versions(ctx)).To(Equal(versions))
 	})
 })
+
+// reads returns how often Services and EndpointSlices were read for caches.
+func reads(sent map[string]int) [2]int {
+	return [2]int{sent["GET /api/v1/services"], sent["GET /apis/discovery.k8s.io/v1/endpointslices"]}
+}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -62,6 +63,12 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		return fmt.Errorf("adding the writers of Services: %w", err)
 	}
 	r.Foreign = foreign
+	if err := warm(ctx, mgr.GetCache(), &corev1.Service{}); err != nil {
+		return err
+	}
+	if err := warm(ctx, foreign, &discoveryv1.EndpointSlice{}); err != nil {
+		return err
+	}
 	indexer := mgr.GetFieldIndexer()
 	if err := indexer.IndexField(ctx, &v1alpha1.ExternalBackend{}, indexService, func(o client.Object) []string {
 		return []string{translate.ServiceName(o.(*v1alpha1.ExternalBackend))}
@@ -106,6 +113,15 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 			RateLimiter:             r.retries,
 		}).
 		Complete(r)
+}
+
+// warm has a cache read objects as soon as it runs, so that a standby which takes
+// over knows them. Indexes do the same.
+func warm(ctx context.Context, c cache.Cache, o client.Object) error {
+	if _, err := c.GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
+		return fmt.Errorf("making the informer of %T: %w", o, err)
+	}
+	return nil
 }
 
 func backendRequest(o client.Object) reconcile.Request {

@@ -166,19 +166,21 @@ func separate(tests []test) [][]test {
 	return runs
 }
 
-// overlay writes the mutated file and the description that the compiler wants.
+// overlay writes the mutated files and the description that the compiler wants.
 func (l *laboratory) overlay(m *mutant, folder string) (string, error) {
-	text, err := m.apply(l.root)
+	texts, err := m.apply(l.root)
 	if err != nil {
 		return "", err
 	}
-	mutated := filepath.Join(folder, "mutated.go")
-	if err := os.WriteFile(mutated, text, 0o600); err != nil {
-		return "", err
+	replace := make(map[string]string)
+	for path, text := range texts {
+		mutated := filepath.Join(folder, fmt.Sprintf("mutated%d.go", len(replace)))
+		if err := os.WriteFile(mutated, text, 0o600); err != nil {
+			return "", err
+		}
+		replace[path] = mutated
 	}
-	description, err := json.Marshal(map[string]map[string]string{
-		"Replace": {filepath.Join(l.root, m.File): mutated},
-	})
+	description, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}

@@ -22,17 +22,36 @@ type mutant struct {
 	ID string `json:"id"`
 	// Rule is its number in docs/endpointslice-rules.md.
 	Rule int `json:"rule"`
+	edit
+	// Also are edits of other files that the first one needs.
+	Also []edit `json:"also"`
+	// Tests are those that turn red, by their files, which are relative to the
+	// module: names of Go tests, and texts of Ginkgo specs or of their container.
+	Tests map[string][]string `json:"tests"`
+	// Breaks tells in a sentence what goes wrong.
+	Breaks string `json:"breaks"`
+}
+
+// edit of a file.
+type edit struct {
 	// File to change, relative to the module.
 	File string `json:"file"`
 	// Find is the text to replace. It occurs exactly once in the file.
 	Find string `json:"find"`
 	// Replace is the text in its place.
 	Replace string `json:"replace"`
-	// Tests are those that turn red, by their files, which are relative to the
-	// module: names of Go tests, and texts of Ginkgo specs or of their container.
-	Tests map[string][]string `json:"tests"`
-	// Breaks tells in a sentence what goes wrong.
-	Breaks string `json:"breaks"`
+}
+
+func (e *edit) complete() error {
+	for field, value := range map[string]string{"file": e.File, "find": e.Find} {
+		if strings.TrimSpace(value) == "" {
+			return fmt.Errorf("it has no %s", field)
+		}
+	}
+	if e.Find == e.Replace {
+		return errors.New("it changes nothing")
+	}
+	return nil
 }
 
 // load reads all lists of a folder, in the order of their rules.
@@ -74,16 +93,25 @@ func (m *mutant) complete() error {
 	if len(m.tests()) == 0 {
 		return errors.New("it has no tests")
 	}
-	for field, value := range map[string]string{"id": m.ID, "file": m.File, "find": m.Find, "breaks": m.Breaks} {
+	for field, value := range map[string]string{"id": m.ID, "breaks": m.Breaks} {
 		if strings.TrimSpace(value) == "" {
 			return fmt.Errorf("it has no %s", field)
 		}
 	}
-	if m.Find == m.Replace {
-		return errors.New("it changes nothing")
+	changed := make(map[string]bool)
+	for _, e := range m.edits() {
+		if err := e.complete(); err != nil {
+			return err
+		}
+		if changed[e.File] {
+			return fmt.Errorf("it changes %s twice", e.File)
+		}
+		changed[e.File] = true
 	}
 	return nil
 }
+
+func (m *mutant) edits() []edit { return append([]edit{m.edit}, m.Also...) }
 
 // tests lists the tests of a mutant in the order of their files.
 func (m *mutant) tests() []test {
@@ -151,14 +179,19 @@ func choose(all []trial, names []string) ([]trial, error) {
 	return kept, nil
 }
 
-// apply returns the text of the mutated file.
-func (m *mutant) apply(root string) ([]byte, error) {
-	text, err := os.ReadFile(filepath.Join(root, m.File))
-	if err != nil {
-		return nil, fmt.Errorf("mutant %s: %w", m.ID, err)
+// apply returns the texts of the mutated files, by their paths.
+func (m *mutant) apply(root string) (map[string][]byte, error) {
+	mutated := make(map[string][]byte)
+	for _, e := range m.edits() {
+		path := filepath.Join(root, e.File)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("mutant %s: %w", m.ID, err)
+		}
+		if n := strings.Count(string(text), e.Find); n != 1 {
+			return nil, fmt.Errorf("mutant %s: the text to replace occurs %d times in %s instead of once: adapt it to the code", m.ID, n, e.File)
+		}
+		mutated[path] = []byte(strings.Replace(string(text), e.Find, e.Replace, 1))
 	}
-	if n := strings.Count(string(text), m.Find); n != 1 {
-		return nil, fmt.Errorf("mutant %s: the text to replace occurs %d times in %s instead of once: adapt it to the code", m.ID, n, m.File)
-	}
-	return []byte(strings.Replace(string(text), m.Find, m.Replace, 1)), nil
+	return mutated, nil
 }

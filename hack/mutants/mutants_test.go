@@ -22,6 +22,10 @@ var subject = map[string]string{
 // Sum adds.
 func Sum(a, b int) int { return a + b }
 `,
+	"sum/zero.go": `package sum
+
+const zero = 0
+`,
 	"sum/sum_test.go": `package sum
 
 import "testing"
@@ -104,6 +108,14 @@ func TestMutants(t *testing.T) {
 			`strong +killed(.|\n)*1 mutants in`, "",
 		},
 		{"chosen by package", list("minus", "a + b", "a - b", "TestSum"), []string{"sum"}, `minus +killed`, ""},
+		{
+			"in two files", list("one", "a + b", "a + b + zero", "TestSum") + "  also: [{file: sum/zero.go, find: zero = 0, replace: zero = 1}]\n", nil,
+			`one +killed`, "",
+		},
+		{
+			"twice in one file", list("one", "a + b", "a - b", "TestSum") + "  also: [{file: sum/sum.go, find: Sum adds, replace: Sum}]\n", nil,
+			"^$", "it changes sum/sum.go twice",
+		},
 		{"without tests", list("minus", "a + b", "a - b", ""), nil, "^$", "it has no tests"},
 		{"does not compile", list("broken", "a + b", "a +", "TestSum"), nil, `broken +ERROR(.|\n)*does not compile(.|\n)*syntax error`, "not all mutants were killed"},
 		{"does not apply", list("stale", "a * b", "a - b", "TestSum"), nil, "^$", "stale: the text to replace occurs 0 times in sum/sum.go"},
