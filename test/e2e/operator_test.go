@@ -149,7 +149,7 @@ var _ = Describe("The operator", func() {
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: installed.Hosts})
 
 		Expect(leads.Resume()).To(Succeed())
-		Eventually(leads.Running).WithContext(ctx).Should(BeFalse(), "a leader without a lease must end")
+		Eventually(leads.Running).WithContext(ctx).WithTimeout(leadBound).Should(BeFalse(), "a leader without a lease must end")
 		s.expectWork(ctx, f)
 		writes, err := installed.Audit.Writes(s.namespace)
 		Expect(err).NotTo(HaveOccurred())
@@ -170,7 +170,7 @@ var _ = Describe("The operator", func() {
 		process := installed.Cluster.Processes()[i]
 		Expect(process.Signal(syscall.SIGSTOP)).To(Succeed())
 		DeferCleanup(process.Signal, syscall.SIGCONT)
-		Eventually(leads.Running).WithContext(ctx).Should(BeFalse(), "a leader without a lease must end")
+		Eventually(leads.Running).WithContext(ctx).WithTimeout(leadBound).Should(BeFalse(), "a leader without a lease must end")
 		Expect(standsBy.Running()).To(BeTrue())
 		f.expectNoFailure(ctx, time.Time{})
 
