@@ -4,11 +4,15 @@
 package controllers_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
+
+	. "github.com/onsi/ginkgo/v2"
 )
 
 // gate is the transport between an operator and the API server. It counts
@@ -123,3 +127,43 @@ func (g *gate) counts() map[string]int {
 	defer g.mu.Unlock()
 	return maps.Clone(g.sent)
 }
+
+// standstill holds certain requests up, however long their senders wait for an
+// answer, until it ends. Then they take effect.
+type standstill struct {
+	which func(*http.Request) bool
+	over  chan struct{}
+	end   func()
+	stuck atomic.Int64
+}
+
+func newStandstill(which func(*http.Request) bool) *standstill {
+	s := &standstill{which: which, over: make(chan struct{})}
+	s.end = sync.OnceFunc(func() { close(s.over) })
+	DeferCleanup(s.end)
+	return s
+}
+
+func (s *standstill) fault(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+	if !s.which(r) {
+		return next.RoundTrip(r)
+	}
+	s.stuck.Add(1)
+	<-s.over
+	return next.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+}
+
+// heldUp returns how many requests have been held up.
+func (s *standstill) heldUp() int { return int(s.stuck.Load()) }
+
+// then has another fault happen to the requests that this one lets through.
+func (f fault) then(g fault) fault {
+	return func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		return f(r, roundTripper(func(r *http.Request) (*http.Response, error) { return g(r, next) }))
+	}
+}
+
+// roundTripper is a function that is one.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -199,6 +199,20 @@ func (k *knownBackends) ask(job *reportJob) bool {
 	return true
 }
 
+// withdraw drops the report that waits, since what it was to change is so again,
+// and has another look taken at one that is on its way. It says whether one has
+// arrived meanwhile, so that there is to be another look at once.
+func (k *knownBackends) withdraw(eb *v1alpha1.ExternalBackend) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[subscriberOf(eb)]
+	if known == nil {
+		return false
+	}
+	known.report, known.waiting = nil, known.reporting
+	return known.stored != nil && newer(known.stored, eb)
+}
+
 // beginReport returns the report to send; nil if there is none.
 func (k *knownBackends) beginReport(sub health.Subscriber) *reportJob {
 	k.mu.Lock()
