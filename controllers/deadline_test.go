@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"net/http"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -153,5 +155,69 @@ var _ = Describe("A drain", func() {
 		o.requests.cause(answerFirst(1, s.slicePath(), internalError))
 		s.host("192.0.2.11").Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "192.0.2.11": out})
+	})
+})
+
+var _ = Describe("An address that cannot be taken away", func() {
+	var s *scene
+	var o *operator
+	var eb *v1alpha1.ExternalBackend
+	var ticks *advanced
+	both := endpoints{"192.0.2.10": in, "192.0.2.11": in}
+	start := func(ctx SpecContext, edits ...func(*v1alpha1.ExternalBackend)) {
+		GinkgoHelper()
+		eb = s.backend(ctx, "payments", append(edits, hasty, drainFor("10m"), entry("rack", "192.0.2.10"), entry("cage", "192.0.2.11"))...)
+		s.expect(ctx, "payments", both)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+	}
+	BeforeEach(func(ctx SpecContext) {
+		s, ticks = newScene(ctx), &advanced{}
+		o = ownOperator(operatorOptions{clock: ticks})
+		s.host("192.0.2.10")
+		s.host("192.0.2.11")
+	})
+
+	DescribeTable("is told to drain all the while", func(ctx SpecContext, change func(*v1alpha1.ExternalBackend)) {
+		s.service(ctx, "payments")
+		start(ctx)
+		o.requests.cause(answerFirst(always, s.slicePath(), unavailable))
+		edit(ctx, eb, change)
+		s.settled(ctx, eb)
+		told := HaveField("Targets.Draining", BeEquivalentTo(1))
+		Expect(s.statusOf(ctx, "payments")).To(told)
+		ticks.advance(11 * time.Minute)
+		before := passes()
+		Eventually(passes).Should(BeNumerically(">=", before+2))
+		Consistently(s.statusOf).WithContext(ctx).WithArguments("payments").Should(told)
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(both))
+	},
+		Entry("when its entry is set to Drain", func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[1].State = v1alpha1.TargetDrain }),
+		Entry("when its entry is removed", func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets = eb.Spec.Targets[:1] }),
+		Entry("when it is to go at once", func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets, eb.Spec.Drain.Duration = eb.Spec.Targets[:1], "0s"
+		}),
+	)
+
+	It("since the Service is to be written first is told to have drained when it has, and once", func(ctx SpecContext) {
+		start(ctx, managed())
+		still := newStandstill(func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/services/payments")
+		})
+		o.requests.cause(still.fault)
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Service.Template.Labels = v1alpha1.ServiceLabels{"team": "shop"}
+			eb.Spec.Targets = eb.Spec.Targets[:1]
+		})
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": leaving})
+		ticks.advance(11 * time.Minute)
+		s.host("192.0.2.10").Set(targets.Refuse)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": leaving})
+		s.host("192.0.2.10").Set(targets.Serve)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": leaving})
+		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue("TargetsHealthy", HaveLen(2)), "the first time, and again")
+		Expect(s.events(ctx, "payments")).NotTo(HaveKey("TargetsDrained"))
+		still.end()
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKeyWithValue("TargetsDrained", HaveLen(1)))
 	})
 })

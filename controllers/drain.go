@@ -36,8 +36,8 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 			delete(from, d.Addr)
 		}
 		for _, d := range departures {
-			if from[d.Addr] != nil && !d.Deadline.IsZero() {
-				p.drained = append(p.drained, d.Addr)
+			if from[d.Addr] != nil {
+				p.leaving = append(p.leaving, d)
 			}
 		}
 	}

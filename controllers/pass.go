@@ -42,7 +42,7 @@ type pass struct {
 	grant target.Grant
 	// draining is published, not wanted any more, and stays for a while.
 	draining []departure
-	drained  []netip.Addr
+	leaving  []target.Departure // is published as well, and this pass ends that
 	// checked is true if the targets can be checked.
 	checked bool
 	// health of the granted targets, then of those that drain.

@@ -38,10 +38,13 @@ func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began
 	}
 	for _, p := range passes {
 		flips := r.measure(p, done, began)
-		if done.failed[p.eb.UID] != nil {
-			p.drained = nil // they are still there
+		facts := p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now())
+		if w.restoring || done.failed[p.eb.UID] != nil {
+			facts.Draining = append(facts.Draining, p.leaving...) // they are still there
+		} else {
+			facts.Drained = p.drained()
 		}
-		outcome := status.Compute(p.eb, p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now()))
+		outcome := status.Compute(p.eb, facts)
 		counts := outcome.Status.Targets
 		r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name,
 			int(counts.Healthy), int(counts.Unhealthy), int(counts.Unknown), int(counts.Draining), int(counts.Disabled))
@@ -115,8 +118,7 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
 		Rejected: p.rejected, Losses: p.grant.Losses, Excluded: p.excluded, Portless: p.portless, Foreign: w.foreign,
-		Awaiting: p.awaiting, Drained: p.drained,
-		Flips: flips, WriteError: writeError, Now: now,
+		Awaiting: p.awaiting, Flips: flips, WriteError: writeError, Now: now,
 	}
 	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
 	for _, d := range p.draining {
@@ -126,6 +128,17 @@ func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now tim
 		facts.ServiceUID = w.service.UID
 	}
 	return facts
+}
+
+// drained returns the addresses of those that leave whose drain has ended.
+func (p *pass) drained() []netip.Addr {
+	var list []netip.Addr
+	for _, d := range p.leaving {
+		if !d.Deadline.IsZero() {
+			list = append(list, d.Addr)
+		}
+	}
+	return list
 }
 
 func (p *pass) entriesIn(state v1alpha1.TargetState) map[string]bool {

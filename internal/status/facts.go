@@ -29,7 +29,8 @@ type Facts struct {
 	// in Disabled are among them, those that drain are not.
 	Targets []target.Target
 	Health  []health.Status
-	// Draining are addresses that are published as terminating.
+	// Draining are addresses that are published and not wanted any more: most of
+	// them as terminating, some as before if that could not be written.
 	Draining []target.Departure
 	// Drain and Disabled are the names of the entries with these states.
 	Drain, Disabled map[string]bool
