@@ -27,6 +27,8 @@ type former struct {
 	service *corev1.Service
 	owner   types.UID
 	slices  []*discoveryv1.EndpointSlice
+	// next is what is to be done after the writes, if none of the owner's failed.
+	next func()
 }
 
 func (f *former) has(slice *discoveryv1.EndpointSlice) bool {
@@ -54,7 +56,7 @@ func (r *ServiceReconciler) findFormer(ctx context.Context, w *world) error {
 			return err
 		}
 		if isFormer(svc, w.backends[i]) {
-			w.former = append(w.former, former{svc, owner, []*discoveryv1.EndpointSlice{slice}})
+			w.former = append(w.former, former{service: svc, owner: owner, slices: []*discoveryv1.EndpointSlice{slice}})
 		}
 	}
 	return nil
@@ -70,20 +72,22 @@ func isFormer(svc *corev1.Service, eb *v1alpha1.ExternalBackend) bool {
 // as long as the present one is not served by slices of its own, nothing changes
 // in them but health, and what is not wanted any more is out; then they go.
 func (r *ServiceReconciler) keepFormer(w *world, passes []*pass, plan *sliceplan.Plan) {
-	for _, f := range w.former {
+	for i := range w.former {
+		f := &w.former[i]
 		p := passes[slices.IndexFunc(passes, func(p *pass) bool { return p.eb.UID == f.owner })]
 		pending := slices.ContainsFunc(plan.Create, func(s *discoveryv1.EndpointSlice) bool { return sliceplan.OwnerUID(s) == f.owner })
 		if !pending && !w.restoring && translate.Owns(p.eb, w.service) && p.backend.Publishable && !p.awaiting {
 			plan.Delete = append(plan.Delete, f.slices...)
+			f.next = func() { r.writeSoon(client.ObjectKeyFromObject(f.service)) }
 			continue
 		}
 		if pending {
-			w.again(time.Millisecond) // they go when the new ones are there
+			f.next = func() { w.again(time.Millisecond) } // they go when the new ones are there
 		}
 		kept := sliceplan.Compute(sliceplan.Input{
 			Service: translate.Service(f.service), Existing: f.slices, MaxEndpoints: r.MaxEndpoints,
 			Backends: []sliceplan.Backend{{
-				Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets, Hold: true, Endpoints: r.formerEndpoints(w, p, f),
+				Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets, Hold: true, Endpoints: r.formerEndpoints(w, p, *f),
 			}},
 		})
 		plan.Update = append(slices.DeleteFunc(plan.Update, f.has), kept.Update...)
@@ -115,10 +119,13 @@ func (r *ServiceReconciler) formerEndpoints(w *world, p *pass, f former) []slice
 	return list
 }
 
-// releaseFormer has the Services looked at whose slices have just been deleted.
-func (r *ServiceReconciler) releaseFormer(w *world) {
+// goOn takes the next step with the former Services whose slices are what they
+// were planned to be. After a failed write there is another attempt, in its time.
+func (w *world) goOn(done applied) {
 	for _, f := range w.former {
-		r.writeSoon(client.ObjectKeyFromObject(f.service))
+		if f.next != nil && done.failed[f.owner] == nil {
+			f.next()
+		}
 	}
 }
 

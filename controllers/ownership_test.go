@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -176,4 +178,31 @@ var _ = Describe("The management of a Service", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
 		s.expect(ctx, "checkout", endpoints{"192.0.2.10": in})
 	})
+})
+
+var _ = Describe("A managed Service that is renamed", func() {
+	DescribeTable("is tried ever less often while its slices cannot be created", func(ctx SpecContext, refuse func(context.Context, *scene, *operator, *v1alpha1.ExternalBackend)) {
+		o, s := ownOperator(operatorOptions{}), newScene(ctx)
+		s.host("192.0.2.10")
+		eb := s.backend(ctx, "payments", managed(), entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+		refuse(ctx, s, o, eb)
+		attempts := func() int { return o.requests.counts()["POST "+s.slicePath()] }
+		before := attempts()
+		edit(ctx, eb, of("checkout"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, no(v1alpha1.ReasonWriteFailed))
+		Consistently(attempts).Should(BeNumerically("<", before+20))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		Expect(s.serviceOf(ctx, "payments")).NotTo(BeNil())
+	},
+		Entry("for want of quota", func(_ context.Context, s *scene, o *operator, _ *v1alpha1.ExternalBackend) {
+			o.requests.cause(answerSome(always, func(r *http.Request) bool {
+				return r.Method == http.MethodPost && r.URL.Path == s.slicePath()
+			}, forbidden))
+		}),
+		Entry("since their name is taken", func(ctx context.Context, s *scene, _ *operator, eb *v1alpha1.ExternalBackend) {
+			s.foreignSlice(ctx, "other", fmt.Sprintf("payments-%s-ipv4-1", string(eb.UID)[:8]), "somebody", "192.0.2.99")
+		}),
+	)
 })

@@ -110,7 +110,7 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	}
 	done := r.apply(ctx, w, &plan)
 	r.remember(w, passes, &plan, done)
-	r.releaseFormer(w)
+	w.goOn(done)
 	return r.report(w, passes, done, began)
 }
 
