@@ -44,9 +44,14 @@ var _ = Describe("Over the life of an ExternalBackend", func() {
 		Expect(seen.all()).To(HaveEach(And(HaveField("Type", watch.Modified), HaveField("Endpoints", both))))
 	})
 
-	It("its deletion removes slices and metrics at once and ends the checks", func(ctx SpecContext) {
+	DescribeTable("its deletion removes slices and metrics at once and ends the checks", func(ctx SpecContext, finalizers ...string) {
 		s.service(ctx, "payments")
-		eb := s.backend(ctx, "payments", rack)
+		eb := s.backend(ctx, "payments", rack, func(eb *v1alpha1.ExternalBackend) { eb.Finalizers = finalizers })
+		if len(finalizers) > 0 {
+			DeferCleanup(func(ctx SpecContext) {
+				edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Finalizers = nil })
+			})
+		}
 		s.expect(ctx, "payments", both)
 		Eventually(o.series).WithArguments("externalbackend_targets", s.namespace, "payments", "state").
 			Should(Equal(map[string]float64{"Healthy": 2, "Unhealthy": 0, "Unknown": 0, "Draining": 0, "Disabled": 0}))
@@ -57,7 +62,10 @@ var _ = Describe("Over the life of an ExternalBackend", func() {
 		host := s.host("192.0.2.10")
 		attempts := host.Attempts()
 		Consistently(host.Attempts).Should(Equal(attempts))
-	})
+	},
+		Entry("if it is gone then"),
+		Entry("if it waits for a finalizer of somebody", "example.com/wait"),
+	)
 
 	It("one that is recreated under its name starts anew", func(ctx SpecContext) {
 		s.service(ctx, "payments")

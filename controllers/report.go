@@ -184,8 +184,8 @@ func (r *ServiceReconciler) emit(eb *v1alpha1.ExternalBackend, related runtime.O
 }
 
 // forgetGone drops everything that is kept for ExternalBackends that were seen
-// with this Service and do not exist any more. One that has moved to another
-// Service keeps its health.
+// with this Service and are gone, or only wait for the finalizers of others. One
+// that has moved to another Service keeps its health.
 func (r *ServiceReconciler) forgetGone(ctx context.Context, w *world, passes []*pass) {
 	present := make(map[types.UID]bool, len(passes))
 	for _, p := range passes {
@@ -197,14 +197,14 @@ func (r *ServiceReconciler) forgetGone(ctx context.Context, w *world, passes []*
 		}
 		var eb v1alpha1.ExternalBackend
 		err := r.Client.Get(ctx, types.NamespacedName{Namespace: sub.Namespace, Name: sub.Name}, &eb)
-		if err == nil && string(eb.UID) == sub.UID {
+		if err == nil && string(eb.UID) == sub.UID && eb.DeletionTimestamp == nil {
 			continue
 		}
 		if !r.known.forget(w.key, sub) {
 			continue
 		}
 		r.Health.Forget(sub)
-		if err != nil {
+		if err != nil || eb.DeletionTimestamp != nil {
 			r.Metrics.Forget(sub.Namespace, sub.Name)
 		}
 	}
