@@ -156,6 +156,26 @@ var _ = Describe("What happens while watches are cut off", func() {
 		Entry("after the operator was not allowed to read for a while (403)", forbidden),
 	)
 
+	It("is found out also where one ExternalBackend has taken the place of another", func(ctx SpecContext) {
+		s, cut := newScene(ctx), newOutage(reading)
+		ownOperator(operatorOptions{fault: cut.fault})
+		s.host("192.0.2.10")
+		s.service(ctx, "payments")
+		s.service(ctx, "checkout")
+		old := s.backend(ctx, "payments", entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+		cut.begin()
+		Expect(admin.Delete(ctx, old)).To(Succeed())
+		s.backend(ctx, "payments", of("checkout"), entry("rack", "192.0.2.10"))
+		refused := cut.attempts()
+		Eventually(cut.attempts).Should(BeNumerically(">", refused))
+		cut.end()
+		Eventually(s.endpointsOf).WithContext(ctx).WithArguments("checkout").WithTimeout(afterOutage).Should(Equal(endpoints{"192.0.2.10": in}))
+		s.expect(ctx, "payments", endpoints{})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	})
+
 	It("or hang, and nobody is told, is no obstacle to verdicts and leaves nothing published twice", func(ctx SpecContext) {
 		s, behind, ticks := newScene(ctx), &lag{of: ownSlices}, &advanced{}
 		ownOperator(operatorOptions{fault: behind.fault, clock: ticks})

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -102,7 +103,7 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 					r.add(q, reconcile.Request{NamespacedName: key})
 				}
 			},
-		}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, deletionBegins()))).
+		}, builder.WithPredicates(matters())).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.serviceRequest)).
 		WatchesRawSource(source.Kind(foreign, &discoveryv1.EndpointSlice{}, handler.TypedEnqueueRequestsFromMapFunc(r.foreignRequest))).
 		Watches(&discoveryv1.EndpointSlice{}, r.sliceHandler()).
@@ -130,11 +131,16 @@ func backendRequest(o client.Object) reconcile.Request {
 	}}
 }
 
-// deletionBegins passes updates that mark an object for deletion.
-func deletionBegins() predicate.Predicate {
+// matters passes updates of more than the status or the metadata of an
+// ExternalBackend. Where watches were down, one may stand for a deletion and a
+// creation, and after etcd was restored, for an edit with the same generation.
+func matters() predicate.Predicate {
 	return predicate.Funcs{
 		UpdateFunc: func(e event.UpdateEvent) bool {
-			return e.ObjectOld.GetDeletionTimestamp() == nil && e.ObjectNew.GetDeletionTimestamp() != nil
+			before, now := e.ObjectOld.(*v1alpha1.ExternalBackend), e.ObjectNew.(*v1alpha1.ExternalBackend)
+			return before.UID != now.UID || before.Generation != now.Generation ||
+				(before.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) ||
+				!equality.Semantic.DeepEqual(before.Spec, now.Spec)
 		},
 	}
 }
