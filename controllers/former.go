@@ -172,6 +172,7 @@ func (r *ServiceReconciler) release(ctx context.Context, w *world, owner *transl
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: w.key.Namespace, Name: owner.Name}, &eb)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && (eb.UID != owner.UID || eb.DeletionTimestamp != nil):
+		r.writtenServices.released(w.key)
 		r.writtenServices.forget(w.key)
 		return 0, nil // the garbage collector sees to it
 	case err != nil:
@@ -180,14 +181,40 @@ func (r *ServiceReconciler) release(ctx context.Context, w *world, owner *transl
 		return r.deleteFormer(ctx, w, &eb)
 	}
 	released := translate.ReleasedService(w.service)
-	if err := r.Client.Update(ctx, released); isForestalled(err) {
-		return r.readAgain(ctx, w)
-	} else if err != nil {
-		return 0, fmt.Errorf("releasing Service %s: %w", w.key, err)
+	if err := r.Client.Update(ctx, released); err != nil {
+		return r.unreleased(ctx, w, &eb, err)
 	}
 	r.writtenServices.read(w.key, released, r.Clock.Now())
+	r.released(w.key)
 	r.look(w.key)
 	return 0, nil
+}
+
+// unreleased has it told that a Service could not be released. It goes when its
+// owner is deleted, though that does not want it any more.
+func (r *ServiceReconciler) unreleased(ctx context.Context, w *world, eb *v1alpha1.ExternalBackend, err error) (time.Duration, error) {
+	if isForestalled(err) {
+		var again time.Duration
+		if again, err = r.readAgain(ctx, w, err); again > 0 {
+			return again, nil
+		}
+	}
+	wanted := "released"
+	if translate.IsManaged(eb) {
+		wanted = "deleted"
+	}
+	r.writtenServices.keep(w.key, unreleased{subscriberOf(eb), &translate.Problem{Reason: v1alpha1.ReasonWriteFailed, Message: fmt.Sprintf(
+		"Service %q was made for this ExternalBackend and could not be %s, which will be tried again; until then it is deleted with the ExternalBackend: %s",
+		w.key.Name, wanted, err)}})
+	r.wakeAfter(subscriberOf(eb), 0)
+	return 0, fmt.Errorf("releasing Service %s, which ExternalBackend %s had before: %w", w.key, eb.Name, err)
+}
+
+// released has it told that a Service could be released after all, or need not be.
+func (r *ServiceReconciler) released(key types.NamespacedName) {
+	if owner, told := r.writtenServices.released(key); told {
+		r.wakeAfter(owner, 0)
+	}
 }
 
 // deleteFormer deletes a Service whose ExternalBackend has another one now, which
@@ -201,11 +228,10 @@ func (r *ServiceReconciler) deleteFormer(ctx context.Context, w *world, eb *v1al
 		return 0, err
 	}
 	err = r.Client.Delete(ctx, w.service, client.Preconditions{UID: &w.service.UID, ResourceVersion: &w.service.ResourceVersion})
-	if isForestalled(err) {
-		return r.readAgain(ctx, w)
-	} else if err != nil {
-		return 0, fmt.Errorf("deleting Service %s, which ExternalBackend %s had before: %w", w.key, eb.Name, err)
+	if err != nil {
+		return r.unreleased(ctx, w, eb, err)
 	}
 	r.writtenServices.read(w.key, nil, r.Clock.Now())
+	r.released(w.key)
 	return 0, nil
 }

@@ -23,21 +23,28 @@ func (r *ServiceReconciler) manage(w *world) {
 	w.managed = make(map[types.UID]*translate.Problem)
 	manager, wanted, problem := r.managedService(w)
 	for _, eb := range w.backends {
+		if kept := r.writtenServices.keptFor(eb.UID); kept != nil {
+			w.managed[eb.UID] = kept
+		}
 		if translate.IsManaged(eb) && eb != manager {
 			w.managed[eb.UID] = &translate.Problem{Reason: v1alpha1.ReasonServiceNotOwned, Message: fmt.Sprintf(
 				"Service %q is managed by ExternalBackend %q: the addresses are served there, the template and ports here are not acted on", w.key.Name, manager.Name)}
 		}
 	}
-	switch {
-	case formerOwner(w) != nil:
+	if formerOwner(w) != nil {
 		r.writeSoon(w.key)
-	case manager == nil:
-		r.writtenServices.forget(w.key)
+	} else {
+		r.released(w.key)
+		if manager == nil {
+			r.writtenServices.forget(w.key)
+		}
 	}
 	if manager == nil {
 		return
 	}
-	w.managed[manager.UID] = problem
+	if problem != nil {
+		w.managed[manager.UID] = problem
+	}
 	if wanted == nil {
 		return
 	}

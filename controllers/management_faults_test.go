@@ -147,17 +147,25 @@ var _ = Describe("Faults with a managed Service", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
 	})
 
-	It("that stay hold up no edit of the targets", func(ctx SpecContext) {
+	DescribeTable("that stay hold up no edit of the targets, and are told as what may pass", func(ctx SpecContext, status metav1.Status) {
 		eb := start(ctx)
 		s.host("192.0.2.11")
-		o.requests.cause(answerFirst(always, path, internalError))
+		o.requests.cause(answerFirst(always, path, status))
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
 			eb.Spec.Service.Template.Labels = v1alpha1.ServiceLabels{"team": "shop"}
 			eb.Spec.Targets[0].IP.Addresses = []v1alpha1.IPAddress{"192.0.2.11"}
 		})
 		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceUpdateRefused))
-	})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonWriteFailed, "tried again"))
+		Expect(s.condition(ctx, "payments", v1alpha1.ConditionStalled)).To(BeZero())
+		o.requests.cause(nil)
+		s.expectService(ctx, "payments", HaveField("Labels", HaveKey("team")))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	},
+		Entry("an error of the API server", internalError),
+		Entry("an API server that is not ready", unavailable),
+		Entry("a race that is always lost", conflict),
+	)
 
 	It("that an admission controller causes by always changing it cost one write", func(ctx SpecContext) {
 		s.relabelServices(ctx, "team", "bank")

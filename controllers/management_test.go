@@ -259,7 +259,7 @@ var _ = Describe("A managed Service", func() {
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
 			eb.Spec.Service.Template.Labels = v1alpha1.ServiceLabels{"team": "shop"}
 		})
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceUpdateRefused))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonWriteFailed))
 		s.host("192.0.2.11").Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out})
 

@@ -7,16 +7,25 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/translate"
 	"externalbackend.dev/operator/test/targets"
 )
+
+// referenced leaves the Service to the user.
+func referenced(eb *v1alpha1.ExternalBackend) {
+	eb.Spec.Service = v1alpha1.ServiceReference{Management: v1alpha1.ServiceReferenced}
+	eb.Spec.Ports[0].ServicePort = nil
+}
 
 var _ = Describe("The management of a Service", func() {
 	var s *scene
@@ -49,10 +58,7 @@ var _ = Describe("The management of a Service", func() {
 		eb := s.backend(ctx, "payments", rack, managed(func(t *v1alpha1.ServiceTemplate) { t.Labels = v1alpha1.ServiceLabels{"team": "shop"} }))
 		s.expect(ctx, "payments", both)
 		before, seen := s.serviceOf(ctx, "payments"), s.watch(ctx)
-		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
-			eb.Spec.Service = v1alpha1.ServiceReference{Management: v1alpha1.ServiceReferenced}
-			eb.Spec.Ports[0].ServicePort = nil
-		})
+		edit(ctx, eb, referenced)
 		s.expectService(ctx, "payments", And(
 			HaveField("UID", before.UID), HaveField("OwnerReferences", BeEmpty()), HaveField("Annotations", BeEmpty()),
 			HaveField("Labels", before.Labels), HaveField("Spec", BeEquivalentTo(before.Spec))))
@@ -205,4 +211,40 @@ var _ = Describe("A managed Service that is renamed", func() {
 			s.foreignSlice(ctx, "other", fmt.Sprintf("payments-%s-ipv4-1", string(eb.UID)[:8]), "somebody", "192.0.2.99")
 		}),
 	)
+})
+
+var _ = Describe("A Service that cannot be released", func() {
+	DescribeTable("is told until it can", func(ctx SpecContext, verb, reason string, change func(*v1alpha1.ExternalBackend), released types.GomegaMatcher) {
+		o, s := ownOperator(operatorOptions{}), newScene(ctx)
+		s.host("192.0.2.10")
+		eb := s.backend(ctx, "payments", managed(), entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+		o.requests.cause(answerSome(always, func(r *http.Request) bool {
+			return r.Method == verb && strings.HasSuffix(r.URL.Path, "/services/payments")
+		}, forbidden))
+		edit(ctx, eb, change)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonWriteFailed, `"payments"`, reason, "made up by the test"))
+		s.expect(ctx, translate.ServiceName(eb), endpoints{"192.0.2.10": in})
+		Expect(s.serviceOf(ctx, "payments")).To(ownedBy(eb))
+		o.requests.cause(nil)
+		Eventually(s.serviceOf).WithContext(ctx).WithArguments("payments").Should(released)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	},
+		Entry("when it is to be left to the user", http.MethodPut, "released", referenced, HaveField("OwnerReferences", BeEmpty())),
+		Entry("when there is another one", http.MethodDelete, "deleted", of("checkout"), BeNil()),
+	)
+
+	It("is told no more when it is wanted again", func(ctx SpecContext) {
+		o, s := ownOperator(operatorOptions{}), newScene(ctx)
+		s.host("192.0.2.10")
+		eb := s.backend(ctx, "payments", managed(), entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		o.requests.cause(answerFirst(always, "/api/v1/namespaces/"+s.namespace+"/services/payments", forbidden))
+		edit(ctx, eb, referenced)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonWriteFailed))
+		edit(ctx, eb, managed())
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+		Expect(s.serviceOf(ctx, "payments")).To(ownedBy(eb))
+	})
 })

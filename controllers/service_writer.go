@@ -20,8 +20,13 @@ import (
 	"externalbackend.dev/operator/internal/translate"
 )
 
-// serviceWriters is how many Services are written at a time.
-const serviceWriters = 16
+const (
+	// serviceWriters is how many Services are written at a time.
+	serviceWriters = 64
+	// maxForestalled is how often in a row a write may be forestalled before that
+	// is taken for a failure.
+	maxForestalled = 5
+)
 
 // writeServicesForever writes the Services that are due, beside the passes. It
 // runs on the leader only.
@@ -71,6 +76,7 @@ func (r *ServiceReconciler) bringUpToDate(ctx context.Context, key types.Namespa
 	if owner := formerOwner(w); owner != nil {
 		return r.release(ctx, w, owner)
 	}
+	r.released(key)
 	manager, wanted, _ := r.managedService(w)
 	if wanted == nil {
 		return 0, nil
@@ -81,7 +87,11 @@ func (r *ServiceReconciler) bringUpToDate(ctx context.Context, key types.Namespa
 	}
 	err = r.writeService(ctx, w, manager, wanted)
 	if isForestalled(err) {
-		return r.readAgain(ctx, w)
+		var again time.Duration
+		if again, err = r.readAgain(ctx, w, err); again > 0 {
+			return again, nil
+		}
+		attempt = attemptOf(manager, w.service)
 	}
 	defer r.look(key)
 	if err != nil {
@@ -140,22 +150,33 @@ func isForestalled(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 }
 
-// readAgain reads the Service live, which the cache may be behind of.
-func (r *ServiceReconciler) readAgain(ctx context.Context, w *world) (time.Duration, error) {
+// readAgain reads the Service live, which the cache may be behind of, after a
+// write that was forestalled, and returns the time after which to try again. If
+// that has happened too often, it was for no reason that passes: then it returns
+// that reason as an error like others.
+func (r *ServiceReconciler) readAgain(ctx context.Context, w *world, reason error) (time.Duration, error) {
 	live, err := r.liveService(ctx, w.key)
 	if err != nil {
 		return 0, err
 	}
-	r.writtenServices.read(w.key, live, r.Clock.Now())
+	w.service = live
+	if r.writtenServices.readAgain(w.key, live, r.Clock.Now()) > maxForestalled {
+		return 0, reason
+	}
 	return staleDelay, nil
 }
 
 // refused records why a Service could not be written.
 func (r *ServiceReconciler) refused(key types.NamespacedName, attempt string, err error) (time.Duration, error) {
 	o := outcome{attempt: attempt, at: r.Clock.Now(), final: apierrors.IsInvalid(err) || apierrors.IsForbidden(err)}
-	if !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+	case o.final:
 		o.problem = &translate.Problem{Reason: v1alpha1.ReasonServiceUpdateRefused, Message: fmt.Sprintf(
 			"the API server refuses to write Service %q: %s; correct spec.service.template and spec.ports, or delete the Service to have it made anew", key.Name, err)}
+	default:
+		o.problem = &translate.Problem{Reason: v1alpha1.ReasonWriteFailed, Message: fmt.Sprintf(
+			"Service %q could not be written and will be tried again: %s", key.Name, err)}
 	}
 	r.writtenServices.record(key, o)
 	if o.final {

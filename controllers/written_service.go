@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/translate"
 )
 
@@ -23,6 +24,8 @@ const refusalInterval = 5 * time.Minute
 type writtenServices struct {
 	mu     sync.Mutex
 	byName map[types.NamespacedName]*writtenService
+	// unreleased are Services that could not be released.
+	unreleased map[types.NamespacedName]unreleased
 }
 
 type writtenService struct {
@@ -31,6 +34,9 @@ type writtenService struct {
 	latest *corev1.Service
 	at     time.Time
 	last   *outcome
+	// forestalled counts the writes in a row that came to nothing because of
+	// somebody else's.
+	forestalled int
 }
 
 // outcome is what came of an attempt to write a Service.
@@ -40,6 +46,13 @@ type outcome struct {
 	// final is true if there is no use in trying again before something changes.
 	final bool
 	at    time.Time
+}
+
+// unreleased is why a Service still belongs to an ExternalBackend that does not
+// want it any more.
+type unreleased struct {
+	owner   health.Subscriber
+	problem *translate.Problem
 }
 
 func (m *writtenServices) of(key types.NamespacedName) *writtenService {
@@ -57,7 +70,18 @@ func (m *writtenServices) read(key types.NamespacedName, svc *corev1.Service, no
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.of(key)
+	known.latest, known.at, known.forestalled = svc, now, 0
+}
+
+// readAgain is read after a write that was forestalled, and returns how many were
+// in a row.
+func (m *writtenServices) readAgain(key types.NamespacedName, svc *corev1.Service, now time.Time) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.of(key)
 	known.latest, known.at = svc, now
+	known.forestalled++
+	return known.forestalled
 }
 
 // seen takes note that the cache has told of a Service, or of its end.
@@ -122,4 +146,37 @@ func (m *writtenServices) forget(key types.NamespacedName) {
 	if known := m.byName[key]; known != nil && known.latest == nil {
 		delete(m.byName, key)
 	}
+}
+
+// keep records why a Service could not be released.
+func (m *writtenServices) keep(key types.NamespacedName, kept unreleased) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.unreleased == nil {
+		m.unreleased = make(map[types.NamespacedName]unreleased)
+	}
+	m.unreleased[key] = kept
+}
+
+// released records that there is nothing to be released, and returns whom it was
+// told that a Service could not be.
+func (m *writtenServices) released(key types.NamespacedName) (health.Subscriber, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	kept, ok := m.unreleased[key]
+	delete(m.unreleased, key)
+	return kept.owner, ok
+}
+
+// keptFor returns why a Service of an ExternalBackend could not be released; nil
+// if there is none. There are few of them at any time.
+func (m *writtenServices) keptFor(owner types.UID) *translate.Problem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, kept := range m.unreleased {
+		if kept.owner.UID == string(owner) {
+			return kept.problem
+		}
+	}
+	return nil
 }

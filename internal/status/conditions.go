@@ -240,7 +240,7 @@ func ready(parts []metav1.Condition) metav1.Condition {
 // still come, writes are tried again, and first checks come to an end.
 func stalledBy(parts []metav1.Condition) (metav1.Condition, bool) {
 	for _, c := range parts {
-		waits := c.Reason == v1alpha1.ReasonServiceNotFound || c.Reason == v1alpha1.ReasonServiceTerminating
+		waits := c.Reason == v1alpha1.ReasonServiceNotFound || c.Reason == v1alpha1.ReasonServiceTerminating || c.Reason == v1alpha1.ReasonWriteFailed
 		edit := c.Type == v1alpha1.ConditionAccepted || c.Type == v1alpha1.ConditionServiceResolved ||
 			c.Type == v1alpha1.ConditionTargetsResolved
 		if c.Status == metav1.ConditionFalse && edit && !waits {

@@ -15,6 +15,7 @@ import (
 
 var (
 	notOwned = &translate.Problem{Reason: v1alpha1.ReasonServiceNotOwned, Message: `Service "payments" exists and is not owned by this ExternalBackend`}
+	failed   = &translate.Problem{Reason: v1alpha1.ReasonWriteFailed, Message: "it could not be written and will be tried again: timeout"}
 	refused  = &translate.Problem{Reason: v1alpha1.ReasonServiceUpdateRefused, Message: "the API server refuses it: exceeded quota"}
 )
 
@@ -91,6 +92,11 @@ func serviceCases() []conditionCase {
 			"managed, and a change is refused",
 			edits{managed(refused)},
 			v1alpha1.ConditionServiceResolved, no, v1alpha1.ReasonServiceUpdateRefused, refused.Message, true,
+		},
+		{
+			"managed, and a write failed for a reason that passes",
+			edits{managed(failed)},
+			v1alpha1.ConditionServiceResolved, no, v1alpha1.ReasonWriteFailed, failed.Message, false,
 		},
 		{
 			"managed, and creating it is refused: missing for that reason",
