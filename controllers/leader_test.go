@@ -4,11 +4,14 @@
 package controllers_test
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/targets"
@@ -76,3 +79,18 @@ var _ = Describe("Of two operators", func() {
 func reads(sent map[string]int) [2]int {
 	return [2]int{sent["GET /api/v1/services"], sent["GET /apis/discovery.k8s.io/v1/endpointslices"]}
 }
+
+var _ = Describe("An operator that fails", func() {
+	It("waits for nothing of its own before it ends", func(ctx SpecContext) {
+		o, s := ownOperator(operatorOptions{}), newScene(ctx)
+		s.host("192.0.2.10")
+		s.backend(ctx, "payments", managed(), entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		failure := errors.New("out of order")
+		Expect(o.manager.Add(manager.RunnableFunc(func(context.Context) error { return failure }))).To(Succeed())
+		var ended error
+		Eventually(o.ended).Should(Receive(&ended))
+		o.ended = nil
+		Expect(ended).To(Equal(failure), "no word of a grace period that has passed")
+	})
+})

@@ -105,7 +105,7 @@ func (s *searches) forget(service types.NamespacedName, selected bool) {
 // searchForever searches Services, no faster than statuses are patched. It runs
 // on the leader only.
 func (r *ServiceReconciler) searchForever(ctx context.Context) error {
-	work(r.searched.queue, searchers, func(service types.NamespacedName) {
+	work(ctx, r.searched.queue, searchers, func(service types.NamespacedName) string { return service.Namespace }, func(service types.NamespacedName) {
 		if r.Reports.Wait(ctx) == nil {
 			r.search(ctx, service)
 		}

@@ -22,7 +22,7 @@ import (
 
 const (
 	// reporters is how many statuses are patched at a time.
-	reporters = 16
+	reporters = 64
 	// reportTimeout bounds one patch, so that some that get no answer do not keep
 	// all reporters for long.
 	reportTimeout = 5 * time.Second
@@ -40,7 +40,7 @@ type reportJob struct {
 // let them wait as long as it likes without that a slice waits, too. It runs on
 // the leader only.
 func (r *ServiceReconciler) reportForever(ctx context.Context) error {
-	work(r.reports, reporters, func(sub health.Subscriber) {
+	work(ctx, r.reports, reporters, func(sub health.Subscriber) string { return sub.Namespace }, func(sub health.Subscriber) {
 		if r.Reports.Wait(ctx) == nil {
 			r.patch(ctx, sub)
 		}

@@ -31,7 +31,8 @@ const (
 // writeServicesForever writes the Services that are due, beside the passes. It
 // runs on the leader only.
 func (r *ServiceReconciler) writeServicesForever(ctx context.Context) error {
-	work(r.due, serviceWriters, func(request reconcile.Request) { r.writeDue(ctx, request) })
+	namespace := func(request reconcile.Request) string { return request.Namespace }
+	work(ctx, r.due, serviceWriters, namespace, func(request reconcile.Request) { r.writeDue(ctx, request) })
 	return nil
 }
 
