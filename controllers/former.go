@@ -172,7 +172,6 @@ func (r *ServiceReconciler) release(ctx context.Context, w *world, owner *transl
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: w.key.Namespace, Name: owner.Name}, &eb)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && (eb.UID != owner.UID || eb.DeletionTimestamp != nil):
-		r.writtenServices.released(w.key)
 		r.writtenServices.forget(w.key)
 		return 0, nil // the garbage collector sees to it
 	case err != nil:
@@ -185,7 +184,6 @@ func (r *ServiceReconciler) release(ctx context.Context, w *world, owner *transl
 		return r.unreleased(ctx, w, &eb, err)
 	}
 	r.writtenServices.read(w.key, released, r.Clock.Now())
-	r.released(w.key)
 	r.look(w.key)
 	return 0, nil
 }
@@ -232,6 +230,5 @@ func (r *ServiceReconciler) deleteFormer(ctx context.Context, w *world, eb *v1al
 		return r.unreleased(ctx, w, eb, err)
 	}
 	r.writtenServices.read(w.key, nil, r.Clock.Now())
-	r.released(w.key)
 	return 0, nil
 }

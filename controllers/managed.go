@@ -21,6 +21,11 @@ import (
 // up no slice.
 func (r *ServiceReconciler) manage(w *world) {
 	w.managed = make(map[types.UID]*translate.Problem)
+	if formerOwner(w) == nil {
+		r.released(w.key)
+	} else if !r.writtenServices.isKept(w.key) { // else it is tried again anyway
+		r.writeSoon(w.key)
+	}
 	manager, wanted, problem := r.managedService(w)
 	for _, eb := range w.backends {
 		if kept := r.writtenServices.keptFor(eb.UID); kept != nil {
@@ -31,15 +36,10 @@ func (r *ServiceReconciler) manage(w *world) {
 				"Service %q is managed by ExternalBackend %q: the addresses are served there, the template and ports here are not acted on", w.key.Name, manager.Name)}
 		}
 	}
-	if formerOwner(w) != nil {
-		r.writeSoon(w.key)
-	} else {
-		r.released(w.key)
-		if manager == nil {
+	if manager == nil {
+		if formerOwner(w) == nil {
 			r.writtenServices.forget(w.key)
 		}
-	}
-	if manager == nil {
 		return
 	}
 	if problem != nil {

@@ -227,6 +227,9 @@ var _ = Describe("A Service that cannot be released", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonWriteFailed, `"payments"`, reason, "made up by the test"))
 		s.expect(ctx, translate.ServiceName(eb), endpoints{"192.0.2.10": in})
 		Expect(s.serviceOf(ctx, "payments")).To(ownedBy(eb))
+		Consistently(func() int {
+			return o.requests.counts()[verb+" /api/v1/namespaces/"+s.namespace+"/services/payments"]
+		}).Should(BeNumerically("<", 20), "it is tried ever less often")
 		o.requests.cause(nil)
 		Eventually(s.serviceOf).WithContext(ctx).WithArguments("payments").Should(released)
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))

@@ -75,7 +75,11 @@ func (r *ServiceReconciler) bringUpToDate(ctx context.Context, key types.Namespa
 		return 0, err
 	}
 	if owner := formerOwner(w); owner != nil {
-		return r.release(ctx, w, owner)
+		if again, err := r.release(ctx, w, owner); err != nil || again > 0 {
+			return again, err
+		}
+		r.released(key)
+		return 0, nil
 	}
 	r.released(key)
 	manager, wanted, _ := r.managedService(w)

@@ -168,6 +168,14 @@ func (m *writtenServices) released(key types.NamespacedName) (health.Subscriber,
 	return kept.owner, ok
 }
 
+// isKept says whether a Service could not be released.
+func (m *writtenServices) isKept(key types.NamespacedName) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.unreleased[key]
+	return ok
+}
+
 // keptFor returns why a Service of an ExternalBackend could not be released; nil
 // if there is none. There are few of them at any time.
 func (m *writtenServices) keptFor(owner types.UID) *translate.Problem {
