@@ -249,7 +249,8 @@ const (
 	// ports are not resolved.
 	ReasonNotPublishable = "NotPublishable"
 	// ReasonWriteFailed: the API server refused or failed a write; it is tried
-	// again.
+	// again. It is a reason of ServiceResolved, too, for a write of a managed
+	// Service that may succeed later.
 	ReasonWriteFailed = "WriteFailed"
 	// ReasonAwaitingFirstChecks: nothing has been published yet, because the
 	// first round of checks has not ended.
