@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -158,7 +159,7 @@ var _ = Describe("What happens while watches are cut off", func() {
 
 	It("is found out also where one ExternalBackend has taken the place of another", func(ctx SpecContext) {
 		s, cut := newScene(ctx), newOutage(reading)
-		ownOperator(operatorOptions{fault: cut.fault})
+		o := ownOperator(operatorOptions{fault: cut.fault})
 		s.host("192.0.2.10")
 		s.service(ctx, "payments")
 		s.service(ctx, "checkout")
@@ -170,7 +171,9 @@ var _ = Describe("What happens while watches are cut off", func() {
 		s.backend(ctx, "payments", of("checkout"), entry("rack", "192.0.2.10"))
 		refused := cut.attempts()
 		Eventually(cut.attempts).Should(BeNumerically(">", refused))
-		cut.end()
+		o.requests.cause(answerSome(1, func(r *http.Request) bool {
+			return reading(r) && strings.HasSuffix(r.URL.Path, "/externalbackends")
+		}, expired)) // so that it is not told of a deletion and a creation
 		Eventually(s.endpointsOf).WithContext(ctx).WithArguments("checkout").WithTimeout(afterOutage).Should(Equal(endpoints{"192.0.2.10": in}))
 		s.expect(ctx, "payments", endpoints{})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
