@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
@@ -74,14 +73,6 @@ func (r *ServiceReconciler) patch(ctx context.Context, sub health.Subscriber) {
 	}
 }
 
-// wakeAfter has the Service looked at after a while that an ExternalBackend has
-// by now, which may be another one than when its status was computed.
-func (r *ServiceReconciler) wakeAfter(sub health.Subscriber, d time.Duration) {
-	if key, ok := r.known.service(sub); ok {
-		r.wake.addAfter(reconcile.Request{NamespacedName: key}, d)
-	}
-}
-
 // send patches the status and completes job.to with the answer. Neither request
 // nor answer has the spec in it, which may be long.
 func (r *ServiceReconciler) send(ctx context.Context, job *reportJob) error {
@@ -99,4 +90,97 @@ func (r *ServiceReconciler) send(ctx context.Context, job *reportJob) error {
 	}
 	job.to.ResourceVersion = answer.ResourceVersion
 	return nil
+}
+
+// ask records a report that is to be sent in the place of one that waits still,
+// and says whether to begin. None is taken while another one is on its way, after
+// which there is a newer one.
+func (k *knownBackends) ask(job *reportJob) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[subscriberOf(job.from)]
+	switch {
+	case known == nil:
+		return false
+	case known.reporting:
+		known.waiting = true
+		return false
+	}
+	known.report = job
+	return true
+}
+
+// withdraw drops the report that waits, since what it was to change is so again,
+// and has another look taken at one that is on its way. It says whether one has
+// arrived meanwhile, so that there is to be another look at once.
+func (k *knownBackends) withdraw(eb *v1alpha1.ExternalBackend) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[subscriberOf(eb)]
+	if known == nil {
+		return false
+	}
+	known.report, known.waiting = nil, known.reporting
+	return known.stored != nil && newer(known.stored, eb)
+}
+
+// beginReport returns the report to send; nil if there is none.
+func (k *knownBackends) beginReport(sub health.Subscriber) *reportJob {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if known == nil || known.report == nil {
+		return nil
+	}
+	job := known.report
+	known.report, known.reporting = nil, true
+	return job
+}
+
+// endReport says whether another report was asked for since beginReport.
+func (k *knownBackends) endReport(sub health.Subscriber) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	if known == nil {
+		return false
+	}
+	waiting := known.waiting
+	known.reporting, known.waiting = false, false
+	return waiting
+}
+
+// reported records a patch of the status and its answer.
+func (k *knownBackends) reported(sub health.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		known.stored, known.lastReport = stored, now
+	}
+}
+
+func (k *knownBackends) lastReport(sub health.Subscriber) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.bySub[sub]; known != nil {
+		return known.lastReport
+	}
+	return time.Time{}
+}
+
+// latest returns the newer of what the cache has and what the last patch of
+// the status answered, and how long the cache is contradicted at most; zero if it
+// is not.
+func (k *knownBackends) latest(cached *v1alpha1.ExternalBackend, now time.Time) (*v1alpha1.ExternalBackend, time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[subscriberOf(cached)]
+	if known == nil || known.stored == nil {
+		return cached, 0
+	}
+	if left := memoryLimit - now.Sub(known.lastReport); left > 0 && newer(known.stored, cached) {
+		return known.stored, left
+	}
+	known.stored = nil
+	return cached, 0
 }

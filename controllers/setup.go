@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +30,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/translate"
 )
@@ -268,42 +266,4 @@ func (r *ServiceReconciler) addSlice(ctx context.Context, o client.Object, q que
 func (r *ServiceReconciler) addEdited(q queue, request reconcile.Request) {
 	r.windows.edited(request.NamespacedName, r.Clock.Now())
 	q.Add(request)
-}
-
-// Wake has the Service of a subscriber reconciled, because a verdict changed.
-// It never blocks.
-func (r *ServiceReconciler) Wake(sub health.Subscriber) {
-	if key, ok := r.known.service(sub); ok {
-		r.wake.add(reconcile.Request{NamespacedName: key})
-	}
-}
-
-// wakeup is a source of requests that are not caused by API objects.
-type wakeup struct {
-	mu    sync.Mutex
-	queue queue
-}
-
-func (w *wakeup) start(_ context.Context, q queue) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.queue = q
-	return nil
-}
-
-func (w *wakeup) add(request reconcile.Request) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.queue != nil {
-		w.queue.Add(request)
-	}
-}
-
-// addAfter is add after a while.
-func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.queue != nil {
-		w.queue.AddAfter(request, d)
-	}
 }

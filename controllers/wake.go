@@ -1,0 +1,60 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"externalbackend.dev/operator/internal/health"
+)
+
+// Wake has the Service of a subscriber reconciled, because a verdict changed.
+// It never blocks.
+func (r *ServiceReconciler) Wake(sub health.Subscriber) {
+	if key, ok := r.known.service(sub); ok {
+		r.wake.add(reconcile.Request{NamespacedName: key})
+	}
+}
+
+// wakeAfter has the Service looked at after a while that an ExternalBackend has
+// by now, which may be another one than when its status was computed.
+func (r *ServiceReconciler) wakeAfter(sub health.Subscriber, d time.Duration) {
+	if key, ok := r.known.service(sub); ok {
+		r.wake.addAfter(reconcile.Request{NamespacedName: key}, d)
+	}
+}
+
+// wakeup is a source of requests that are not caused by API objects.
+type wakeup struct {
+	mu    sync.Mutex
+	queue queue
+}
+
+func (w *wakeup) start(_ context.Context, q queue) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = q
+	return nil
+}
+
+func (w *wakeup) add(request reconcile.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.queue.Add(request)
+	}
+}
+
+// addAfter is add after a while.
+func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil {
+		w.queue.AddAfter(request, d)
+	}
+}
