@@ -212,17 +212,19 @@ func (k *knownBackends) beginReport(sub health.Subscriber) *reportJob {
 	return job
 }
 
-// endReport says whether another report was asked for since beginReport.
-func (k *knownBackends) endReport(sub health.Subscriber) bool {
+// endReport says whether another report was asked for since beginReport, and
+// with which Service the subscriber was last seen, as it may have been moved; none
+// if it was forgotten.
+func (k *knownBackends) endReport(sub health.Subscriber) (service types.NamespacedName, waiting bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	known := k.bySub[sub]
 	if known == nil {
-		return false
+		return types.NamespacedName{}, false
 	}
-	waiting := known.waiting
+	waiting = known.waiting
 	known.reporting, known.waiting = false, false
-	return waiting
+	return known.service, waiting
 }
 
 // reported records a patch of the status and its answer.

@@ -32,7 +32,6 @@ const (
 
 // reportJob is a status to be patched.
 type reportJob struct {
-	service     types.NamespacedName
 	from, to    *v1alpha1.ExternalBackend
 	transitions []status.Event
 }
@@ -56,22 +55,29 @@ func (r *ServiceReconciler) patch(ctx context.Context, sub health.Subscriber) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	request := reconcile.Request{NamespacedName: job.service}
-	err := r.send(ctx, job)
-	switch {
+	var again time.Duration
+	switch err := r.send(ctx, job); {
 	case err == nil:
 		r.known.reported(sub, job.to, r.Clock.Now())
 		r.emit(job.to, nil, job.transitions)
 	case apierrors.IsConflict(err):
 		// The cache is behind; what it still has to tell wakes us, too.
-		r.wake.addAfter(request, staleDelay)
+		again = staleDelay
 	case apierrors.IsNotFound(err), ctx.Err() == context.Canceled:
 	default:
 		logf.FromContext(ctx).Error(err, "Failed to patch the status of an ExternalBackend, trying again",
 			"namespace", job.from.Namespace, "name", job.from.Name, "after", reportRetry)
-		r.wake.addAfter(request, reportRetry)
+		again = reportRetry
 	}
-	if r.known.endReport(sub) {
+	service, waiting := r.known.endReport(sub)
+	if service.Name == "" {
+		return // forgotten meanwhile
+	}
+	request := reconcile.Request{NamespacedName: service}
+	if again > 0 {
+		r.wake.addAfter(request, again)
+	}
+	if waiting {
 		r.wake.add(request)
 	}
 }
