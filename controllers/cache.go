@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +18,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,24 +29,29 @@ import (
 	"externalbackend.dev/operator/internal/translate"
 )
 
-// CacheOptions restricts the cache to what the controller needs: of the
-// EndpointSlices only our own, and no managed fields.
-func CacheOptions() cache.Options {
-	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject: map[client.Object]cache.ByObject{
-			&discoveryv1.EndpointSlice{}: {
-				Label: labels.SelectorFromSet(labels.Set{discoveryv1.LabelManagedBy: sliceplan.ManagedBy}),
+// ManagerOptions are those of a manager that the controller can be set up with.
+// Its cache holds what the controller needs: of the EndpointSlices only our own,
+// and no managed fields.
+func ManagerOptions(scheme *runtime.Scheme) ctrl.Options {
+	return ctrl.Options{
+		Scheme: scheme,
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				&discoveryv1.EndpointSlice{}: {
+					Label: labels.SelectorFromSet(labels.Set{discoveryv1.LabelManagedBy: sliceplan.ManagedBy}),
+				},
 			},
+			NewInformer: newInformer,
 		},
-		NewInformer: newInformer,
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return restMapper(), nil },
 	}
 }
 
-// RESTMapper knows the kinds that the controller reads and writes. Since it need
+// restMapper knows the kinds that the controller reads and writes. Since it need
 // not ask the API server for them, an operator can be started while that is away
 // or does not know ExternalBackends yet, and waits.
-func RESTMapper() meta.RESTMapper {
+func restMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for _, kind := range []schema.GroupVersionKind{
 		v1alpha1.GroupVersion.WithKind(translate.Kind),

@@ -8,14 +8,12 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
@@ -100,21 +98,15 @@ func startOperator(options operatorOptions) *operator {
 	connection.QPS, connection.Burst = 100, 200
 	o.requests.cause(options.fault)
 	connection.Wrap(o.requests.wrap)
-	settings := ctrl.Options{
-		Scheme: scheme,
-		Cache:  controllers.CacheOptions(),
-		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) {
-			return controllers.RESTMapper(), nil
-		},
-		Metrics:                       metricsserver.Options{BindAddress: "0"},
-		LeaderElection:                options.leaderElection,
-		LeaderElectionID:              "controller.externalbackend.dev",
-		LeaderElectionNamespace:       shipped.account.Namespace,
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       new(10 * time.Second),
-		// Names are registered for the whole process, and never given back.
-		Controller: config.Controller{SkipNameValidation: new(true)},
-	}
+	settings := controllers.ManagerOptions(scheme)
+	settings.Metrics = metricsserver.Options{BindAddress: "0"}
+	settings.LeaderElection = options.leaderElection
+	settings.LeaderElectionID = "controller.externalbackend.dev"
+	settings.LeaderElectionNamespace = shipped.account.Namespace
+	settings.LeaderElectionReleaseOnCancel = true
+	settings.GracefulShutdownTimeout = new(10 * time.Second)
+	// Names are registered for the whole process, and never given back.
+	settings.Controller = config.Controller{SkipNameValidation: new(true)}
 	if options.lease != 0 {
 		settings.LeaseDuration = new(options.lease)
 		settings.RenewDeadline, settings.RetryPeriod = new(options.lease*2/3), new(options.lease/6)

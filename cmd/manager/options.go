@@ -16,9 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -114,28 +112,23 @@ func inRange(name string, value, low, high int) error {
 }
 
 func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
-	return ctrl.Options{
-		Scheme: scheme,
-		Cache:  controllers.CacheOptions(),
-		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) {
-			return controllers.RESTMapper(), nil
-		},
-		Metrics: metricsserver.Options{
-			BindAddress:    o.metricsAddress,
-			SecureServing:  true,
-			FilterProvider: filters.WithAuthenticationAndAuthorization,
-			CertDir:        o.metricsCertDir,
-			TLSOpts:        []func(*tls.Config){withoutHTTP2},
-		},
-		HealthProbeBindAddress:  o.probeAddress,
-		LeaderElection:          o.leaderElect,
-		LeaderElectionID:        leaderElectionID,
-		LeaderElectionNamespace: o.leaderElectionNamespace,
-		// main returns at once when Start does, so nothing runs after the
-		// release, and a successor need not wait for the Lease to run out.
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       new(gracePeriod),
+	options := controllers.ManagerOptions(scheme)
+	options.Metrics = metricsserver.Options{
+		BindAddress:    o.metricsAddress,
+		SecureServing:  true,
+		FilterProvider: filters.WithAuthenticationAndAuthorization,
+		CertDir:        o.metricsCertDir,
+		TLSOpts:        []func(*tls.Config){withoutHTTP2},
 	}
+	options.HealthProbeBindAddress = o.probeAddress
+	options.LeaderElection = o.leaderElect
+	options.LeaderElectionID = leaderElectionID
+	options.LeaderElectionNamespace = o.leaderElectionNamespace
+	// main returns at once when Start does, so nothing runs after the release,
+	// and a successor need not wait for the Lease to run out.
+	options.LeaderElectionReleaseOnCancel = true
+	options.GracefulShutdownTimeout = new(gracePeriod)
+	return options
 }
 
 // withoutHTTP2 keeps the server clear of stream-reset floods (CVE-2023-44487).

@@ -100,12 +100,10 @@ func newManager(kubeconfig string) (ctrl.Manager, error) {
 		return nil, err
 	}
 	config.QPS, config.Burst = apiQPS, apiBurst
-	return ctrl.NewManager(config, ctrl.Options{
-		Scheme:                  scheme,
-		Cache:                   controllers.CacheOptions(),
-		Metrics:                 metricsserver.Options{BindAddress: "0"},
-		GracefulShutdownTimeout: new(10 * time.Second),
-	})
+	options := controllers.ManagerOptions(scheme)
+	options.Metrics = metricsserver.Options{BindAddress: "0"}
+	options.GracefulShutdownTimeout = new(10 * time.Second)
+	return ctrl.NewManager(config, options)
 }
 
 func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {

@@ -10,12 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/cluster"
 	"externalbackend.dev/operator/test/lab"
 	"externalbackend.dev/operator/test/rack"
 )
@@ -146,7 +149,7 @@ var _ = Describe("The operator", func() {
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: installed.Hosts})
 
 		Expect(leads.Resume()).To(Succeed())
-		Eventually(leads.Running).WithContext(ctx).Should(BeFalse(), "a leader without a lease must end")
+		Eventually(leads.Running).WithContext(ctx).WithTimeout(leadBound).Should(BeFalse(), "a leader without a lease must end")
 		s.expectWork(ctx, f)
 		writes, err := installed.Audit.Writes(s.namespace)
 		Expect(err).NotTo(HaveOccurred())
@@ -156,6 +159,29 @@ var _ = Describe("The operator", func() {
 			Expect(wrote && w.Time.After(lost)).To(BeFalse(), "the paused leader wrote after it had lost the lease: %+v", w)
 		}
 	})
+
+	DescribeTable("loses the lease without a slice write and without a failed request, since", func(ctx SpecContext, program string) {
+		s, f := inService(ctx)
+		bothAgain()
+		before := s.versions(ctx, "web")
+		leads, standsBy := leader(ctx)
+		i := slices.IndexFunc(installed.Cluster.Processes(), func(p *cluster.Process) bool { return p.Name() == program })
+		Expect(i).NotTo(Equal(-1))
+		process := installed.Cluster.Processes()[i]
+		Expect(process.Signal(syscall.SIGSTOP)).To(Succeed())
+		DeferCleanup(process.Signal, syscall.SIGCONT)
+		Eventually(leads.Running).WithContext(ctx).WithTimeout(leadBound).Should(BeFalse(), "a leader without a lease must end")
+		Expect(standsBy.Running()).To(BeTrue())
+		f.expectNoFailure(ctx, time.Time{})
+
+		Expect(process.Signal(syscall.SIGCONT)).To(Succeed())
+		eventuallyLeads(ctx, leads)
+		Expect(s.versions(ctx, "web")).To(Equal(before))
+		s.expectWork(ctx, f)
+	},
+		Entry("the API server stands still", "kube-apiserver"),
+		Entry("etcd stands still", "etcd"),
+	)
 
 	It("rule 54: is killed ten times while it writes, and leaves neither duplicates nor orphans", func(ctx SpecContext) {
 		s, f := inService(ctx)
