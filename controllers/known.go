@@ -212,19 +212,17 @@ func (k *knownBackends) beginReport(sub health.Subscriber) *reportJob {
 	return job
 }
 
-// endReport says whether another report was asked for since beginReport, and
-// with which Service the subscriber was last seen, as it may have been moved; none
-// if it was forgotten.
-func (k *knownBackends) endReport(sub health.Subscriber) (service types.NamespacedName, waiting bool) {
+// endReport says whether another report was asked for since beginReport.
+func (k *knownBackends) endReport(sub health.Subscriber) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	known := k.bySub[sub]
 	if known == nil {
-		return types.NamespacedName{}, false
+		return false
 	}
-	waiting = known.waiting
+	waiting := known.waiting
 	known.reporting, known.waiting = false, false
-	return known.service, waiting
+	return waiting
 }
 
 // reported records a patch of the status and its answer.

@@ -55,30 +55,30 @@ func (r *ServiceReconciler) patch(ctx context.Context, sub health.Subscriber) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	var again time.Duration
-	switch err := r.send(ctx, job); {
+	err := r.send(ctx, job)
+	switch {
 	case err == nil:
 		r.known.reported(sub, job.to, r.Clock.Now())
 		r.emit(job.to, nil, job.transitions)
 	case apierrors.IsConflict(err):
 		// The cache is behind; what it still has to tell wakes us, too.
-		again = staleDelay
+		r.wakeAfter(sub, staleDelay)
 	case apierrors.IsNotFound(err), ctx.Err() == context.Canceled:
 	default:
 		logf.FromContext(ctx).Error(err, "Failed to patch the status of an ExternalBackend, trying again",
 			"namespace", job.from.Namespace, "name", job.from.Name, "after", reportRetry)
-		again = reportRetry
+		r.wakeAfter(sub, reportRetry)
 	}
-	service, waiting := r.known.endReport(sub)
-	if service.Name == "" {
-		return // forgotten meanwhile
+	if r.known.endReport(sub) {
+		r.wakeAfter(sub, 0)
 	}
-	request := reconcile.Request{NamespacedName: service}
-	if again > 0 {
-		r.wake.addAfter(request, again)
-	}
-	if waiting {
-		r.wake.add(request)
+}
+
+// wakeAfter has the Service looked at after a while that an ExternalBackend has
+// by now, which may be another one than when its status was computed.
+func (r *ServiceReconciler) wakeAfter(sub health.Subscriber, d time.Duration) {
+	if key, ok := r.known.service(sub); ok {
+		r.wake.addAfter(reconcile.Request{NamespacedName: key}, d)
 	}
 }
 
