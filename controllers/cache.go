@@ -6,7 +6,6 @@ package controllers
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +32,7 @@ import (
 // Its cache holds what the controller needs: of the EndpointSlices only our own,
 // and no managed fields.
 func ManagerOptions(scheme *runtime.Scheme) ctrl.Options {
-	return ctrl.Options{
+	options := ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -44,14 +43,15 @@ func ManagerOptions(scheme *runtime.Scheme) ctrl.Options {
 			},
 			NewInformer: newInformer,
 		},
-		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return restMapper(), nil },
 	}
+	options.MapperProvider = restMapper
+	return options
 }
 
 // restMapper knows the kinds that the controller reads and writes. Since it need
 // not ask the API server for them, an operator can be started while that is away
 // or does not know ExternalBackends yet, and waits.
-func restMapper() meta.RESTMapper {
+func restMapper[HTTPClient any](*rest.Config, HTTPClient) (meta.RESTMapper, error) {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for _, kind := range []schema.GroupVersionKind{
 		v1alpha1.GroupVersion.WithKind(translate.Kind),
@@ -60,7 +60,7 @@ func restMapper() meta.RESTMapper {
 	} {
 		mapper.Add(kind, meta.RESTScopeNamespace)
 	}
-	return mapper
+	return mapper, nil
 }
 
 // newInformer makes an informer that reads everything anew after the API server

@@ -33,18 +33,22 @@ const selectorSlices = "endpointslice-controller.k8s.io"
 
 // NewForeignCache makes a cache of all EndpointSlices but our own and those that
 // Kubernetes writes from selectors: hand-made ones and copies of Endpoints
-// objects, which are few. It keeps nothing of them but whose they are. The
-// manager must run it.
-func NewForeignCache(mgr ctrl.Manager) (cache.Cache, error) {
+// objects, which are few. It keeps nothing of them but whose they are, indexed by
+// Service. The manager must run it.
+func NewForeignCache(ctx context.Context, mgr ctrl.Manager) (cache.Cache, error) {
 	others, err := labels.NewRequirement(discoveryv1.LabelManagedBy, selection.NotIn, []string{sliceplan.ManagedBy, selectorSlices})
 	if err != nil {
 		return nil, err
 	}
-	return cache.New(mgr.GetConfig(), cache.Options{
+	foreign, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 		DefaultLabelSelector: labels.NewSelector().Add(*others), DefaultTransform: withoutContent,
 		NewInformer: newInformer,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return foreign, indexSlices(ctx, foreign)
 }
 
 // withoutContent drops what nobody here reads of the slices of others.

@@ -20,14 +20,15 @@ func TestMatters(t *testing.T) {
 		want   bool
 	}{
 		{"nothing", func(*v1alpha1.ExternalBackend) {}, false},
-		{"the status", func(eb *v1alpha1.ExternalBackend) { eb.ResourceVersion, eb.Status.ObservedGeneration = "2", 1 }, false},
+		{"the status", func(eb *v1alpha1.ExternalBackend) { eb.ResourceVersion, eb.Status.ObservedGeneration = "3", 1 }, false},
 		{"a label", func(eb *v1alpha1.ExternalBackend) { eb.Labels = map[string]string{"team": "shop"} }, false},
 		{"an edit", func(eb *v1alpha1.ExternalBackend) { eb.Generation, eb.Spec.Service.Name = 2, "checkout" }, true},
 		{"another edit of that number", func(eb *v1alpha1.ExternalBackend) { eb.Spec.Service.Name = "checkout" }, true},
+		{"an older version", func(eb *v1alpha1.ExternalBackend) { eb.ResourceVersion, eb.Status.ObservedGeneration = "1", 1 }, true},
 		{"another one of that name", func(eb *v1alpha1.ExternalBackend) { eb.UID = "2" }, true},
 		{"its deletion", func(eb *v1alpha1.ExternalBackend) { eb.DeletionTimestamp = new(metav1.Now()) }, true},
 	} {
-		before := &v1alpha1.ExternalBackend{ObjectMeta: metav1.ObjectMeta{UID: "1", Generation: 1, ResourceVersion: "1"}}
+		before := &v1alpha1.ExternalBackend{ObjectMeta: metav1.ObjectMeta{UID: "1", Generation: 1, ResourceVersion: "2"}}
 		now := before.DeepCopy()
 		tt.change(now)
 		if got := matters().Update(event.UpdateEvent{ObjectOld: before, ObjectNew: now}); got != tt.want {

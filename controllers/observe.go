@@ -215,14 +215,14 @@ func (r *ServiceReconciler) leftOver(ctx context.Context, w *world, slice *disco
 	if err := r.Client.Get(ctx, key, &eb); err == nil && eb.UID == uid {
 		return !served(), nil
 	}
-	err := r.Live.Get(ctx, key, &eb)
-	if err != nil && !apierrors.IsNotFound(err) {
+	switch err := r.Live.Get(ctx, key, &eb); {
+	case apierrors.IsNotFound(err), err == nil && eb.UID != uid:
+		gone[ownerKey{uid, name}] = true
+		return true, nil
+	case err != nil:
 		return false, fmt.Errorf("reading ExternalBackend %s, the owner of EndpointSlice %s: %w", key, slice.Name, err)
 	}
-	if err != nil || eb.UID != uid {
-		gone[ownerKey{uid, name}] = true
-	}
-	return err != nil || !served(), nil
+	return !served(), nil
 }
 
 // ownerKey is how a slice names its ExternalBackend.

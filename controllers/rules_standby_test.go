@@ -67,8 +67,17 @@ func standbyReconciler(ctx context.Context, clock clock.PassiveClock) (*controll
 	o := ownOperator(operatorOptions{leaderElection: true})
 	cache := &lagging{Client: o.manager.GetClient()}
 	vetted := guard.New(guard.Options{})
+	running, stop := context.WithCancel(context.Background())
+	DeferCleanup(stop)
+	foreign, err := controllers.NewForeignCache(running, o.manager)
+	Expect(err).NotTo(HaveOccurred())
+	go func() {
+		defer GinkgoRecover()
+		Expect(foreign.Start(running)).To(Succeed())
+	}()
+	Expect(foreign.WaitForCacheSync(ctx)).To(BeTrue())
 	r := &controllers.ServiceReconciler{
-		Client: cache, Live: o.manager.GetAPIReader(), Foreign: o.manager.GetAPIReader(),
+		Client: cache, Live: o.manager.GetAPIReader(), Foreign: foreign,
 		Health:   probe.New(probe.Options{Guard: vetted.Check}),
 		Literals: static.Resolve, Guard: vetted,
 		Metrics:      metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} }),
@@ -77,9 +86,7 @@ func standbyReconciler(ctx context.Context, clock clock.PassiveClock) (*controll
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Reports:      flowcontrol.NewFakeAlwaysRateLimiter(),
 	}
-	reporting, stop := context.WithCancel(context.Background())
-	DeferCleanup(stop)
-	r.Report(reporting)
+	r.Report(running)
 	return r, cache
 }
 

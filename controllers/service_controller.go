@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/internal/health"
@@ -59,6 +60,7 @@ type ServiceReconciler struct {
 	windows  windows
 	races    races
 	memory   recollections
+	caches   []cache.Cache
 	reports  workqueue.TypedInterface[health.Subscriber]
 	wake     wakeup
 	retries  *retries // nil unless SetupWithManager was called

@@ -5,9 +5,8 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -43,7 +41,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // SetupWithManager registers the controller, its watches and its indexes. They
 // end with ctx.
 func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
-	foreign, err := NewForeignCache(mgr)
+	foreign, err := NewForeignCache(ctx, mgr)
 	if err != nil {
 		return fmt.Errorf("making the cache of EndpointSlices of others: %w", err)
 	}
@@ -65,15 +63,10 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		return fmt.Errorf("adding the writers of Services: %w", err)
 	}
 	r.Foreign = foreign
-	if err := mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), foreign)); err != nil {
-		return fmt.Errorf("adding the ready endpoint: %w", err)
-	}
+	r.caches = []cache.Cache{mgr.GetCache(), foreign}
 	// A standby that takes over knows the Services, as it does what is indexed.
 	if _, err := mgr.GetCache().GetInformer(ctx, &corev1.Service{}, cache.BlockUntilSynced(false)); err != nil {
 		return fmt.Errorf("making the cache of Services: %w", err)
-	}
-	if err := indexSlices(ctx, foreign); err != nil {
-		return err
 	}
 	indexer := mgr.GetFieldIndexer()
 	if err := indexer.IndexField(ctx, &v1alpha1.ExternalBackend{}, indexService, func(o client.Object) []string {
@@ -97,6 +90,7 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 				// An edit of spec.service.name concerns both Services.
 				r.add(q, backendRequest(e.ObjectOld))
 				r.add(q, backendRequest(e.ObjectNew))
+				r.memory.set(backendRequest(e.ObjectNew).NamespacedName, nil) // which goes by the generation
 			},
 			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 				r.add(q, backendRequest(e.Object))
@@ -123,19 +117,10 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		Complete(r)
 }
 
-// synced is ready once the caches hold everything, on the leader and on a replica
-// that stands by.
-func synced(caches ...cache.Cache) healthz.Checker {
-	return func(request *http.Request) error {
-		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
-		defer cancel()
-		for _, c := range caches {
-			if !c.WaitForCacheSync(ctx) {
-				return errors.New("the caches are not synced yet")
-			}
-		}
-		return nil
-	}
+// CachesSynced says whether the caches hold everything, on the leader and on a
+// replica that stands by. It waits for that until ctx is done.
+func (r *ServiceReconciler) CachesSynced(ctx context.Context) bool {
+	return !slices.ContainsFunc(r.caches, func(c cache.Cache) bool { return !c.WaitForCacheSync(ctx) })
 }
 
 func indexSlices(ctx context.Context, indexer client.FieldIndexer) error {
@@ -170,14 +155,15 @@ func (r *ServiceReconciler) servicesWithSlicesOf(ctx context.Context, eb client.
 
 // matters passes updates of more than the status or the metadata of an
 // ExternalBackend. Where watches were down, one may stand for a deletion and a
-// creation, and after etcd was restored, for an edit with the same generation.
+// creation, and after etcd was restored, for an edit with the same generation:
+// specs are not compared for each status, since they may be long.
 func matters() predicate.Predicate {
 	return predicate.Funcs{
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, now := e.ObjectOld.(*v1alpha1.ExternalBackend), e.ObjectNew.(*v1alpha1.ExternalBackend)
 			return before.UID != now.UID || before.Generation != now.Generation ||
-				(before.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) ||
-				!equality.Semantic.DeepEqual(before.Spec, now.Spec)
+				(before.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) || newer(before, now) ||
+				equality.Semantic.DeepEqual(before.Status, now.Status) && !equality.Semantic.DeepEqual(before.Spec, now.Spec)
 		},
 	}
 }

@@ -4,11 +4,13 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"runtime/debug"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -130,6 +133,18 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 
 // withoutHTTP2 keeps the server clear of stream-reset floods (CVE-2023-44487).
 func withoutHTTP2(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }
+
+// cachesSynced is ready once the caches hold everything.
+func cachesSynced(reconciler *controllers.ServiceReconciler) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
+		defer cancel()
+		if !reconciler.CachesSynced(ctx) {
+			return errors.New("the caches are not synced yet")
+		}
+		return nil
+	}
+}
 
 // version returns what the binary was built from.
 func version() string {
