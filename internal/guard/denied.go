@@ -18,11 +18,11 @@ const (
 	// LayerCluster rules are the cluster's own networks and what administrators
 	// deny to all.
 	LayerCluster
-	// LayerPolicy: an ExternalBackendPolicy denies it, or none of those that
-	// select the namespace allows it.
+	// LayerPolicy is an ExternalBackendPolicy that denies it, or all of those
+	// that select the namespace, none of which allows it.
 	LayerPolicy
-	// LayerNoPolicy: what needs a policy that allows it was asked for in a
-	// namespace that no policy with an allow part selects.
+	// LayerNoPolicy is the lack of any policy with an allow part that selects
+	// the namespace, where it takes one.
 	LayerNoPolicy
 )
 

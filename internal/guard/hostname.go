@@ -3,7 +3,10 @@
 
 package guard
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // hardName denies the names that match a pattern.
 type hardName struct{ pattern, why string }
@@ -41,7 +44,7 @@ func hardNamesFor(clusterDomain string) ([]hardName, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := hardNames[:len(hardNames):len(hardNames)]
+	names := slices.Clip(hardNames)
 	for _, pattern := range patterns {
 		names = append(names, hardName{pattern, clusterName})
 	}
@@ -103,10 +106,10 @@ func matches(pattern, name string) bool {
 	if pattern == "*" {
 		return true
 	}
-	if suffix, any := strings.CutPrefix(pattern, "*"); any {
+	if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
 		return strings.HasSuffix(name, suffix) && len(name) > len(suffix)
 	}
-	if prefix, any := strings.CutSuffix(pattern, "*"); any {
+	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(name, prefix)
 	}
 	return pattern == name

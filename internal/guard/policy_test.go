@@ -55,28 +55,58 @@ func TestPolicyTruthTable(t *testing.T) {
 		policies          []guard.Policy
 		baseline, require []ask
 	}{
-		"none": {nil,
+		"none": {
+			nil,
 			[]ask{{"192.0.2.1:443", open}, {"203.0.113.1:22", open}, {"127.0.0.1:443", guard.LayerHard}},
-			[]ask{{"192.0.2.1:443", guard.LayerNoPolicy}, {"127.0.0.1:443", guard.LayerHard}}},
-		"only denies": {[]guard.Policy{noSSH, noHost},
+			[]ask{{"192.0.2.1:443", guard.LayerNoPolicy}, {"127.0.0.1:443", guard.LayerHard}},
+		},
+		"only denies": {
+			[]guard.Policy{noSSH, noHost},
 			[]ask{{"192.0.2.1:443", open}, {"192.0.2.1:22", guard.LayerPolicy}, {"192.0.2.7:443", guard.LayerPolicy}, {"[64:ff9b::192.0.2.7]:443", guard.LayerPolicy}},
-			[]ask{{"192.0.2.1:443", guard.LayerNoPolicy}, {"192.0.2.1:22", guard.LayerPolicy}}},
-		"one grant": {[]guard.Policy{web},
-			[]ask{{"192.0.2.1:443", open}, {"192.0.2.1:8500", open}, {"192.0.2.1:442", guard.LayerPolicy}, {"192.0.2.1:9000", guard.LayerPolicy},
-				{"192.0.3.0:443", guard.LayerPolicy}, {"[2001:db8::1]:443", open}, {"[2001:db9::1]:443", guard.LayerPolicy}, {"[::ffff:192.0.2.1]:443", open},
-				{"[64:ff9b::192.0.2.1]:443", guard.LayerPolicy}, {"192.0.2.1:0", guard.LayerPolicy}},
-			[]ask{{"192.0.2.1:443", open}, {"192.0.3.0:443", guard.LayerPolicy}}},
-		"grants unite, each with its own ports": {[]guard.Policy{web, db},
+			[]ask{{"192.0.2.1:443", guard.LayerNoPolicy}, {"192.0.2.1:22", guard.LayerPolicy}},
+		},
+		"one grant": {
+			[]guard.Policy{web},
+			[]ask{
+				{"192.0.2.1:443", open},
+				{"192.0.2.1:8500", open},
+				{"192.0.2.1:442", guard.LayerPolicy},
+				{"192.0.2.1:9000", guard.LayerPolicy},
+				{"192.0.3.0:443", guard.LayerPolicy},
+				{"[2001:db8::1]:443", open},
+				{"[2001:db9::1]:443", guard.LayerPolicy},
+				{"[::ffff:192.0.2.1]:443", open},
+				{"[64:ff9b::192.0.2.1]:443", guard.LayerPolicy},
+				{"192.0.2.1:0", guard.LayerPolicy},
+			},
+			[]ask{{"192.0.2.1:443", open}, {"192.0.3.0:443", guard.LayerPolicy}},
+		},
+		"grants unite, each with its own ports": {
+			[]guard.Policy{web, db},
 			[]ask{{"192.0.2.1:443", open}, {"198.51.100.1:22", open}, {"192.0.2.1:22", guard.LayerPolicy}, {"203.0.113.1:443", guard.LayerPolicy}},
-			[]ask{{"192.0.2.1:443", open}, {"198.51.100.1:22", open}, {"192.0.2.1:22", guard.LayerPolicy}}},
-		"an empty grant": {[]guard.Policy{nothing},
-			[]ask{{"192.0.2.1:443", guard.LayerPolicy}}, []ask{{"192.0.2.1:443", guard.LayerPolicy}}},
-		"an empty grant beside another": {[]guard.Policy{nothing, db},
-			[]ask{{"198.51.100.1:443", open}, {"192.0.2.1:443", guard.LayerPolicy}}, []ask{{"198.51.100.1:443", open}}},
-		"any deny wins": {[]guard.Policy{web, db, noSSH, noHost},
-			[]ask{{"192.0.2.1:443", open}, {"192.0.2.7:443", guard.LayerPolicy}, {"198.51.100.1:22", guard.LayerPolicy}, {"198.51.100.1:23", open},
-				{"198.51.100.128:23", guard.LayerPolicy}},
-			[]ask{{"192.0.2.1:443", open}, {"192.0.2.7:443", guard.LayerPolicy}}},
+			[]ask{{"192.0.2.1:443", open}, {"198.51.100.1:22", open}, {"192.0.2.1:22", guard.LayerPolicy}},
+		},
+		"an empty grant": {
+			[]guard.Policy{nothing},
+			[]ask{{"192.0.2.1:443", guard.LayerPolicy}},
+			[]ask{{"192.0.2.1:443", guard.LayerPolicy}},
+		},
+		"an empty grant beside another": {
+			[]guard.Policy{nothing, db},
+			[]ask{{"198.51.100.1:443", open}, {"192.0.2.1:443", guard.LayerPolicy}},
+			[]ask{{"198.51.100.1:443", open}},
+		},
+		"any deny wins": {
+			[]guard.Policy{web, db, noSSH, noHost},
+			[]ask{
+				{"192.0.2.1:443", open},
+				{"192.0.2.7:443", guard.LayerPolicy},
+				{"198.51.100.1:22", guard.LayerPolicy},
+				{"198.51.100.1:23", open},
+				{"198.51.100.128:23", guard.LayerPolicy},
+			},
+			[]ask{{"192.0.2.1:443", open}, {"192.0.2.7:443", guard.LayerPolicy}},
+		},
 	} {
 		for require, asks := range map[bool][]ask{false: c.baseline, true: c.require} {
 			s := scope(t, require, c.policies...)

@@ -6,6 +6,7 @@ package guard
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -145,12 +146,7 @@ func (s *Scope) granted(addr netip.Addr, spelled []netip.Addr, ports []uint16) e
 }
 
 func (s *Scope) anyGrant(allows func(*grant) bool) bool {
-	for _, g := range s.grants {
-		if allows(g) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.grants, allows)
 }
 
 // missing returns what an address carries that a policy does not grant, if that
