@@ -89,7 +89,8 @@ func prefixes() *rapid.Generator[netip.Prefix] {
 	}
 	return rapid.Custom(func(t *rapid.T) netip.Prefix {
 		addr := nearby(rapid.Map(rapid.SampledFrom(bases), netip.MustParseAddr)).Draw(t, "base")
-		return netip.PrefixFrom(addr, rapid.IntRange(0, addr.BitLen()).Draw(t, "bits"))
+		bits := rapid.OneOf(rapid.SampledFrom([]int{0, 8, 24, 32}), rapid.IntRange(0, addr.BitLen()))
+		return netip.PrefixFrom(addr, bits.Draw(t, "bits"))
 	})
 }
 
