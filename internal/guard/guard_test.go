@@ -39,6 +39,11 @@ func TestCompileNamesEveryProblem(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `namespace "shop": there is no policy "gone"`) {
 		t.Errorf("got %v", err)
 	}
+	for _, allow := range []guard.Allow{{MaxAddresses: -1}, {Checks: guard.Checks{MinInterval: -1}}} {
+		if _, err := guard.Compile(guard.Config{Policies: []guard.Policy{{Name: "a", Allow: &allow}}}); err == nil {
+			t.Errorf("%+v compiles", allow)
+		}
+	}
 	for _, domain := range []string{"*", "*.example", "10.0.0.1"} {
 		if _, err := guard.Compile(guard.Config{ClusterDomain: domain}); err == nil {
 			t.Errorf("the cluster domain %q compiles", domain)

@@ -203,6 +203,9 @@ func TestScopes(t *testing.T) {
 	if denied == nil || denied.Policy != "y" || denied.Range != netip.MustParsePrefix("192.0.2.9/32") || denied.Carried != netip.MustParseAddr("192.0.2.9") {
 		t.Errorf("got %+v", denied)
 	}
+	if denied := asDenied(t, m.Scope("c").Addr(netip.MustParseAddr("64:ff9b::192.0.3.9"))); denied == nil || denied.Carried.IsValid() {
+		t.Errorf("neither the address nor what it carries is granted: got %+v", denied)
+	}
 	if denied := asDenied(t, m.Scope("c").Addr(netip.MustParseAddr("192.0.3.9"))); denied == nil || denied.Policy != "x" ||
 		!strings.Contains(denied.Error(), `ExternalBackendPolicy "x" does not allow it`) {
 		t.Errorf("got %v", denied)

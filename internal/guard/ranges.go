@@ -82,9 +82,7 @@ func newRanges(rules []rule) ranges {
 			if around.rule.rank() < s.rule.rank() || around.rule.prefix == s.rule.prefix {
 				continue // what is around decides here too
 			}
-			if around.first.Compare(s.first) < 0 {
-				emit(span{first: around.first, last: s.first.Prev(), rule: around.rule})
-			}
+			emit(span{first: around.first, last: s.first.Prev(), rule: around.rule})
 		}
 		open = append(open, s)
 	}
