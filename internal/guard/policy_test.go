@@ -5,6 +5,7 @@ package guard_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -183,13 +184,17 @@ func TestEveryPortHasToBeGranted(t *testing.T) {
 }
 
 func TestScopes(t *testing.T) {
+	unsorted := []string{"y", "x", "y"}
 	m := compile(t, guard.Config{
 		Policies: []guard.Policy{
 			{Name: "x", Allow: &guard.Allow{CIDRs: cidrs("192.0.2.0/24"), MaxAddresses: 5}},
 			{Name: "y", Deny: guard.Deny{CIDRs: cidrs("192.0.2.9/32")}},
 		},
-		Namespaces: map[string][]string{"a": {"x", "y"}, "b": {"y", "x", "y"}, "c": {"x"}, "d": {}},
+		Namespaces: map[string][]string{"a": {"x", "y"}, "b": unsorted, "c": {"x"}, "d": {}},
 	})
+	if !slices.Equal(unsorted, []string{"y", "x", "y"}) {
+		t.Error("compiling changed the config")
+	}
 	if m.Scope("a") != m.Scope("b") {
 		t.Error("namespaces with the same policies have scopes of their own")
 	}
