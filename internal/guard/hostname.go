@@ -103,11 +103,8 @@ func matchesAny(patterns []string, name string) bool {
 }
 
 func matches(pattern, name string) bool {
-	if pattern == "*" {
-		return true
-	}
 	if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
-		return strings.HasSuffix(name, suffix) && len(name) > len(suffix)
+		return strings.HasSuffix(name, suffix)
 	}
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(name, prefix)

@@ -148,6 +148,16 @@ func TestGrantsOfCarriedAddresses(t *testing.T) {
 	}
 }
 
+// TestAllOfIPv4AsMapped takes ::ffff:0:0/96 for 0.0.0.0/0.
+func TestAllOfIPv4AsMapped(t *testing.T) {
+	s := scope(t, false, guard.Policy{Name: "a", Allow: &guard.Allow{CIDRs: cidrs("::ffff:0:0/96")}})
+	for addr, granted := range map[string]bool{"192.0.2.1": true, "::ffff:192.0.2.1": true, "2001:db8::1": false, "64:ff9b::192.0.2.1": false} {
+		if err := s.Addr(netip.MustParseAddr(addr)); (err == nil) != granted {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
 func TestEveryPortHasToBeGranted(t *testing.T) {
 	s := scope(t, false,
 		guard.Policy{Name: "a", Allow: &guard.Allow{CIDRs: cidrs("192.0.2.0/24"), Ports: ports(80, 80)}},
