@@ -42,7 +42,7 @@ func TestHostname(t *testing.T) {
 		"2130706433": "reads as an IP address", "0x7f000001": "reads as an IP address", "0X7F.1": "reads as an IP address",
 		"0177.0.0.1": "reads as an IP address", "017700000001": "reads as an IP address", "127.0.0.1.": "reads as an IP address",
 		"0x7f.0x0.0x0.0x1": "reads as an IP address", "127.0.0.0x": "reads as an IP address", "example.1": "reads as an IP address",
-		"1.2.3.4.5": "reads as an IP address", "099.1": "reads as an IP address", "0": "reads as an IP address", "0xA9FEA9FE": "reads as an IP address",
+		"1.2.3.4.5": "reads as an IP address", "127.0.0.0X1": "reads as an IP address", "099.1": "reads as an IP address", "0": "reads as an IP address", "0xA9FEA9FE": "reads as an IP address",
 		"::1": "only ASCII", "[::1]": "only ASCII", "[127.0.0.1]": "only ASCII", "fe80::1%eth0": "only ASCII", "::ffff:127.0.0.1": "only ASCII",
 		"１２７.0.0.1": "only ASCII", "127。0。0。1": "only ASCII", "①②⑦.0.0.1": "only ASCII", "ｌocalhost": "only ASCII", "bücher.example": "only ASCII",
 		"loc\u00adalhost": "only ASCII",
