@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,7 +53,8 @@ func unowned(s *discoveryv1.EndpointSlice) { s.OwnerReferences = nil }
 // foreign makes a slice somebody else's.
 func foreign(s *discoveryv1.EndpointSlice) {
 	s.Labels[discoveryv1.LabelManagedBy] = "endpointslice-controller.k8s.io"
-	s.OwnerReferences = nil
+	s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: "payments", UID: "1", Controller: new(true)}}
+	s.Endpoints[0].TargetRef = &corev1.ObjectReference{Kind: "Pod", Name: "payments-1", UID: "2"}
 }
 
 func ownedBy(owners ...metav1.OwnerReference) func(*discoveryv1.EndpointSlice) {
@@ -130,6 +132,16 @@ var _ = Describe("An EndpointSlice of the operator's", func() {
 		Entry("without the owner", unowned),
 		Entry("with addresses that are denied", addresses("168.63.129.16")),
 	)
+
+	It("is repaired when all that tells whose it is is what its endpoints say", func(ctx SpecContext) {
+		reference := func(s *discoveryv1.EndpointSlice) {
+			s.Endpoints[0].TargetRef = &corev1.ObjectReference{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name, UID: owner.UID}
+		}
+		s := stored(ctx, slice("payments", unlabelled, unowned, reference))
+		repaired := slice("payments", reference)
+		repaired.ResourceVersion = s.ResourceVersion
+		Expect(operator.Update(ctx, repaired)).To(Succeed())
+	})
 
 	DescribeTable("is deleted when somebody has removed", func(ctx SpecContext, edit func(*discoveryv1.EndpointSlice)) {
 		Expect(operator.Delete(ctx, stored(ctx, slice("payments", edit)))).To(Succeed())
