@@ -5,8 +5,11 @@
 IMG ?= externalbackend-operator:latest
 # Flags for the operator (run), the lab (lab) or the test binary (e2e).
 ARGS ?=
-# More flags for go test (test), such as TESTFLAGS='-run TestX -count=10'.
+# More flags for go test (test), such as TESTFLAGS='-run TestX -count=10'. With
+# any that the test binary itself acts on, controllers runs in one process.
 TESTFLAGS ?=
+# How many processes share the specs of controllers (test), each with a control plane.
+PROCESSES ?= 4
 # Flags for the benchmarks (bench, bench-report): bin/bench -h lists them.
 BENCHFLAGS ?=
 # A folder with etcd, kube-apiserver and kubectl to use instead of building them.
@@ -65,12 +68,14 @@ e2e: ## Run the end-to-end cases in such an installation (Linux). Settings: FOCU
 	@bin/e2e --ginkgo.focus='$(FOCUS)' $(ARGS)
 
 .PHONY: test
-test: ## Run all tests with the race detector. Settings: TESTFLAGS, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
+test: ## Run all tests with the race detector. Settings: TESTFLAGS, PROCESSES, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
 	@command -v "$$(go env CC)" >/dev/null || { \
 		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
 	@hack/controlplane.sh etcd kube-apiserver kubectl
+	@hack/tool.sh ginkgo
 	@go build -o bin/testsummary ./hack/testsummary
-	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -count=1 -json -timeout=40m $(TESTFLAGS) ./... \
+	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -count=1 -json -timeout=40m \
+		-exec="'$(CURDIR)/hack/parallel-suite.sh' $(PROCESSES)" $(TESTFLAGS) ./... \
 		| bin/testsummary -trim $(MODULE)/
 
 .PHONY: bench

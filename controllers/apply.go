@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +38,9 @@ type applied struct {
 	// before one that the next pass settles.
 	failed map[types.UID]error
 	// homeless addresses could not be put where they should be, for that reason.
-	homeless map[string]error
+	homeless map[place]error
+	// withheld slices, by name, were not written for what became of others.
+	withheld map[string]bool
 	// ended is set for owners whose other writes would fare no better.
 	ended map[types.UID]bool
 	// stale is true when a write was refused because somebody else was faster.
@@ -51,24 +52,32 @@ type operation struct {
 	write func(context.Context, *discoveryv1.EndpointSlice) error
 }
 
-// apply carries a plan out in its order. A failed write holds up those that
-// take away what it was to put elsewhere; everything else goes on, so that a
-// slice that cannot be created keeps nobody in another one ready.
-func (r *ServiceReconciler) apply(ctx context.Context, w *world, plan *sliceplan.Plan) applied {
+// apply carries a plan out: what moves nothing at first, then the rest in its
+// order. A failed write holds up those that take away what it was to put
+// elsewhere; everything else goes on, so that a slice that cannot be created
+// keeps nobody ready.
+func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass, plan *sliceplan.Plan) applied {
 	if !plan.Empty() {
 		r.windows.close(w.key, r.Clock.Now())
 	}
 	done := applied{
 		slices: make(map[string]*discoveryv1.EndpointSlice), related: make(map[types.UID]*discoveryv1.EndpointSlice),
-		failed: make(map[types.UID]error), homeless: make(map[string]error), ended: make(map[types.UID]bool),
+		failed: make(map[types.UID]error), homeless: make(map[place]error), withheld: make(map[string]bool), ended: make(map[types.UID]bool),
 	}
 	create := operation{"create", func(ctx context.Context, slice *discoveryv1.EndpointSlice) error { return r.create(ctx, w, slice) }}
 	update, remove := operation{"update", r.update}, operation{"delete", r.delete}
+	inPlace, moving := separate(w.slices, plan.Update)
+	r.carryOut(ctx, w, &done, update, inPlace)
 	r.carryOut(ctx, w, &done, remove, plan.Misplaced)
 	r.carryOut(ctx, w, &done, create, plan.Create)
-	r.carryOut(ctx, w, &done, update, plan.Update)
+	r.carryOut(ctx, w, &done, update, moving)
 	r.carryOut(ctx, w, &done, remove, plan.Delete)
-	if len(done.failed) > 0 {
+	if len(done.withheld) > 0 {
+		clear(done.ended) // who does not answer one kind of request may answer another
+		r.carryOut(ctx, w, &done, update, r.flipsOf(w, passes, &done))
+	}
+	r.races.judge(w.key, &done)
+	if done.stale {
 		r.windows.open(w.key)
 	}
 	for _, flip := range plan.Flips {
@@ -86,8 +95,10 @@ func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applie
 		switch {
 		case done.ended[owner]:
 			err = done.failed[owner]
+			done.withheld[slice.Name] = true
 		case err != nil:
 			done.fail(owner, err)
+			done.withheld[slice.Name] = true
 		default:
 			err = r.carryOutOne(ctx, w, op, slice)
 			r.Metrics.SliceWritten(op.name, err)
@@ -102,8 +113,8 @@ func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applie
 				done.slices[slice.Endpoints[i].Addresses[0]] = slice
 			}
 		case op.name != "delete":
-			for i := range slice.Endpoints {
-				done.homeless[slice.Endpoints[i].Addresses[0]] = err
+			for at := range placesIn(slice) {
+				done.homeless[at] = err
 			}
 		}
 	}
@@ -120,33 +131,6 @@ func (r *ServiceReconciler) carryOutOne(ctx context.Context, w *world, op operat
 		r.wake.add(reconcile.Request{NamespacedName: w.key})
 	}
 	return err
-}
-
-// takesAway returns why a write must wait: it removes an address from where it
-// is though that could not be put where it should be (rule 43).
-func (a *applied) takesAway(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice, operation string) error {
-	if len(a.homeless) == 0 || operation == "create" {
-		return nil
-	}
-	stays := make(map[string]bool, len(slice.Endpoints))
-	if operation == "update" {
-		for i := range slice.Endpoints {
-			stays[slice.Endpoints[i].Addresses[0]] = true
-		}
-	}
-	i := slices.IndexFunc(live, func(s *discoveryv1.EndpointSlice) bool { return s.Name == slice.Name })
-	if i < 0 {
-		return nil
-	}
-	for _, e := range live[i].Endpoints {
-		if len(e.Addresses) == 0 || stays[e.Addresses[0]] {
-			continue
-		}
-		if cause := a.homeless[e.Addresses[0]]; cause != nil {
-			return fmt.Errorf("EndpointSlice %s keeps %s, which could not be written elsewhere: %w", slice.Name, e.Addresses[0], cause)
-		}
-	}
-	return nil
 }
 
 // fail records an error.

@@ -40,7 +40,7 @@ var _ = Describe("While the API server is away", func() {
 		away.end()
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy))
-		Expect(s.condition(ctx, "payments", v1alpha1.ConditionPublished)).To(yes(v1alpha1.ReasonPublished))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, yes(v1alpha1.ReasonPublished))
 		Eventually(seen.all).Should(HaveLen(1))
 	})
 

@@ -169,6 +169,20 @@ var _ = Describe("A write that meets something else than was read", func() {
 		Expect(s.writes(mark)).To(ContainElement("create " + s.slicesOf(ctx, "payments")[0].Name))
 	})
 
+	It("since the ExternalBackend was moved whose status it reports is made up for", func(ctx SpecContext) {
+		s.service(ctx, "checkout")
+		o.requests.holdWrites("/apis/externalbackend.dev/")
+		eb := s.backend(ctx, "payments", none, entry("rack", "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		held()
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Service.Name = "checkout" })
+		s.expect(ctx, "checkout", endpoints{"192.0.2.10": in})
+		s.expect(ctx, "payments", endpoints{})
+		o.requests.release()
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Service.Name", "checkout"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	})
+
 	It("since the ExternalBackend was deleted whose status it reports is given up", func(ctx SpecContext) {
 		o.requests.holdWrites("/apis/externalbackend.dev/")
 		eb := s.backend(ctx, "payments", none, entry("rack", "192.0.2.10"))

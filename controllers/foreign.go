@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
@@ -18,6 +19,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
@@ -48,9 +51,29 @@ func NewForeignCache(mgr ctrl.Manager) (cache.Cache, error) {
 func withoutContent(o any) (any, error) {
 	if slice, ok := o.(*discoveryv1.EndpointSlice); ok {
 		maps.DeleteFunc(slice.Annotations, func(key, _ string) bool { return key != sliceplan.ServiceUIDAnnotation })
-		slice.ManagedFields, slice.Endpoints, slice.Ports = nil, nil, nil
+		slice.ManagedFields, slice.Ports = nil, nil
+		// The first endpoint tells whose it is if somebody stripped our marks.
+		slice.Endpoints = slices.Clone(slice.Endpoints[:min(1, len(slice.Endpoints))])
+		for i := range slice.Endpoints {
+			slice.Endpoints[i] = discoveryv1.Endpoint{TargetRef: slice.Endpoints[i].TargetRef}
+		}
 	}
 	return o, nil
+}
+
+// whoseChanged passes updates that tell something else about whose slice it is.
+func whoseChanged() predicate.TypedPredicate[*discoveryv1.EndpointSlice] {
+	whose := func(slice *discoveryv1.EndpointSlice) metav1.ObjectMeta {
+		return metav1.ObjectMeta{
+			Labels: slice.Labels, Annotations: slice.Annotations,
+			OwnerReferences: slice.OwnerReferences, DeletionTimestamp: slice.DeletionTimestamp,
+		}
+	}
+	return predicate.TypedFuncs[*discoveryv1.EndpointSlice]{
+		UpdateFunc: func(e event.TypedUpdateEvent[*discoveryv1.EndpointSlice]) bool {
+			return !equality.Semantic.DeepEqual(whose(e.ObjectOld), whose(e.ObjectNew))
+		},
+	}
 }
 
 // foreignSlices finds the slices of somebody else that are on a Service which
@@ -74,7 +97,7 @@ func (r *ServiceReconciler) foreignSlices(w *world, owners map[types.UID]bool) {
 func (r *ServiceReconciler) others(ctx context.Context, service types.NamespacedName) ([]discoveryv1.EndpointSlice, error) {
 	var list discoveryv1.EndpointSliceList
 	if err := r.Foreign.List(ctx, &list, client.InNamespace(service.Namespace),
-		client.MatchingLabels{discoveryv1.LabelServiceName: service.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		client.MatchingFields{indexService: service.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing EndpointSlices of others on Service %s: %w", service, err)
 	}
 	return list.Items, nil
@@ -93,12 +116,10 @@ func (r *ServiceReconciler) expectedSlices(w *world, owners map[types.UID]bool) 
 		return expected
 	}
 	for i := range w.others {
-		controller := metav1.GetControllerOfNoCopy(&w.others[i])
-		switch {
-		case controller != nil && owners[controller.UID]:
-			expected[w.others[i].Name] = controller.UID
-		case controller == nil && w.others[i].Annotations[sliceplan.ServiceUIDAnnotation] != "":
-			expected[w.others[i].Name] = ""
+		other := &w.others[i]
+		marked := metav1.GetControllerOfNoCopy(other) != nil || other.Annotations[sliceplan.ServiceUIDAnnotation] != ""
+		if owner := sliceplan.OwnerUID(other); owners[owner] && marked {
+			expected[other.Name] = owner
 		}
 	}
 	return expected

@@ -140,7 +140,8 @@ type publication map[netip.Addr]health.Verdict
 func (p *pass) publication() publication {
 	published := make(publication, len(p.published))
 	for _, e := range p.published {
-		if addr, err := netip.ParseAddr(e.Address); err == nil {
+		addr, err := netip.ParseAddr(e.Address)
+		if _, again := published[addr]; err == nil && !again {
 			published[addr] = verdictOf(e.Conditions)
 		}
 	}

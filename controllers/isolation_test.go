@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"net/http"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -70,6 +72,37 @@ var _ = Describe("A bad neighbour", func() {
 		o.requests.release()
 		stuck.expect(ctx, "payments", endpoints{"192.0.2.10": out})
 		stuck.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, yes(v1alpha1.ReasonPublished))
+	})
+
+	It("that comes from a Service whose writes get no answer keeps nobody ready", func(ctx SpecContext) {
+		o := ownOperator(operatorOptions{})
+		host := s.host("192.0.2.10")
+		s.host("192.0.2.11")
+		s.service(ctx, "payments")
+		s.service(ctx, "checkout")
+		s.backend(ctx, "payments", hasty, entry("rack", "192.0.2.10"))
+		moved := s.backend(ctx, "moved", of("checkout"), entry("rack", "192.0.2.11"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expect(ctx, "checkout", endpoints{"192.0.2.11": in})
+
+		stuck, free := make(chan struct{}, 1), make(chan struct{})
+		o.requests.cause(below(s.slicePath()+"/moved-", func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+			select {
+			case stuck <- struct{}{}:
+			default:
+			}
+			<-free // however long that takes
+			return next.RoundTrip(r)
+		}))
+		edit(ctx, moved, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].Zone = "a" })
+		Eventually(stuck).Should(Receive())
+		edit(ctx, moved, of("payments"))
+		host.Set(targets.Refuse)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
+		s.expect(ctx, "checkout", endpoints{"192.0.2.11": in})
+		close(free)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": in})
+		Eventually(s.slicesOf).WithContext(ctx).WithArguments("checkout").Should(BeEmpty())
 	})
 
 	It("that is a network which loses an answer causes no second write", func(ctx SpecContext) {

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -19,12 +20,13 @@ import (
 // knownBackends remembers which ExternalBackends were seen, so that what is
 // kept for them can be dropped with them.
 type knownBackends struct {
-	mu    sync.Mutex
-	bySub map[health.Subscriber]*knownBackend
+	mu        sync.Mutex
+	bySub     map[health.Subscriber]*knownBackend
+	byService map[types.NamespacedName]map[health.Subscriber]bool
 }
 
 type knownBackend struct {
-	service    types.NamespacedName // that it was last seen with
+	service    types.NamespacedName // that it was last seen with; empty at first
 	busy       bool                 // in a pass
 	lastReport time.Time
 	// report is to be sent. One that is on its way is not here any more:
@@ -44,33 +46,67 @@ type knownBackend struct {
 	settled time.Time
 }
 
-// claim takes ExternalBackends for a pass over a Service, all or none: none
-// while one of them is in the pass over another Service, which it was moved from
-// or to. Those that are not known yet are from now on.
-func (k *knownBackends) claim(service types.NamespacedName, subs []health.Subscriber) bool {
+// claim takes ExternalBackends for a pass and returns those that it got: not
+// those that are in the pass over another Service, which they were moved from or
+// to.
+func (k *knownBackends) claim(subs []health.Subscriber) []health.Subscriber {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.bySub == nil {
 		k.bySub = make(map[health.Subscriber]*knownBackend)
+		k.byService = make(map[types.NamespacedName]map[health.Subscriber]bool)
 	}
-	if slices.ContainsFunc(subs, func(sub health.Subscriber) bool { return k.bySub[sub] != nil && k.bySub[sub].busy }) {
-		return false
-	}
+	claimed := make([]health.Subscriber, 0, len(subs))
 	for _, sub := range subs {
-		if k.bySub[sub] == nil {
-			k.bySub[sub] = &knownBackend{}
+		known := k.bySub[sub]
+		if known == nil {
+			known = &knownBackend{}
+			k.bySub[sub] = known
 		}
-		k.bySub[sub].service, k.bySub[sub].busy = service, true
+		if !known.busy {
+			known.busy = true
+			claimed = append(claimed, sub)
+		}
 	}
-	return true
+	return claimed
 }
 
-// release ends a claim.
+// serve records which Service the ExternalBackends that were claimed are with.
+func (k *knownBackends) serve(service types.NamespacedName, subs []health.Subscriber) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, sub := range subs {
+		known := k.bySub[sub]
+		if known.service == service {
+			continue
+		}
+		k.leave(sub)
+		known.service = service
+		if k.byService[service] == nil {
+			k.byService[service] = make(map[health.Subscriber]bool)
+		}
+		k.byService[service][sub] = true
+	}
+}
+
+func (k *knownBackends) leave(sub health.Subscriber) {
+	service := k.bySub[sub].service
+	delete(k.byService[service], sub)
+	if len(k.byService[service]) == 0 {
+		delete(k.byService, service)
+	}
+}
+
+// release ends a claim. Nothing is kept of those that were never with a Service.
 func (k *knownBackends) release(subs []health.Subscriber) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, sub := range subs {
-		k.bySub[sub].busy = false
+		if known := k.bySub[sub]; known.service != (types.NamespacedName{}) {
+			known.busy = false
+		} else {
+			delete(k.bySub, sub)
+		}
 	}
 }
 
@@ -83,6 +119,7 @@ func (k *knownBackends) forget(service types.NamespacedName, sub health.Subscrib
 	if known == nil || known.busy || known.service != service {
 		return false
 	}
+	k.leave(sub)
 	delete(k.bySub, sub)
 	return true
 }
@@ -101,13 +138,7 @@ func (k *knownBackends) service(sub health.Subscriber) (types.NamespacedName, bo
 func (k *knownBackends) of(service types.NamespacedName) []health.Subscriber {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var list []health.Subscriber
-	for sub, known := range k.bySub {
-		if known.service == service {
-			list = append(list, sub)
-		}
-	}
-	return list
+	return slices.Collect(maps.Keys(k.byService[service]))
 }
 
 // checks returns the checks to carry out: the specified ones, or if they are

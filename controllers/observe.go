@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/translate"
@@ -68,62 +67,13 @@ func (w *world) again(d time.Duration) {
 	}
 }
 
-// claimDelay is the time after which a pass is tried again that had to make way
-// for the pass over another Service.
-const claimDelay = 50 * time.Millisecond
-
-// claim returns the ExternalBackends of a Service, oldest first, for a pass that
-// ends with their release. It returns nil if one of them is in the pass over
-// another Service, which it was moved from or to.
-func (r *ServiceReconciler) claim(ctx context.Context, key types.NamespacedName) ([]*v1alpha1.ExternalBackend, error) {
-	before, err := r.backendsOf(ctx, key)
-	if err != nil || !r.known.claim(key, subscribersOf(before)) {
-		return nil, err
-	}
-	// A pass that ended a moment ago may have seen one of them moved already.
-	backends, err := r.backendsOf(ctx, key)
-	if err != nil || !slices.EqualFunc(before, backends, func(a, b *v1alpha1.ExternalBackend) bool { return a.UID == b.UID }) {
-		r.known.release(subscribersOf(before))
-		return nil, err
-	}
-	return backends, nil
-}
-
-// backendsOf lists the ExternalBackends that refer to a Service and are not
-// being deleted. It never returns nil.
-func (r *ServiceReconciler) backendsOf(ctx context.Context, key types.NamespacedName) ([]*v1alpha1.ExternalBackend, error) {
-	var list v1alpha1.ExternalBackendList
-	if err := r.Client.List(ctx, &list, client.InNamespace(key.Namespace),
-		client.MatchingFields{indexService: key.Name}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing ExternalBackends of Service %s: %w", key, err)
-	}
-	backends := make([]*v1alpha1.ExternalBackend, 0, len(list.Items))
-	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp == nil {
-			backends = append(backends, &list.Items[i])
-		}
-	}
-	slices.SortFunc(backends, func(a, b *v1alpha1.ExternalBackend) int {
-		if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
-	return backends, nil
-}
-
-func subscribersOf(backends []*v1alpha1.ExternalBackend) []health.Subscriber {
-	subs := make([]health.Subscriber, len(backends))
-	for i, eb := range backends {
-		subs[i] = subscriberOf(eb)
-	}
-	return subs
-}
-
 // observe reads the world from the cache, completed by what this process has
 // just written and by what the cache cannot see.
-func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName, backends []*v1alpha1.ExternalBackend) (*world, error) {
-	w := &world{key: key}
+func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName, claimed *claimed) (*world, error) {
+	w, backends := &world{key: key}, claimed.backends
+	if claimed.absent > 0 {
+		w.again(absenceDelay)
+	}
 	var err error
 	var behind time.Duration
 	if w.service, behind, err = r.newestService(ctx, key); err != nil {
@@ -202,8 +152,9 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 		return nil, err
 	}
 	var own []*discoveryv1.EndpointSlice
+	gone := make(map[ownerKey]bool)
 	for _, slice := range found {
-		left, err := r.leftOver(ctx, w, slice, owners)
+		left, err := r.leftOver(ctx, w, slice, owners, gone)
 		if err != nil {
 			return nil, err
 		}
@@ -244,14 +195,15 @@ func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.Namesp
 // leftOver says whether a slice that no ExternalBackend of this Service owns
 // may go: its owner is gone, or serves another Service and has not just got that
 // in the place of this one. That the owner is gone is confirmed by a live read,
-// since the cache may be behind.
-func (r *ServiceReconciler) leftOver(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice, owners map[types.UID]bool) (bool, error) {
-	uid := sliceplan.OwnerUID(slice)
+// since the cache may be behind, once for all of its slices.
+func (r *ServiceReconciler) leftOver(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice,
+	owners map[types.UID]bool, gone map[ownerKey]bool,
+) (bool, error) {
+	uid, name := sliceplan.OwnerUID(slice), ownerName(slice)
 	if owners[uid] || slice.DeletionTimestamp != nil {
 		return false, nil
 	}
-	name := ownerName(slice)
-	if name == "" {
+	if name == "" || gone[ownerKey{uid, name}] {
 		return true, nil
 	}
 	key := types.NamespacedName{Namespace: slice.Namespace, Name: name}
@@ -264,13 +216,19 @@ func (r *ServiceReconciler) leftOver(ctx context.Context, w *world, slice *disco
 		return !served(), nil
 	}
 	err := r.Live.Get(ctx, key, &eb)
-	if apierrors.IsNotFound(err) {
-		return true, nil
-	}
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return false, fmt.Errorf("reading ExternalBackend %s, the owner of EndpointSlice %s: %w", key, slice.Name, err)
 	}
-	return !served(), nil
+	if err != nil || eb.UID != uid {
+		gone[ownerKey{uid, name}] = true
+	}
+	return err != nil || !served(), nil
+}
+
+// ownerKey is how a slice names its ExternalBackend.
+type ownerKey struct {
+	uid  types.UID
+	name string
 }
 
 // ownerName returns the name of the ExternalBackend that a slice belongs to.

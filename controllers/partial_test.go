@@ -60,8 +60,11 @@ var _ = Describe("Of the writes for one ExternalBackend", func() {
 	It("none is told as published that was forestalled", func(ctx SpecContext) {
 		o.requests.cause(answerFirst(always, s.slicePath(), conflict))
 		edit(ctx, eb, entry("cage", "192.0.2.11"))
-		Consistently(func(g Gomega, ctx context.Context) {
-			g.Expect(s.statusOf(ctx, "payments").ObservedGeneration).To(BeNumerically("<", eb.Generation))
+		Eventually(func(g Gomega, ctx context.Context) {
+			if s.statusOf(ctx, "payments").ObservedGeneration == eb.Generation {
+				Expect(s.condition(ctx, "payments", v1alpha1.ConditionPublished)).To(no(v1alpha1.ReasonWriteFailed), "who answers every write so is no competitor")
+			}
+			g.Expect(s.condition(ctx, "payments", v1alpha1.ConditionPublished)).To(no(v1alpha1.ReasonWriteFailed, "somebody else"))
 		}).WithContext(ctx).Should(Succeed())
 		o.requests.cause(nil)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in})

@@ -4,7 +4,10 @@
 package controllers_test
 
 import (
+	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -38,18 +41,39 @@ func permissions(rules []rbacv1.PolicyRule) []permission {
 	return list
 }
 
-// After all specs: the shipped roles are exactly what the operator needs.
-var _ = ReportAfterSuite("RBAC", func(r Report) {
-	if audit == nil {
-		return // the suite did not get as far as having a control plane
-	}
+// permissionsUsed names the report entry with the permissions that the operators
+// of one process have used: of a suite that runs in several, none sees all.
+const permissionsUsed = "permissions used"
+
+// reportPermissions makes that entry from the whole audit log.
+func reportPermissions() {
 	used := map[permission]bool{}
-	for _, request := range audit.requests {
+	for _, request := range audit.since(0) {
 		used[permission{request.Group, request.Resource, request.Verb}] = true
 		Expect(request.Unauthorized || request.Code == http.StatusUnauthorized).To(BeFalse(), "the operator may not: %s %s/%s", request, request.Namespace, request.Name)
 	}
-	if !r.SuiteSucceeded || r.PreRunStats.SpecsThatWillRun < r.PreRunStats.TotalSpecs {
+	AddReportEntry(permissionsUsed, slices.Collect(maps.Keys(used)), ReportEntryVisibilityNever)
+}
+
+// After all specs: the shipped roles are exactly what the operator needs.
+var _ = ReportAfterSuite("RBAC", func(r Report) {
+	if audit == nil || !r.SuiteSucceeded || r.PreRunStats.SpecsThatWillRun < r.PreRunStats.TotalSpecs {
 		return // what was left out, or came to an early end, may use the rest
+	}
+	used := map[permission]bool{}
+	for _, node := range r.SpecReports {
+		for _, entry := range node.ReportEntries {
+			if entry.Name != permissionsUsed {
+				continue
+			}
+			var list []permission
+			encoded, err := json.Marshal(entry.GetRawValue()) // that of another process has lost its type
+			Expect(err).NotTo(HaveOccurred())
+			Expect(json.Unmarshal(encoded, &list)).To(Succeed())
+			for _, p := range list {
+				used[p] = true
+			}
+		}
 	}
 	for _, role := range []string{managerRole, leaderElectionRole} {
 		for _, p := range permissions(shipped.roles[role]) {

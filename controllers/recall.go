@@ -36,7 +36,7 @@ type version struct {
 // else has changed since; nil if something has.
 func (r *ServiceReconciler) recall(w *world) []*pass {
 	last := r.memory.of(w.key)
-	if last == nil || w.service == nil || w.service.ResourceVersion != last.service ||
+	if last == nil || w.service == nil || len(w.former) > 0 || w.service.ResourceVersion != last.service ||
 		!slices.Equal(last.backends, backendVersions(w)) || !slices.Equal(last.slices, sliceVersions(w.slices)) {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 	for i, p := range last.passes {
 		now := *p
 		now.eb, now.before = w.backends[i], p.health
-		all := r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(p.health)+len(p.grant.Losses)))
+		all := r.Health.Statuses(now.subscriber(), make([]health.Status, 0, len(p.health)+len(p.grant.Losses)))
 		if len(all) < len(p.health) {
 			return nil
 		}
@@ -71,7 +71,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 	kept := make([]*pass, len(passes))
 	for i, p := range passes {
 		copied := *p
-		copied.published, copied.here, copied.candidates, copied.before = nil, nil, nil, nil
+		copied.eb, copied.published, copied.here, copied.candidates, copied.before = nil, nil, nil, nil, nil
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{

@@ -51,7 +51,7 @@ func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began
 		if w.restoring || isTransient(done.failed[p.eb.UID]) {
 			continue // what the status would say is not true before the next write
 		}
-		if after := r.reportOn(p, w.key, outcome); after > 0 {
+		if after := r.reportOn(p, outcome); after > 0 {
 			w.again(after)
 		}
 	}
@@ -143,7 +143,7 @@ func (p *pass) entriesIn(state v1alpha1.TargetState) map[string]bool {
 
 // reportOn has one status patched if it changed, and tells when to come back if
 // it is too early for that.
-func (r *ServiceReconciler) reportOn(p *pass, service types.NamespacedName, outcome status.Outcome) time.Duration {
+func (r *ServiceReconciler) reportOn(p *pass, outcome status.Outcome) time.Duration {
 	if equality.Semantic.DeepEqual(p.eb.Status, outcome.Status) {
 		return 0
 	}
@@ -152,7 +152,7 @@ func (r *ServiceReconciler) reportOn(p *pass, service types.NamespacedName, outc
 	}
 	next := *p.eb // whose spec is shared
 	next.Status = outcome.Status
-	if r.known.ask(&reportJob{service, p.eb, &next, outcome.Transitions}) {
+	if r.known.ask(&reportJob{p.eb, &next, outcome.Transitions}) {
 		r.reports.Add(p.subscriber())
 	}
 	return 0

@@ -32,7 +32,6 @@ const (
 
 // reportJob is a status to be patched.
 type reportJob struct {
-	service     types.NamespacedName
 	from, to    *v1alpha1.ExternalBackend
 	transitions []status.Event
 }
@@ -56,7 +55,6 @@ func (r *ServiceReconciler) patch(ctx context.Context, sub health.Subscriber) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	request := reconcile.Request{NamespacedName: job.service}
 	err := r.send(ctx, job)
 	switch {
 	case err == nil:
@@ -64,15 +62,23 @@ func (r *ServiceReconciler) patch(ctx context.Context, sub health.Subscriber) {
 		r.emit(job.to, nil, job.transitions)
 	case apierrors.IsConflict(err):
 		// The cache is behind; what it still has to tell wakes us, too.
-		r.wake.addAfter(request, staleDelay)
+		r.wakeAfter(sub, staleDelay)
 	case apierrors.IsNotFound(err), ctx.Err() == context.Canceled:
 	default:
 		logf.FromContext(ctx).Error(err, "Failed to patch the status of an ExternalBackend, trying again",
 			"namespace", job.from.Namespace, "name", job.from.Name, "after", reportRetry)
-		r.wake.addAfter(request, reportRetry)
+		r.wakeAfter(sub, reportRetry)
 	}
 	if r.known.endReport(sub) {
-		r.wake.add(request)
+		r.wakeAfter(sub, 0)
+	}
+}
+
+// wakeAfter has the Service looked at after a while that an ExternalBackend has
+// by now, which may be another one than when its status was computed.
+func (r *ServiceReconciler) wakeAfter(sub health.Subscriber, d time.Duration) {
+	if key, ok := r.known.service(sub); ok {
+		r.wake.addAfter(reconcile.Request{NamespacedName: key}, d)
 	}
 }
 

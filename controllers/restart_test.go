@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"strings"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -35,6 +37,29 @@ var _ = Describe("A restarted operator", func() {
 	BeforeEach(func(ctx SpecContext) {
 		s = newScene(ctx)
 		o = ownOperator(operatorOptions{})
+	})
+
+	It("takes the first of two slices at its word that have the same address, which was moving", func(ctx SpecContext) {
+		s.host("192.0.2.10").Set(targets.Refuse)
+		s.host("192.0.2.11")
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.10", "192.0.2.11"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy))
+		o.stop()
+		first := s.slicesOf(ctx, "payments")[0]
+		second := &discoveryv1.EndpointSlice{ObjectMeta: objectMeta(&first), AddressType: first.AddressType, Ports: first.Ports}
+		second.Name = strings.TrimSuffix(first.Name, "0") + "1"
+		for _, e := range first.DeepCopy().Endpoints {
+			if e.Addresses[0] == "192.0.2.10" {
+				e.Conditions.Ready, e.Conditions.Serving = new(true), new(true)
+				second.Endpoints = append(second.Endpoints, e)
+			}
+		}
+		Expect(admin.Create(ctx, second)).To(Succeed())
+		restart()
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": in})
+		Expect(s.versions(ctx)).To(Equal(map[string]string{first.Name: first.ResourceVersion}))
 	})
 
 	It("writes nothing when nothing has changed", func(ctx SpecContext) {

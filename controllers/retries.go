@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,5 +91,9 @@ func unanswered(err error) bool {
 		return answer.Status().Code >= 500 || apierrors.IsTooManyRequests(err)
 	}
 	_, lost := errors.AsType[net.Error](err) // context.DeadlineExceeded is one, too
-	return lost
+	return lost || err != nil && strings.Contains(err.Error(), neverSent)
 }
+
+// neverSent is what client-go says of a request that had to wait too long for
+// those before it.
+const neverSent = "client rate limiter Wait returned an error"

@@ -176,6 +176,7 @@ func TestRetries(t *testing.T) {
 		{"etcd is away", apierrors.NewInternalError(errors.New("etcdserver: no leader")), true},
 		{"the server is too slow", apierrors.NewServerTimeout(slice, "update", 1), true},
 		{"the server ends", apierrors.NewServiceUnavailable("shutting down"), true},
+		{"it was never sent", errors.New("client rate limiter Wait returned an error: rate: Wait(n=1) would exceed context deadline"), true},
 		{"too many requests", apierrors.NewTooManyRequests("later", 1), true},
 		{"one of several got no answer", errors.Join(apierrors.NewForbidden(slice, "a", nil), errors.Join(errors.New("a"), refused)), true},
 		{"a quota", apierrors.NewForbidden(slice, "a", errors.New("exceeded quota")), false},

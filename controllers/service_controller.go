@@ -57,6 +57,7 @@ type ServiceReconciler struct {
 	seen     seenSlices
 	searched searches
 	windows  windows
+	races    races
 	memory   recollections
 	reports  workqueue.TypedInterface[health.Subscriber]
 	wake     wakeup
@@ -82,15 +83,15 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	if wait := r.windows.wait(req.NamespacedName, began); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	backends, err := r.claim(ctx, req.NamespacedName)
+	claimed, err := r.claim(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if backends == nil {
+	if claimed == nil {
 		return ctrl.Result{RequeueAfter: claimDelay}, nil
 	}
-	defer r.known.release(subscribersOf(backends))
-	w, err := r.observe(ctx, req.NamespacedName, backends)
+	defer r.known.release(claimed.subscribers)
+	w, err := r.observe(ctx, req.NamespacedName, claimed)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -108,7 +109,7 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	} else if !current {
 		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
-	done := r.apply(ctx, w, &plan)
+	done := r.apply(ctx, w, passes, &plan)
 	r.remember(w, passes, &plan, done)
 	r.releaseFormer(w)
 	return r.report(w, passes, done, began)
@@ -131,8 +132,8 @@ func (r *ServiceReconciler) resolve(w *world) []*pass {
 // that is already gone (rule 50).
 func (r *ServiceReconciler) confirmService(ctx context.Context, w *world) (bool, error) {
 	rebinds := func(s *discoveryv1.EndpointSlice) bool {
-		recorded := s.Annotations[sliceplan.ServiceUIDAnnotation]
-		return recorded != "" && recorded != string(w.service.UID)
+		recorded, of := s.Annotations[sliceplan.ServiceUIDAnnotation], s.Labels[discoveryv1.LabelServiceName]
+		return recorded != "" && recorded != string(w.service.UID) && (of == "" || of == w.key.Name)
 	}
 	if w.service == nil || !slices.ContainsFunc(w.slices, rebinds) {
 		return true, nil

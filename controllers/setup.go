@@ -5,7 +5,9 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -63,10 +66,14 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		return fmt.Errorf("adding the writers of Services: %w", err)
 	}
 	r.Foreign = foreign
-	if err := warm(ctx, mgr.GetCache(), &corev1.Service{}); err != nil {
-		return err
+	if err := mgr.AddReadyzCheck("caches", synced(mgr.GetCache(), foreign)); err != nil {
+		return fmt.Errorf("adding the ready endpoint: %w", err)
 	}
-	if err := warm(ctx, foreign, &discoveryv1.EndpointSlice{}); err != nil {
+	// A standby that takes over knows the Services, as it does what is indexed.
+	if _, err := mgr.GetCache().GetInformer(ctx, &corev1.Service{}, cache.BlockUntilSynced(false)); err != nil {
+		return fmt.Errorf("making the cache of Services: %w", err)
+	}
+	if err := indexSlices(ctx, foreign); err != nil {
 		return err
 	}
 	indexer := mgr.GetFieldIndexer()
@@ -75,10 +82,8 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 	}); err != nil {
 		return fmt.Errorf("indexing ExternalBackends by Service: %w", err)
 	}
-	if err := indexer.IndexField(ctx, &discoveryv1.EndpointSlice{}, indexService, func(o client.Object) []string {
-		return []string{o.GetLabels()[discoveryv1.LabelServiceName]}
-	}); err != nil {
-		return fmt.Errorf("indexing EndpointSlices by Service: %w", err)
+	if err := indexSlices(ctx, indexer); err != nil {
+		return err
 	}
 	if err := indexer.IndexField(ctx, &discoveryv1.EndpointSlice{}, indexOwner, func(o client.Object) []string {
 		return []string{string(sliceplan.OwnerUID(o.(*discoveryv1.EndpointSlice)))}
@@ -94,17 +99,21 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 				r.add(q, backendRequest(e.ObjectOld))
 				r.add(q, backendRequest(e.ObjectNew))
 			},
-			DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 				r.add(q, backendRequest(e.Object))
 				// It may have been moved to this Service without having been seen
 				// there: what is kept for it is kept under the other.
 				if key, ok := r.known.service(subscriberOf(e.Object.(*v1alpha1.ExternalBackend))); ok {
 					r.add(q, reconcile.Request{NamespacedName: key})
 				}
+				for _, key := range r.servicesWithSlicesOf(ctx, e.Object) {
+					r.add(q, reconcile.Request{NamespacedName: key})
+				}
 			},
 		}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, deletionBegins()))).
 		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(r.serviceRequest)).
-		WatchesRawSource(source.Kind(foreign, &discoveryv1.EndpointSlice{}, handler.TypedEnqueueRequestsFromMapFunc(r.foreignRequest))).
+		WatchesRawSource(source.Kind(foreign, &discoveryv1.EndpointSlice{},
+			handler.TypedEnqueueRequestsFromMapFunc(r.foreignRequest), whoseChanged())).
 		Watches(&discoveryv1.EndpointSlice{}, r.sliceHandler()).
 		WatchesRawSource(source.Func(r.wake.start)).
 		WithOptions(controller.Options{
@@ -115,11 +124,26 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		Complete(r)
 }
 
-// warm has a cache read objects as soon as it runs, so that a standby which takes
-// over knows them. Indexes do the same.
-func warm(ctx context.Context, c cache.Cache, o client.Object) error {
-	if _, err := c.GetInformer(ctx, o, cache.BlockUntilSynced(false)); err != nil {
-		return fmt.Errorf("making the informer of %T: %w", o, err)
+// synced is ready once the caches hold everything, on the leader and on a replica
+// that stands by.
+func synced(caches ...cache.Cache) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
+		defer cancel()
+		for _, c := range caches {
+			if !c.WaitForCacheSync(ctx) {
+				return errors.New("the caches are not synced yet")
+			}
+		}
+		return nil
+	}
+}
+
+func indexSlices(ctx context.Context, indexer client.FieldIndexer) error {
+	if err := indexer.IndexField(ctx, &discoveryv1.EndpointSlice{}, indexService, func(o client.Object) []string {
+		return []string{o.GetLabels()[discoveryv1.LabelServiceName]}
+	}); err != nil {
+		return fmt.Errorf("indexing EndpointSlices by Service: %w", err)
 	}
 	return nil
 }
@@ -128,6 +152,21 @@ func backendRequest(o client.Object) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{
 		Namespace: o.GetNamespace(), Name: translate.ServiceName(o.(*v1alpha1.ExternalBackend)),
 	}}
+}
+
+// servicesWithSlicesOf returns the Services that have slices of an
+// ExternalBackend, as far as the cache knows: a former one may.
+func (r *ServiceReconciler) servicesWithSlicesOf(ctx context.Context, eb client.Object) []types.NamespacedName {
+	var list discoveryv1.EndpointSliceList
+	if err := r.Client.List(ctx, &list, client.InNamespace(eb.GetNamespace()),
+		client.MatchingFields{indexOwner: string(eb.GetUID())}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil // the sweep finds them
+	}
+	services := make([]types.NamespacedName, len(list.Items))
+	for i := range list.Items {
+		services[i] = serviceOf(&list.Items[i])
+	}
+	return services
 }
 
 // deletionBegins passes updates that mark an object for deletion.
@@ -204,7 +243,7 @@ func (r *ServiceReconciler) addSlice(ctx context.Context, o client.Object, q que
 	slice := o.(*discoveryv1.EndpointSlice)
 	key := serviceOf(slice)
 	if key.Name != "" {
-		r.add(q, reconcile.Request{NamespacedName: key})
+		r.addEdited(q, reconcile.Request{NamespacedName: key})
 	}
 	ref := metav1.GetControllerOfNoCopy(slice)
 	if ref == nil {
@@ -215,8 +254,14 @@ func (r *ServiceReconciler) addSlice(ctx context.Context, o client.Object, q que
 		return
 	}
 	if request := backendRequest(&eb); request.NamespacedName != key {
-		r.add(q, request)
+		r.addEdited(q, request)
 	}
+}
+
+// addEdited is add for an edit of a slice.
+func (r *ServiceReconciler) addEdited(q queue, request reconcile.Request) {
+	r.windows.edited(request.NamespacedName, r.Clock.Now())
+	q.Add(request)
 }
 
 // Wake has the Service of a subscriber reconciled, because a verdict changed.

@@ -44,7 +44,8 @@ var idle = map[string]string{
 	"create subjectaccessreviews": "authorization of a metrics scrape",
 }
 
-var _ = Describe("In steady state", func() {
+// These come first: nothing else takes that long, and other processes go on meanwhile.
+var _ = Describe("In steady state", SpecPriority(1), func() {
 	It("the operator reads and writes no objects, however much is checked and scraped", func(ctx SpecContext) {
 		s := newScene(ctx)
 		o := ownOperator(operatorOptions{leaderElection: true, serveMetrics: true})

@@ -66,7 +66,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	shipped = readInstallation(ctx)
 	startControlPlane(shipped)
 	shipped.install(ctx)
-	DeferCleanup(func() { audit.mark() }) // reads the rest of the log, which is about to go
+	DeferCleanup(reportPermissions) // from the log, which is about to go
 	DeferCleanup(stopSharedOperator)
 	DeferCleanup(func() { Expect(panics()).To(BeZero(), "passes that ended in a panic") })
 }, NodeTimeout(2*time.Minute))

@@ -22,6 +22,8 @@ type windows struct {
 	until map[types.NamespacedName]time.Time
 	// urgent Services have changed otherwise since their last pass began.
 	urgent map[types.NamespacedName]bool
+	// edits are when the window was opened for an edit of a slice.
+	edits map[types.NamespacedName]time.Time
 }
 
 // close holds a Service back for the length of the window.
@@ -42,6 +44,26 @@ func (w *windows) close(key types.NamespacedName, now time.Time) {
 func (w *windows) open(key types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.end(key)
+}
+
+// edited is open for an edit of a slice: once a window, so that somebody who
+// changes it back each time costs only so many writes.
+func (w *windows) edited(key types.NamespacedName, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now.Sub(w.edits[key]) < flipWindow {
+		return
+	}
+	if w.edits == nil {
+		w.edits = make(map[types.NamespacedName]time.Time)
+	}
+	maps.DeleteFunc(w.edits, func(_ types.NamespacedName, at time.Time) bool { return now.Sub(at) >= flipWindow })
+	w.edits[key] = now
+	w.end(key)
+}
+
+func (w *windows) end(key types.NamespacedName) {
 	delete(w.until, key)
 	if w.urgent == nil {
 		w.urgent = make(map[types.NamespacedName]bool)

@@ -36,6 +36,7 @@ func noticed(hosts ...*targets.Host) {
 // The clock of these operators stands still, and with it the window.
 var _ = Describe("Flips that follow each other", func() {
 	var s *scene
+	var o *operator
 	var ticks *clocktesting.FakePassiveClock
 	var hosts []*targets.Host
 	var eb *v1alpha1.ExternalBackend
@@ -44,7 +45,7 @@ var _ = Describe("Flips that follow each other", func() {
 	BeforeEach(func(ctx SpecContext) {
 		s, hosts = newScene(ctx), nil
 		ticks = clocktesting.NewFakePassiveClock(time.Now())
-		ownOperator(operatorOptions{clock: ticks})
+		o = ownOperator(operatorOptions{clock: ticks})
 		s.service(ctx, "payments")
 		addresses := []string{"192.0.2.10", "192.0.2.11", "192.0.2.12", "2001:db8::10", "2001:db8::11", "2001:db8::12"}
 		published = endpoints{}
@@ -86,6 +87,25 @@ var _ = Describe("Flips that follow each other", func() {
 		held := s.endpointsOf(ctx, "payments")
 		more()
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(held))
+		Expect(s.writes(mark)).To(ConsistOf(updates[0]))
+		ticks.SetTime(ticks.Now().Add(500 * time.Millisecond))
+		s.expect(ctx, "payments", published)
+		Expect(s.writes(mark)).To(ConsistOf(updates[0], updates[0], updates[1]))
+	})
+
+	It("wait for the window also while a slice cannot be created", func(ctx SpecContext) {
+		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+			if r.Method == http.MethodPost && r.URL.Path == s.slicePath() {
+				return answer(r, forbidden), nil
+			}
+			return next.RoundTrip(r)
+		})
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			entry("cage", "192.0.2.13")(eb)
+			eb.Spec.Targets[1].Ports = []v1alpha1.TargetPort{{Name: "http", Port: 8081}}
+		})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, no(v1alpha1.ReasonWriteFailed))
+		more()
 		Expect(s.writes(mark)).To(ConsistOf(updates[0]))
 		ticks.SetTime(ticks.Now().Add(500 * time.Millisecond))
 		s.expect(ctx, "payments", published)

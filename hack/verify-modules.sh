@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Names every Go module of the tree whose go.mod or go.sum is not what
-# `go mod tidy` would write. The tree itself is not touched.
+# `go mod tidy` would write, and a ginkgo command of another version than the
+# library that it talks to. The tree itself is not touched.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,5 +17,11 @@ while IFS= read -r mod; do
     echo "$mod or its go.sum is not tidy: run \`go -C $dir mod tidy\` and commit them"
   fi
 done < <(git ls-files --cached --others --exclude-standard '*go.mod')
+ginkgo() { GOWORK=off go -C "$1" list -m -f '{{.Version}}' github.com/onsi/ginkgo/v2; }
+version=$(ginkgo .)
+if [ "$(ginkgo hack/tools/ginkgo)" != "$version" ]; then
+  untidy=1
+  echo "hack/tools/ginkgo has not the ginkgo of go.mod: run \`go -C hack/tools/ginkgo get github.com/onsi/ginkgo/v2@$version\` and commit it"
+fi
 [ "$untidy" = 0 ] && echo "ok: all modules are tidy"
 exit "$untidy"

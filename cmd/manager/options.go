@@ -4,13 +4,11 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"net/netip"
 	"runtime/debug"
 	"strings"
@@ -19,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -133,19 +130,6 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 
 // withoutHTTP2 keeps the server clear of stream-reset floods (CVE-2023-44487).
 func withoutHTTP2(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }
-
-// cachesSynced is ready once the caches hold everything, on the leader and on
-// a replica that stands by.
-func cachesSynced(mgr ctrl.Manager) healthz.Checker {
-	return func(request *http.Request) error {
-		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
-		defer cancel()
-		if !mgr.GetCache().WaitForCacheSync(ctx) {
-			return errors.New("the caches are not synced yet")
-		}
-		return nil
-	}
-}
 
 // version returns what the binary was built from.
 func version() string {

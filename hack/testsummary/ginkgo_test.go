@@ -10,8 +10,9 @@ import (
 )
 
 // suite makes the events of a test TestSuite that prints output, line by line,
-// and of a plain test beside it.
-func suite(t *testing.T, output, result string) string {
+// and of a plain test beside it. Without a name for the former it is a suite
+// that the ginkgo command ran.
+func suite(t *testing.T, name, output, result string) string {
 	t.Helper()
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -21,11 +22,12 @@ func suite(t *testing.T, output, result string) string {
 			t.Fatal(err)
 		}
 	}
-	emit(event{Action: "run", Test: "TestSuite"})
 	for line := range strings.Lines(output) {
-		emit(event{Action: "output", Test: "TestSuite", Output: line})
+		emit(event{Action: "output", Test: name, Output: line})
 	}
-	emit(event{Action: result, Test: "TestSuite"})
+	if name != "" {
+		emit(event{Action: result, Test: name})
+	}
 	emit(event{Action: "pass", Test: "TestPlain"})
 	emit(event{Action: result})
 	return b.String()
@@ -67,9 +69,29 @@ func TestGinkgoSuites(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			report, ok := summarise(t, suite(t, c.output, c.result))
+			report, ok := summarise(t, suite(t, "TestSuite", c.output, c.result))
 			wantReport(t, report, ok, c.result == "pass", c.last)
 			if shown := strings.Contains(report, "Ran "); shown != (c.result == "fail" && strings.Contains(c.output, "Ran ")) {
+				t.Errorf("a suite's output is shown when it fails, and only then; got:\n%s", report)
+			}
+		})
+	}
+}
+
+func TestSuitesThatTheGinkgoCommandRan(t *testing.T) {
+	const ran = "PASS\nRunning in parallel across 4 processes\n•••\n\nRan 5 of 5 Specs in 12.345 seconds\n"
+	for name, c := range map[string]struct {
+		output, result, last string
+	}{
+		"all pass":       {ran + "SUCCESS! -- 5 Passed | 0 Failed | 0 Pending | 0 Skipped\n", "pass", "6 passed, 0 failed"},
+		"failed specs":   {ran + "FAIL! -- 3 Passed | 2 Failed | 0 Pending | 0 Skipped\n", "fail", "4 passed, 2 failed"},
+		"a race":         {ran + "SUCCESS! -- 5 Passed | 0 Failed | 0 Pending | 0 Skipped\n", "fail", "6 passed, 1 failed"},
+		"a process died": {"Ginkgo timed out waiting for all parallel procs to report back\n", "fail", "1 passed, 1 failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, ok := summarise(t, suite(t, "", c.output, c.result))
+			wantReport(t, report, ok, c.result == "pass", c.last)
+			if shown := strings.Contains(report, c.output); shown != (c.result == "fail") {
 				t.Errorf("a suite's output is shown when it fails, and only then; got:\n%s", report)
 			}
 		})

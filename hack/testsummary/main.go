@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"time"
 )
 
@@ -23,6 +24,8 @@ const quiet = 30 * time.Second
 func main() {
 	trim := flag.String("trim", "", "prefix of import paths to leave out, such as the module's path and a slash")
 	flag.Parse()
+	// Ctrl-C reaches the tests too. They end by themselves, which takes a reader.
+	signal.Ignore(os.Interrupt)
 
 	s := newSummary(os.Stdout, *trim)
 	if err := feed(s, os.Stdin); err != nil {

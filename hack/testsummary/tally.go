@@ -64,9 +64,10 @@ func (t *test) add(e event) {
 // failed. A test with subtests counts as its subtests, and a test that hosts a
 // Ginkgo suite as its specs; either counts itself only if it failed while
 // nothing in it did. So does a package: its build may have failed, TestMain, or
-// a check after the last test.
+// a check after the last test. The specs of a suite that the ginkgo command ran
+// are in no test.
 func (p *testPackage) tally(packageFailed bool) (counts, []string) {
-	var c counts
+	c, _ := ginkgoSpecs(p.output.String())
 	var names []string
 	parents, failedParents := map[string]bool{}, map[string]bool{}
 	// A subtest's name sorts after that of the test that holds it.

@@ -1,0 +1,101 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/utils/ptr"
+
+	"externalbackend.dev/operator/internal/sliceplan"
+)
+
+// place is where clients find an address: at a port of the Service, by its name.
+type place struct{ address, port string }
+
+// placesIn lists where clients find the endpoints of a slice.
+func placesIn(slice *discoveryv1.EndpointSlice) iter.Seq[place] {
+	return func(yield func(place) bool) {
+		for i := range slice.Endpoints {
+			if len(slice.Endpoints[i].Addresses) == 0 {
+				continue
+			}
+			address := slice.Endpoints[i].Addresses[0]
+			if len(slice.Ports) == 0 && !yield(place{address: address}) {
+				return
+			}
+			for _, port := range slice.Ports {
+				if !yield(place{address, ptr.Deref(port.Name, "")}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// takesAway returns why a write must wait: it removes an address from where it
+// is though that could not be put where it should be (rule 43).
+func (a *applied) takesAway(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice, operation string) error {
+	if len(a.homeless) == 0 || operation == "create" {
+		return nil
+	}
+	before := liveOf(live, slice)
+	if before == nil {
+		return nil
+	}
+	stays := make(map[place]bool)
+	if operation == "update" {
+		for at := range placesIn(slice) {
+			stays[at] = true
+		}
+	}
+	for at := range placesIn(before) {
+		if cause := a.homeless[at]; cause != nil && !stays[at] {
+			return fmt.Errorf("EndpointSlice %s keeps %s, which could not be written elsewhere: %w", slice.Name, at.address, cause)
+		}
+	}
+	return nil
+}
+
+func liveOf(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
+	i := slices.IndexFunc(live, func(s *discoveryv1.EndpointSlice) bool { return s.Name == slice.Name })
+	if i < 0 {
+		return nil
+	}
+	return live[i]
+}
+
+// separate splits updates into those that leave every address where it is, and
+// those that do not.
+func separate(live, updates []*discoveryv1.EndpointSlice) (inPlace, moving []*discoveryv1.EndpointSlice) {
+	same := func(a, b discoveryv1.Endpoint) bool { return slices.Equal(a.Addresses, b.Addresses) }
+	for _, slice := range updates {
+		if before := liveOf(live, slice); before != nil && slices.EqualFunc(before.Endpoints, slice.Endpoints, same) {
+			inPlace = append(inPlace, slice)
+		} else {
+			moving = append(moving, slice)
+		}
+	}
+	return inPlace, moving
+}
+
+// flipsOf plans for the slices that were withheld what can be said in them all
+// the same: how the endpoints are that stay there for now, and that others are
+// gone.
+func (r *ServiceReconciler) flipsOf(w *world, passes []*pass, done *applied) []*discoveryv1.EndpointSlice {
+	in := r.planInput(w, passes)
+	for i, p := range passes {
+		if backend := &in.Backends[i]; !backend.Hold {
+			backend.Hold, backend.Gone = true, p.gone()
+			for at := range done.homeless {
+				delete(backend.Gone, at.address)
+			}
+		}
+	}
+	plan := sliceplan.Compute(in)
+	return slices.DeleteFunc(plan.Update, func(s *discoveryv1.EndpointSlice) bool { return !done.withheld[s.Name] })
+}
