@@ -143,6 +143,16 @@ var _ = Describe("An EndpointSlice of the operator's", func() {
 		Expect(operator.Update(ctx, repaired)).To(Succeed())
 	})
 
+	DescribeTable("is written while it stays on hold as somebody left it", func(ctx SpecContext, edit func(*discoveryv1.EndpointSlice)) {
+		s := stored(ctx, slice("payments", edit))
+		s.Endpoints[0].Conditions.Ready = new(false)
+		Expect(operator.Update(ctx, s)).To(Succeed())
+	},
+		Entry("without the label", unlabelled),
+		Entry("with another label", func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = "me" }),
+		Entry("without the owner", unowned),
+	)
+
 	DescribeTable("is deleted when somebody has removed", func(ctx SpecContext, edit func(*discoveryv1.EndpointSlice)) {
 		Expect(operator.Delete(ctx, stored(ctx, slice("payments", edit)))).To(Succeed())
 	},
