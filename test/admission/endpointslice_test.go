@@ -151,6 +151,7 @@ var _ = Describe("An EndpointSlice of the operator's", func() {
 		Entry("without the label", unlabelled),
 		Entry("with another label", func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelManagedBy] = "me" }),
 		Entry("without the owner", unowned),
+		Entry("with an address that the operator could not have put there", addresses("168.63.129.16")),
 	)
 
 	DescribeTable("is deleted when somebody has removed", func(ctx SpecContext, edit func(*discoveryv1.EndpointSlice)) {
