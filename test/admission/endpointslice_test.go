@@ -236,6 +236,14 @@ var _ = Describe("The fence of EndpointSlices", func() {
 		Expect(unfenced.Delete(ctx, s)).To(Succeed(), "the control case")
 	})
 
+	It("keeps the operator from one of another controller, whatever its endpoints say", func(ctx SpecContext) {
+		s := stored(ctx, slice("payments", foreign, func(s *discoveryv1.EndpointSlice) {
+			s.Endpoints[0].TargetRef = &corev1.ObjectReference{APIVersion: owner.APIVersion, Kind: owner.Kind, Name: owner.Name, UID: owner.UID}
+		}))
+		Expect(operator.Delete(ctx, s)).To(refusedBy(sliceFence, notOurs))
+		Expect(unfenced.Delete(ctx, s)).To(Succeed(), "the control case")
+	})
+
 	It("is what keeps it", func(ctx SpecContext) {
 		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: sliceFence}}
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(binding), binding)).To(Succeed())
