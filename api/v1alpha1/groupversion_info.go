@@ -20,7 +20,8 @@ var (
 )
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &ExternalBackend{}, &ExternalBackendList{})
+	scheme.AddKnownTypes(GroupVersion, &ExternalBackend{}, &ExternalBackendList{},
+		&ExternalBackendPolicy{}, &ExternalBackendPolicyList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -74,11 +73,11 @@ func sameCauses(wanted []cause) OmegaMatcher {
 	return ConsistOf(matchers...)
 }
 
-var _ = Describe("An ExternalBackend is rejected with", func() {
-	for _, list := range [][]rejection{rejectedSpecs, rejectedTargets, rejectedServices, rejectedChecks, rejectedStatuses} {
-		for _, r := range list {
-			It(fmt.Sprint(r.edits), func(ctx SpecContext) {
-				_, err := store(ctx, edited(r.edits...))
+var _ = Describe("An object is rejected:", func() {
+	for _, k := range kinds {
+		for _, r := range k.rejected {
+			It(fmt.Sprint("an ", k.name, " with ", r.edits), func(ctx SpecContext) {
+				_, err := store(ctx, k.edited(r.edits...))
 				Expect(err).To(HaveOccurred())
 				Expect(causesOf(err)).To(sameCauses(r.causes))
 			})
@@ -86,18 +85,20 @@ var _ = Describe("An ExternalBackend is rejected with", func() {
 	}
 })
 
-var _ = Describe("An ExternalBackend is accepted with", func() {
-	for _, edits := range slices.Concat(accepted, acceptedServices) {
-		It(fmt.Sprint(edits), func(ctx SpecContext) {
-			object := edited(edits...)
-			stored, err := store(ctx, object)
-			Expect(err).NotTo(HaveOccurred())
-			expectKept(object.Object, stored.Object)
-			expectActionable(ctx, stored)
-		})
+var _ = Describe("An object is accepted:", func() {
+	for _, k := range kinds {
+		for _, edits := range k.accepted {
+			It(fmt.Sprint("an ", k.name, " with ", edits), func(ctx SpecContext) {
+				object := k.edited(edits...)
+				stored, err := store(ctx, object)
+				Expect(err).NotTo(HaveOccurred())
+				expectKept(object.Object, stored.Object)
+				k.actionable(ctx, stored)
+			})
+		}
 	}
 
-	It("a generated name", func(ctx SpecContext) {
+	It("one with a generated name", func(ctx SpecContext) {
 		object := edited(remove("metadata.name"), set("metadata.generateName", "payments-"))
 		stored, err := store(ctx, object)
 		Expect(err).NotTo(HaveOccurred())
@@ -106,12 +107,12 @@ var _ = Describe("An ExternalBackend is accepted with", func() {
 })
 
 // rejects returns why the API server refuses an object, without keeping it.
-func rejects(ctx context.Context, r rejection) []cause {
+func (k *kind) rejects(ctx context.Context, r rejection) []cause {
 	GinkgoHelper()
-	object := edited(r.edits...)
+	object := k.edited(r.edits...)
 	stored, err := store(ctx, object)
 	if stored != nil || err == nil {
-		Fail(fmt.Sprintf("%v is accepted", r.edits))
+		Fail(fmt.Sprintf("%s with %v is accepted", k.name, r.edits))
 	}
 	Expect(client.IgnoreNotFound(api.Delete(ctx, object))).To(Succeed())
 	return causesOf(err)

@@ -45,8 +45,7 @@ initialState: Unhealthy
 var _ = Describe("Defaults", func() {
 	It("are those that are documented", func() {
 		var documented []string
-		for _, path := range crd.paths() {
-			node := crd[path]
+		for path, node := range everyField() {
 			if node.Default == nil || !strings.HasPrefix(path, "spec.") {
 				continue
 			}

@@ -60,7 +60,7 @@ var _ = Describe("kubectl get", func() {
 
 	It("knows the category externalbackend-dev", func(ctx SpecContext) {
 		resources := kubectl(ctx, "api-resources", "--categories=externalbackend-dev", "-o", "name")
-		Expect(strings.Fields(resources)).To(ConsistOf("externalbackends.externalbackend.dev"))
+		Expect(strings.Fields(resources)).To(ConsistOf("externalbackends.externalbackend.dev", "externalbackendpolicies.externalbackend.dev"))
 	})
 
 	It("shows what matters most, and more with -o wide", func(ctx SpecContext) {
@@ -112,7 +112,7 @@ var _ = Describe("kubectl explain", func() {
 	It("shows every field of the spec and of the status", func(ctx SpecContext) {
 		for _, part := range []string{"spec", "status"} {
 			shown := kubectl(ctx, "explain", "externalbackend."+part, "--recursive")
-			for _, path := range ownPaths() {
+			for _, path := range backends.ownPaths() {
 				name := path[strings.LastIndex(path, ".")+1:]
 				if strings.HasPrefix(path, part+".") && !strings.HasSuffix(name, "[*]") {
 					Expect(shown).To(ContainSubstring(name + "\t<"))
@@ -144,6 +144,7 @@ var _ = Describe("kubectl create", func() {
 			"service/payments created (server dry run)",
 			"externalbackend.externalbackend.dev/payments created (server dry run)",
 			"externalbackend.externalbackend.dev/orders created (server dry run)",
+			"externalbackendpolicy.externalbackend.dev/shop created (server dry run)",
 		))
 	})
 })

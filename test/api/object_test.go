@@ -21,7 +21,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// valid is an object with most fields set. Every case is a change of it.
+// valid is an ExternalBackend with most fields set. Every case is a change of
+// it.
 var valid = fmt.Sprintf(`
 apiVersion: externalbackend.dev/v1alpha1
 kind: ExternalBackend
@@ -111,6 +112,8 @@ func (e edit) String() string {
 	return e.path + ": " + e.text
 }
 
+func (e edit) inStatus() bool { return strings.HasPrefix(e.path, "status") }
+
 func (e edit) apply(object map[string]any) {
 	steps := strings.Split(strings.NewReplacer("[", ".", "]", "").Replace(e.path), ".")
 	last := steps[len(steps)-1]
@@ -163,18 +166,8 @@ func quoted(value any) string {
 	return string(text)
 }
 
-// edited returns the valid object with changes. It has a status if one of them
-// is in it.
-func edited(edits ...edit) *unstructured.Unstructured {
-	object := parsed(valid).(map[string]any)
-	for _, e := range edits {
-		if _, ok := object["status"]; !ok && strings.HasPrefix(e.path, "status") {
-			object["status"] = parsed(validStatus)
-		}
-		e.apply(object)
-	}
-	return &unstructured.Unstructured{Object: object}
-}
+// edited returns the valid ExternalBackend with changes.
+func edited(edits ...edit) *unstructured.Unstructured { return backends.edited(edits...) }
 
 // store creates an object and, if it has one, writes its status. It returns
 // what the API server stored, or the first error. The object is removed when
@@ -197,7 +190,7 @@ func store(ctx context.Context, object *unstructured.Unstructured) (*unstructure
 	return stored, nil
 }
 
-// mustStore stores the valid object with changes.
+// mustStore stores the valid ExternalBackend with changes.
 func mustStore(ctx context.Context, edits ...edit) *unstructured.Unstructured {
 	GinkgoHelper()
 	stored, err := store(ctx, edited(edits...))

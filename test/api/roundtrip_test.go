@@ -98,10 +98,10 @@ var _ = Describe("The Go types", func() {
 				visit(part, raw.Object[part], func(path string, _ any) { seen[place(path)] = true })
 			}
 		}
-		for _, path := range ownPaths() {
+		for _, path := range backends.ownPaths() {
 			Expect(seen).To(HaveKey(path), "no object of the Go types has a field that the schema has")
 		}
-		Expect(slices.Collect(maps.Keys(seen))).To(HaveLen(len(ownPaths())), "the schema lacks a field of the Go types")
+		Expect(slices.Collect(maps.Keys(seen))).To(HaveLen(len(backends.ownPaths())), "the schema lacks a field of the Go types")
 	})
 
 	It("decode everything that the API server stores", func(ctx SpecContext) {

@@ -34,8 +34,6 @@ var (
 	// api sends and reads what it is told, and asks for strict field
 	// validation as kubectl does.
 	api client.Client
-	// crd is the schema of the CRD as generated, before the API server saw it.
-	crd schema
 	// kubeconfig is the file with the credentials for kubectl.
 	kubeconfig string
 )
@@ -50,7 +48,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	before := gleak.Goroutines()
 	DeferCleanup(func() { Eventually(gleak.Goroutines, 20*time.Second).ShouldNot(gleak.HaveLeaked(before)) })
 
-	crd = readSchema(filepath.Join(crdFolder, "externalbackend.dev_externalbackends.yaml"))
+	for _, k := range kinds {
+		k.schema = readSchema(filepath.Join(crdFolder, k.file))
+	}
 	env := &envtest.Environment{
 		BinaryAssetsDirectory: filepath.Dir(binary("kube-apiserver")),
 		CRDDirectoryPaths:     []string{crdFolder},
@@ -78,7 +78,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Eventually(func() (string, error) {
 		description, err := published.RESTClient().Get().AbsPath("/openapi/v3/apis", v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version).DoRaw(ctx)
 		return string(description), err
-	}).WithContext(ctx).WithTimeout(time.Minute).Should(ContainSubstring("/namespaces/{namespace}/externalbackends/{name}"))
+	}).WithContext(ctx).WithTimeout(time.Minute).Should(And(
+		ContainSubstring("/namespaces/{namespace}/externalbackends/{name}"), ContainSubstring("/externalbackendpolicies/{name}")))
 }, NodeTimeout(2*time.Minute))
 
 // binary returns the path of a program of the control plane.

@@ -52,7 +52,8 @@ func (c *Cluster) Install(ctx context.Context, kustomization string) (Installati
 }
 
 // installationFrom takes the CustomResourceDefinitions, the namespace, the
-// ServiceAccount and the RBAC objects from what kustomize made.
+// ServiceAccount, the RBAC objects and the admission policies from what kustomize
+// made.
 func installationFrom(kustomized string) (Installation, error) {
 	var in Installation
 	var documents []string
@@ -74,7 +75,7 @@ func installationFrom(kustomized string) (Installation, error) {
 			in.crds = append(in.crds, object.Name)
 		case object.Kind == "ServiceAccount":
 			in.Namespace, in.ServiceAccount = object.Namespace, object.Name
-		case object.Kind == "Namespace", group == "rbac.authorization.k8s.io":
+		case object.Kind == "Namespace", group == "rbac.authorization.k8s.io", group == "admissionregistration.k8s.io":
 		default:
 			continue
 		}

@@ -27,6 +27,10 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: manager-role}
 ---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: fence}
+---
 apiVersion: v1
 kind: Service
 metadata: {name: metrics, namespace: system}
@@ -43,7 +47,7 @@ metadata: {name: manager, namespace: system}
 		t.Errorf("installation = %+v", got)
 	}
 	for kind, want := range map[string]bool{
-		"Namespace": true, "CustomResourceDefinition": true, "ServiceAccount": true, "ClusterRole": true,
+		"Namespace": true, "CustomResourceDefinition": true, "ServiceAccount": true, "ClusterRole": true, "ValidatingAdmissionPolicy": true,
 		"Service": false, "Deployment": false,
 	} {
 		if strings.Contains(got.manifest, "kind: "+kind+"\n") != want {
