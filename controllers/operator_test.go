@@ -168,7 +168,8 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
 	}
 	scheduler = probe.New(probe.Options{
-		Guard: vetted.Check, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
+		Guard:  func(_ []string, to netip.AddrPort) error { return vetted.Check(to.Addr()) },
+		Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 	})
 	o.asked = &subscriptions{HealthSource: scheduler, lists: make(map[string][]string)}
 	reconciler.Health = o.asked

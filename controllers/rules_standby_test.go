@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -78,7 +79,7 @@ func standbyReconciler(ctx context.Context, clock clock.PassiveClock) (*controll
 	Expect(foreign.WaitForCacheSync(ctx)).To(BeTrue())
 	r := &controllers.ServiceReconciler{
 		Client: cache, Live: o.manager.GetAPIReader(), Foreign: foreign,
-		Health:   probe.New(probe.Options{Guard: vetted.Check}),
+		Health:   probe.New(probe.Options{Guard: func(_ []string, to netip.AddrPort) error { return vetted.Check(to.Addr()) }}),
 		Literals: static.Resolve, Guard: vetted,
 		Metrics:      metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} }),
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),

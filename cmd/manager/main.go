@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 
 	// The image has no certificates of its own: checks over TLS verify against
@@ -92,7 +93,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Reports: flowcontrol.NewTokenBucketRateLimiter(options.apiQPS/4, max(options.apiBurst/4, 1)),
 	}
 	scheduler = probe.New(probe.Options{
-		Guard:       vetted.Check,
+		Guard:       func(_ []string, to netip.AddrPort) error { return vetted.Check(to.Addr()) },
 		Notify:      reconciler.Wake,
 		Observer:    observer{recorder},
 		MaxInFlight: options.maxChecksInFlight,

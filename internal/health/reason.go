@@ -73,6 +73,8 @@ const (
 	InvalidCABundle Reason = "InvalidCABundle"
 	// AddressDenied: policy forbids connecting to this address.
 	AddressDenied Reason = "AddressDenied"
+	// TooManyChecks: the namespace has more checks than the checker accepts.
+	TooManyChecks Reason = "TooManyChecks"
 	// Canceled: the check was stopped, by shutdown or a changed definition.
 	Canceled Reason = "Canceled"
 	// SchedulingDelay: the checker itself was stalled for a considerable part

@@ -13,20 +13,21 @@ import (
 )
 
 // newDial returns a dialer for literal addresses with the socket options of
-// health checks. It asks the guard about the address that the socket is about
-// to connect to, whatever it was called with.
+// health checks. It asks the guard about the address and port that the socket is
+// about to connect to, whatever it was called with and whatever the guard said
+// before.
 //
 // It is not net.Dialer.DialTCP, which binds the socket to a local port before
 // connecting: a port so bound is not available for other destinations.
-func newDial(guard func(netip.Addr) error) func(ctx context.Context, network, address string) (net.Conn, error) {
+func newDial(guard func([]string, netip.AddrPort) error) func(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := &net.Dialer{
 		KeepAlive: -1,
-		ControlContext: func(_ context.Context, _, address string, c syscall.RawConn) error {
+		ControlContext: func(ctx context.Context, _, address string, c syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil {
 				return fmt.Errorf("dialling %q: only literal addresses are checked: %w", address, err)
 			}
-			if err := guard(to.Addr()); err != nil {
+			if err := guard(visitOf(ctx).namespaces, netip.AddrPortFrom(to.Addr().Unmap(), to.Port())); err != nil {
 				return fmt.Errorf("%w: %w", errDenied, err)
 			}
 			return setOptions(c)

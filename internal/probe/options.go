@@ -18,9 +18,13 @@ const (
 	// maxInFlightCeiling bounds the default of Options.MaxInFlight. Everything
 	// timing out at 1,000 checks/s and 3 s keeps 3,000 checks in flight.
 	maxInFlightCeiling = 4096
-	// maxInFlightPerAddress keeps the checker from being a burden for one
-	// host, or for one NAT device in front of many.
+	// maxInFlightPerAddress keeps a namespace from being a burden for one host,
+	// or for one NAT device in front of many. Namespaces count apart, or one of
+	// them could keep another from checking its own hosts.
 	maxInFlightPerAddress = 8
+	// maxChecksPerNamespace is enough for an ExternalBackend of 5,000 addresses
+	// with eight checks each.
+	maxChecksPerNamespace = 50_000
 )
 
 // Options configures a Scheduler. The zero value is usable.
@@ -33,11 +37,14 @@ type Options struct {
 	// Dial connects to "tcp" and a literal IP address with a port. Default: a
 	// dialer with the socket options that suit health checks.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Guard says whether an address may be connected to. It is asked before
-	// every dial and, by the default dialer, again for the address that the
-	// socket is about to connect to. Denied checks are Indeterminate with
-	// reason AddressDenied. Default: everything is allowed.
-	Guard func(netip.Addr) error
+	// Guard returns nil if a check may connect to an address and port on behalf
+	// of any of the namespaces whose subscribers want it. It is asked before a
+	// check starts and, by the default dialer, again for what the socket is
+	// about to connect to. Denied checks are Indeterminate with reason
+	// AddressDenied. Namespaces are sorted and must not be altered; there are
+	// none if somebody dials outside of a check. It is called from many
+	// goroutines. Default: everything is allowed.
+	Guard func(namespaces []string, to netip.AddrPort) error
 	// Notify tells that the combined verdict of at least one target of a
 	// subscriber changed, or what keeps its checks from being carried out. Changes are coalesced per subscriber. It is called
 	// from one goroutine, holds up nothing but further notifications, and must
@@ -48,6 +55,10 @@ type Options struct {
 	// MaxInFlight bounds the checks that run at the same time, at least 1.
 	// Default: the lesser of 4096 and half of the file descriptor limit.
 	MaxInFlight int
+	// MaxChecksPerNamespace bounds the checks that the subscribers of a
+	// namespace can ask for, and thereby the memory that they take, about
+	// 450 bytes each. A target without checks counts as one. Default: 50,000.
+	MaxChecksPerNamespace int
 	// Version is sent in the User-Agent of HTTP checks. Default: "unknown".
 	Version string
 }
@@ -67,7 +78,7 @@ func (o Options) withDefaults() Options {
 		o.Clock = clock.RealClock{}
 	}
 	if o.Guard == nil {
-		o.Guard = func(netip.Addr) error { return nil }
+		o.Guard = func([]string, netip.AddrPort) error { return nil }
 	}
 	if o.Notify == nil {
 		o.Notify = func(health.Subscriber) {}
@@ -77,6 +88,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = max(1, min(maxInFlightCeiling, openFilesLimit()/2))
+	}
+	if o.MaxChecksPerNamespace <= 0 {
+		o.MaxChecksPerNamespace = maxChecksPerNamespace
 	}
 	if o.Version == "" {
 		o.Version = "unknown"

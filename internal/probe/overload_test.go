@@ -11,7 +11,6 @@ import (
 	"time"
 
 	clocktesting "k8s.io/utils/clock/testing"
-	"pgregory.net/rapid"
 
 	"externalbackend.dev/operator/internal/health"
 )
@@ -120,77 +119,6 @@ func TestFreeSlotsAreUsedAtOnce(t *testing.T) {
 		if n := len(w.seen().done); n != 100 {
 			t.Errorf("%d of 100 checks of 10 ms were done after 1.3 s", n)
 		}
-	})
-}
-
-// TestCapacityLeavesNothingBehind drives the limits with any order of starts,
-// ends and removals, and checks that nothing waits without a reason.
-func TestCapacityLeavesNothingBehind(t *testing.T) {
-	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}
-	rapid.Check(t, func(t *rapid.T) {
-		c := newCapacity(rapid.IntRange(1, 24).Draw(t, "limit"))
-		var running, waiting []*probe
-		resume := func(addr netip.Addr) {
-			for p := c.nextWaiting(addr); p != nil; p = c.nextWaiting(addr) {
-				if p.removed {
-					t.Fatal("a removed probe is resumed")
-				}
-				if c.take(p) {
-					running = append(running, p)
-					waiting = slices.DeleteFunc(waiting, func(w *probe) bool { return w == p })
-				}
-			}
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"fall due": func(t *rapid.T) {
-				if c.full() {
-					return
-				}
-				verdict := rapid.SampledFrom([]health.Verdict{health.Healthy, health.Unhealthy}).Draw(t, "verdict")
-				m := &member{states: []health.State{health.Seed(verdict)}}
-				p := &probe{addr: rapid.SampledFrom(addrs).Draw(t, "addr"), links: []link{{m, 0}}}
-				if c.take(p) {
-					running = append(running, p)
-				} else {
-					waiting = append(waiting, p)
-				}
-			},
-			"end": func(t *rapid.T) {
-				if len(running) == 0 {
-					return
-				}
-				i := rapid.IntRange(0, len(running)-1).Draw(t, "probe")
-				p := running[i]
-				running = slices.Delete(running, i, i+1)
-				c.release(p)
-				resume(p.addr)
-			},
-			"remove": func(t *rapid.T) {
-				if len(waiting) == 0 {
-					return
-				}
-				i := rapid.IntRange(0, len(waiting)-1).Draw(t, "probe")
-				waiting[i].removed = true
-				waiting = slices.Delete(waiting, i, i+1)
-			},
-			"": func(t *rapid.T) {
-				unhealthy, perAddress := 0, map[netip.Addr]int{}
-				for _, p := range running {
-					perAddress[p.addr]++
-					if p.unhealthy() {
-						unhealthy++
-					}
-				}
-				if len(running) > c.limit || unhealthy > c.unhealthyLimit {
-					t.Fatalf("%d running, %d of them Unhealthy, with a limit of %d", len(running), unhealthy, c.limit)
-				}
-				for _, p := range waiting {
-					if !c.full() && perAddress[p.addr] < maxInFlightPerAddress && !(p.unhealthy() && unhealthy >= c.unhealthyLimit) {
-						t.Fatal("a check waits although there is room for it")
-					}
-				}
-			},
-		})
 	})
 }
 

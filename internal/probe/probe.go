@@ -5,6 +5,7 @@ package probe
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,24 +21,30 @@ type definition struct {
 	users int        // probes
 }
 
-// probe is one check of one address, for everybody who wants it. It is in the
-// queue, waiting for capacity, or running.
+// probe is one check of one address, for everybody who wants it. It is queued,
+// waiting for its address, or running.
 type probe struct {
 	addr netip.Addr
 	def  *definition
 	hash uint64
 	// links are the states that its results move; at least one until removed.
 	links []link
+	// namespaces that want it, shared with running checks and never altered.
+	namespaces []string
+
+	// lane in which it is queued, or for which its running check counts.
+	lane  *lane
+	in    *heap[*probe] // that it is in, the lane's or that of its address; nil while it runs
+	place int           // in that heap
+	// first counts it as long as it has never been checked.
+	first *firstChecks
 
 	due         int64 // when the next check is to start
 	started     int64 // when the last check started; 0: never
 	heard       int64 // when the last result came; before the first: when it became known
 	lostAtStart time.Duration
 	cancel      context.CancelFunc // of the running check; nil while none runs
-	place       int                // in the queue
-
-	removed          bool // nobody wants it any more
-	countedUnhealthy bool // how capacity counts the running check
+	removed     bool               // nobody wants it any more
 }
 
 // link points to one check state of one member.
@@ -47,6 +54,8 @@ type link struct {
 }
 
 func (l link) state() *health.State { return &l.member.states[l.check] }
+
+func (l link) tenant() *tenant { return l.member.sub.tenant }
 
 // unhealthy says whether everybody holds the target to be Unhealthy.
 func (p *probe) unhealthy() bool {
@@ -81,20 +90,19 @@ func (p *probe) interval() (interval time.Duration, pending bool) {
 	return interval, pending
 }
 
-// firstDue returns when a probe is to be checked for the first time. Few are
-// checked at once, many are spread; Unknown ones do not queue behind those
-// whose verdict was taken over.
-func (s *Scheduler) firstDue(p *probe, now int64) int64 {
-	due := now + spread(p.hash, p.def.check.Timing.Interval)
-	slot := &s.firstSlots[1]
-	if p.undecided() {
-		slot = &s.firstSlots[0]
-	}
-	if next := max(now, *slot); next < due {
-		due = next
-		*slot = next + int64(firstGap)
-	}
-	return due
+// scheduleFirst queues a probe for its first check, or for the first one of
+// somebody who wants it too. Few are checked at once, many are spread; Unknown
+// ones do not queue behind those whose verdict was taken over, nor those of one
+// namespace behind those of another.
+func (s *Scheduler) scheduleFirst(p *probe, now, latest int64) {
+	latest = min(latest, now+spread(p.hash, p.def.check.Timing.Interval))
+	s.schedule(p, p.firstChecks().take(now, latest))
+}
+
+// schedule queues a probe, or moves it.
+func (s *Scheduler) schedule(p *probe, due int64) {
+	p.due = due
+	s.dispatcher.place(p)
 }
 
 // nextDue returns when a probe is to be checked again.
@@ -117,19 +125,24 @@ func (s *Scheduler) attach(m *member, check int, c *health.Check, now int64) {
 	p := s.probes[probeKey{m.addr, def}]
 	known := p != nil
 	if !known {
-		p = &probe{addr: m.addr, def: def, hash: hashOf(m.addr, c.Digest()), heard: now, place: notQueued}
+		p = &probe{addr: m.addr, def: def, hash: hashOf(m.addr, c.Digest()), heard: now, place: nowhere}
 		s.probes[probeKey{m.addr, def}] = p
 		def.users++
 	}
 	p.links = append(p.links, link{m, check})
+	p.namespaces = p.wantedBy()
 	m.probes[check] = p
 	switch {
 	case !known:
-		s.queue.schedule(p, s.firstDue(p, now))
-	case p.place != notQueued && p.undecided():
+		p.firstChecks().expect(p)
+		s.scheduleFirst(p, now, math.MaxInt64)
+	case p.in == nil: // running
+	case p.undecided():
 		// It is checked for somebody else already; the newcomer need not wait
 		// for the next round.
-		s.queue.schedule(p, min(p.due, s.firstDue(p, now)))
+		s.scheduleFirst(p, now, p.due)
+	default:
+		s.schedule(p, p.due)
 	}
 }
 
@@ -139,13 +152,25 @@ func (p *probe) unlink(m *member) {
 }
 
 // dropUnused forgets a probe that nobody wants any more. A running check is
-// cancelled and its result discarded.
+// cancelled and its result discarded. For a probe that others want, it is these
+// for whom it is queued from now on.
 func (s *Scheduler) dropUnused(p *probe) {
-	if len(p.links) > 0 || p.removed {
+	switch {
+	case p.removed:
+		return
+	case len(p.links) > 0:
+		p.namespaces = p.wantedBy()
+		if p.first != nil {
+			p.firstChecks().expect(p)
+		}
+		if p.in != nil {
+			s.schedule(p, p.due)
+		}
 		return
 	}
 	p.removed = true
-	s.queue.remove(p)
+	s.dispatcher.withdraw(p)
+	p.settle()
 	if p.cancel != nil {
 		p.cancel()
 	}

@@ -11,39 +11,45 @@ import (
 	"externalbackend.dev/operator/internal/health"
 )
 
-// startDue starts what is due, as far as capacity allows.
+// startDue starts what is due, as far as there are slots for it and processors
+// take it on.
 func (s *Scheduler) startDue(now int64) {
-	for !s.capacity.full() {
-		p := s.queue.head()
-		if p == nil || p.due > now {
+	if s.ctx.Err() != nil {
+		return
+	}
+	for s.launching.Load() < s.launchLimit {
+		p := s.dispatcher.next(now)
+		if p == nil {
 			return
 		}
-		s.queue.remove(p)
-		if s.capacity.take(p) {
-			s.start(p, now)
-		}
+		s.start(p, now)
 	}
 }
 
-// start runs one check in a goroutine of its own. Its capacity is taken.
+// start runs one check in a goroutine of its own. Its slot is taken.
 func (s *Scheduler) start(p *probe, now int64) {
-	if s.ctx.Err() != nil {
-		s.capacity.release(p)
-		return
-	}
+	p.settle()
 	lag := time.Duration(now - p.due)
 	ctx, cancel := context.WithCancel(s.ctx)
 	p.started, p.cancel, p.lostAtStart = now, cancel, s.lost+s.late(now)
-	s.running.Go(func() { s.check(ctx, p, lag) })
+	v := &visit{Context: ctx, namespaces: p.namespaces, payer: p.lane.tenant.namespace}
+	s.launching.Add(1)
+	s.running.Go(func() { s.check(v, p, lag) })
 }
 
 // check executes one check and deals with its result.
-func (s *Scheduler) check(ctx context.Context, p *probe, lag time.Duration) {
+func (s *Scheduler) check(v *visit, p *probe, lag time.Duration) {
+	if s.launching.Add(-1) == s.launchLimit/2 {
+		s.poke() // there may be more to start
+	}
 	run := p.def.run()
 	began := s.now()
-	ctx, cancel := context.WithTimeout(ctx, p.def.check.Timing.Timeout)
-	result := run(ctx, p.addr)
-	cancel()
+	result := denied
+	if s.opts.Guard(v.namespaces, netip.AddrPortFrom(p.addr.Unmap(), p.def.check.Port)) == nil {
+		ctx, cancel := context.WithTimeout(v, p.def.check.Timing.Timeout)
+		result = run(ctx, p.addr)
+		cancel()
+	}
 	changes, counted := s.finish(p, &result, began)
 	if !counted {
 		return
@@ -68,7 +74,9 @@ func (s *Scheduler) finish(p *probe, result *health.Result, began int64) (change
 	now := s.now()
 	p.cancel()
 	p.cancel = nil
-	s.capacity.release(p)
+	payer := p.lane.tenant
+	s.dispatcher.release(p)
+	s.dropIdle(payer)
 	if s.ctx.Err() != nil {
 		return nil, false
 	}
@@ -76,10 +84,10 @@ func (s *Scheduler) finish(p *probe, result *health.Result, began int64) (change
 		s.doubt(p, result, began, now)
 		p.heard = now
 		changes = s.apply(p, *result)
-		s.queue.schedule(p, p.nextDue(now))
+		s.schedule(p, p.nextDue(now))
 	}
-	s.resume(p.addr, now)
-	s.replan() // while the capacity was full, the loop did not plan
+	s.startDue(now) // what waited for the slot
+	s.replan()
 	return changes, !p.removed
 }
 
@@ -124,13 +132,4 @@ func (s *Scheduler) apply(p *probe, result health.Result) (changes []change) {
 		}
 	}
 	return changes
-}
-
-// resume starts what waited for the capacity that a check of addr gave back.
-func (s *Scheduler) resume(addr netip.Addr, now int64) {
-	for p := s.capacity.nextWaiting(addr); p != nil; p = s.capacity.nextWaiting(addr) {
-		if s.capacity.take(p) {
-			s.start(p, now)
-		}
-	}
 }

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"externalbackend.dev/operator/internal/health"
@@ -23,6 +25,10 @@ const (
 	beat = 100 * time.Millisecond
 	// punctual is the lateness of the loop that is ordinary scheduling noise.
 	punctual = 10 * time.Millisecond
+	// launchesPerProcessor bounds the checks that were started and have not
+	// begun to run. What is due beyond that waits for its turn rather than in
+	// the runtime's queue, where nobody overtakes.
+	launchesPerProcessor = 32
 	// stallShare: a timeout counts for nothing if the checker was stalled for
 	// more than 1/stallShare of it.
 	stallShare = 4
@@ -40,17 +46,18 @@ type Scheduler struct {
 	subscriptions map[health.Subscriber]*subscription
 	definitions   map[health.Digest]*definition
 	probes        map[probeKey]*probe
-	queue         queue
-	capacity      capacity
-	ctx           context.Context //nolint:containedctx // of the running Start, for its checks; nil before
-	changed       map[health.Subscriber]struct{}
-	// firstSlots are the next free times for first checks: of Unknown targets,
-	// and of those whose verdict was taken over.
-	firstSlots [2]int64
-	planned    int64         // when the loop will look again
-	lost       time.Duration // by how much the loop woke too late, summed up
+	tenants       map[string]*tenant
+	// unknown and seeded count the namespaces that expect first checks.
+	unknown, seeded int
+	dispatcher      dispatcher
+	ctx             context.Context //nolint:containedctx // of the running Start, for its checks; nil before
+	changed         map[health.Subscriber]struct{}
+	planned         int64         // when the loop will look again
+	lost            time.Duration // by how much the loop woke too late, summed up
 
-	running sync.WaitGroup // checks and the notifier
+	launching   atomic.Int32   // checks whose goroutine was made and does not run yet
+	launchLimit int32          // of launching
+	running     sync.WaitGroup // checks and the notifier
 }
 
 // New returns a scheduler. Targets may be declared at once; checks run while
@@ -66,8 +73,10 @@ func New(opts Options) *Scheduler {
 		definitions:   map[health.Digest]*definition{},
 		probes:        map[probeKey]*probe{},
 		changed:       map[health.Subscriber]struct{}{},
-		capacity:      newCapacity(opts.MaxInFlight),
+		tenants:       map[string]*tenant{},
+		dispatcher:    newDispatcher(opts.MaxInFlight),
 		planned:       math.MaxInt64,
+		launchLimit:   int32(launchesPerProcessor * runtime.GOMAXPROCS(0)), //nolint:gosec // a small number
 	}
 }
 
@@ -105,10 +114,12 @@ func (s *Scheduler) begin(ctx context.Context) error {
 	}
 	s.ctx = ctx
 	now := s.now()
-	s.firstSlots = [2]int64{}
+	for _, t := range s.tenants {
+		t.unknown.slot, t.seeded.slot = 0, 0
+	}
 	for _, p := range s.probes {
 		p.heard = now
-		s.queue.schedule(p, s.firstDue(p, now))
+		s.scheduleFirst(p, now, math.MaxInt64)
 	}
 	return nil
 }
@@ -121,10 +132,10 @@ func (s *Scheduler) tick() time.Duration {
 	s.lost += s.late(now)
 	s.startDue(now)
 	pause := time.Duration(math.MaxInt64)
-	if head := s.queue.head(); head != nil && !s.capacity.full() {
-		pause = max(batch, time.Duration(head.due-now))
+	if due, ok := s.dispatcher.due(); ok {
+		pause = max(batch, time.Duration(due-now))
 	}
-	if s.capacity.inFlight > 0 {
+	if s.dispatcher.inFlight() > 0 {
 		pause = min(pause, beat)
 	}
 	s.planned = math.MaxInt64
@@ -142,13 +153,16 @@ func (s *Scheduler) late(now int64) time.Duration {
 	return 0
 }
 
-// replan makes the loop look again if it would come too late for the head of
-// the queue.
+// replan makes the loop look again if it would come too late for the check that
+// is due next.
 func (s *Scheduler) replan() {
-	head := s.queue.head()
-	if head == nil || s.capacity.full() || head.due+int64(batch) >= s.planned {
-		return
+	if due, ok := s.dispatcher.due(); ok && due+int64(batch) < s.planned {
+		s.poke()
 	}
+}
+
+// poke makes the loop look again.
+func (s *Scheduler) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -205,7 +219,7 @@ type Stats struct {
 func (s *Scheduler) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats := Stats{InFlight: s.capacity.inFlight, Probes: len(s.probes)}
+	stats := Stats{InFlight: s.dispatcher.inFlight(), Probes: len(s.probes)}
 	for _, sub := range s.subscriptions {
 		stats.Targets += len(sub.members)
 	}

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -214,25 +213,5 @@ func TestCancel(t *testing.T) {
 				t.Errorf("got %v", got)
 			}
 		})
-	}
-}
-
-// TestGuard checks that a denied address is never dialled, in any disguise.
-func TestGuard(t *testing.T) {
-	guard := func(addr netip.Addr) error {
-		if addr == documented {
-			return fmt.Errorf("%s is denied", addr)
-		}
-		return nil
-	}
-	dial := func(context.Context, string, string) (net.Conn, error) {
-		t.Error("a denied address was dialled")
-		return nil, errors.New("denied")
-	}
-	for _, addr := range []netip.Addr{documented, netip.AddrFrom16(documented.As16())} {
-		got := execute(t, Options{Dial: dial, Guard: guard}, addr, check(t, netip.AddrPortFrom(documented, 80)))
-		if got.Outcome != health.Indeterminate || got.Reason != health.AddressDenied {
-			t.Errorf("%s: got %v", addr, got)
-		}
 	}
 }

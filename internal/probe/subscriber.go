@@ -6,6 +6,7 @@ package probe
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"externalbackend.dev/operator/internal/health"
 )
@@ -13,6 +14,7 @@ import (
 // subscription is what one subscriber wants.
 type subscription struct {
 	key        health.Subscriber
+	tenant     *tenant
 	thresholds health.Thresholds
 	members    map[netip.Addr]*member
 	order      []*member // as given to Ensure
@@ -42,12 +44,17 @@ func (m *member) has(checks []*health.Check) bool {
 // starts counting anew from it, an unchanged check keeps its counters too.
 // Thresholds apply from the next result on. The checks of targets that are gone
 // are cancelled. Of several targets with the same address, the first counts.
+//
+// Targets that would exceed Options.MaxChecksPerNamespace are not checked: they
+// keep their verdict, of which TooManyChecks is the obstacle, until an Ensure
+// finds room for them.
 func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, targets []health.Target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted := s.subscriptions[sub]
 	if wanted == nil {
-		wanted = &subscription{key: sub, members: make(map[netip.Addr]*member, len(targets))}
+		wanted = &subscription{key: sub, tenant: s.tenantOf(sub.Namespace), members: make(map[netip.Addr]*member, len(targets))}
+		wanted.tenant.subscriptions++
 		s.subscriptions[sub] = wanted
 	}
 	wanted.thresholds = thresholds
@@ -56,26 +63,102 @@ func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, 
 	}
 	defer s.replan()
 	now := s.now()
-	wanted.round++
-	wanted.order = make([]*member, 0, len(targets))
-	for _, t := range targets {
-		m := wanted.members[t.Addr]
-		switch {
-		case m == nil:
-			m = &member{sub: wanted, addr: t.Addr}
-			wanted.members[t.Addr] = m
-			s.rebind(m, t.Checks, health.Seed(t.Seed), now)
-		case m.round != wanted.round && !m.has(t.Checks):
-			s.rebind(m, t.Checks, health.Resume(health.Combine(m.states...)), now)
+	order := s.keep(wanted, targets)
+	for i, t := range targets {
+		if order[i] == nil {
+			order[i] = wanted.members[t.Addr] // of the same address before
 		}
-		m.round = wanted.round
-		wanted.order = append(wanted.order, m)
+		order[i] = s.adjust(wanted, order[i], t, now)
+	}
+	wanted.order = order
+}
+
+// keep forgets the members that are not among the targets, and returns those
+// that are, each at its target's place.
+func (s *Scheduler) keep(wanted *subscription, targets []health.Target) []*member {
+	wanted.round++
+	order := make([]*member, len(targets))
+	for i, t := range targets {
+		if order[i] = wanted.members[t.Addr]; order[i] != nil {
+			order[i].round = wanted.round
+		}
 	}
 	for addr, m := range wanted.members {
 		if m.round != wanted.round {
 			s.drop(m)
 			delete(wanted.members, addr)
 		}
+	}
+	wanted.round++ // of those that have been adjusted
+	return order
+}
+
+// adjust makes a member, nil if there is none yet, what a target asks for, and
+// returns it.
+func (s *Scheduler) adjust(wanted *subscription, m *member, t health.Target, now int64) *member {
+	switch {
+	case m != nil && m.round == wanted.round: // the same address again
+		return m
+	case m != nil && m.has(t.Checks):
+	case wanted.tenant.checks-m.cost()+cost(t.Checks) > s.opts.MaxChecksPerNamespace:
+		if m != nil {
+			s.drop(m)
+			delete(wanted.members, t.Addr)
+		}
+		return excess[t.Seed]
+	case m == nil:
+		m = &member{sub: wanted, addr: t.Addr}
+		wanted.members[t.Addr] = m
+		wanted.tenant.checks += cost(t.Checks)
+		s.rebind(m, t.Checks, health.Seed(t.Seed), now)
+	default:
+		wanted.tenant.checks += cost(t.Checks) - m.cost()
+		s.rebind(m, t.Checks, health.Resume(health.Combine(m.states...)), now)
+	}
+	m.round = wanted.round
+	return m
+}
+
+// cost of a target in checks. One without checks is kept as well.
+func cost(checks []*health.Check) int { return max(1, len(checks)) }
+
+// cost of a member; nil costs nothing.
+func (m *member) cost() int {
+	if m == nil {
+		return 0
+	}
+	return max(1, len(m.probes))
+}
+
+// excess stands for all targets with a verdict for which there was no room.
+var excess = map[health.Verdict]*member{
+	health.Unknown:   exceeding(health.Unknown),
+	health.Healthy:   exceeding(health.Healthy),
+	health.Unhealthy: exceeding(health.Unhealthy),
+}
+
+func exceeding(seed health.Verdict) *member {
+	state := health.Seed(seed)
+	for range 2 { // from the second one on, an obstacle is told
+		state, _ = state.Step(health.Result{Outcome: health.Indeterminate, Reason: health.TooManyChecks}, health.Thresholds{}, time.Time{})
+	}
+	return &member{states: []health.State{state}}
+}
+
+// tenantOf returns the account of a namespace.
+func (s *Scheduler) tenantOf(namespace string) *tenant {
+	t := s.tenants[namespace]
+	if t == nil {
+		t = newTenant(namespace, &s.unknown, &s.seeded)
+		s.tenants[namespace] = t
+	}
+	return t
+}
+
+// dropIdle forgets a namespace of which nothing is left.
+func (s *Scheduler) dropIdle(t *tenant) {
+	if t.subscriptions == 0 && t.running() == 0 {
+		delete(s.tenants, t.namespace)
 	}
 }
 
@@ -113,6 +196,7 @@ func (s *Scheduler) rebind(m *member, checks []*health.Check, start health.State
 
 // drop forgets a member.
 func (s *Scheduler) drop(m *member) {
+	m.sub.tenant.checks -= m.cost()
 	for _, p := range m.probes {
 		p.unlink(m)
 		s.dropUnused(p)
@@ -148,4 +232,6 @@ func (s *Scheduler) Forget(sub health.Subscriber) {
 	}
 	delete(s.subscriptions, sub)
 	delete(s.changed, sub)
+	wanted.tenant.subscriptions--
+	s.dropIdle(wanted.tenant)
 }

@@ -18,13 +18,13 @@ import (
 // tlsProfile is how one check speaks TLS.
 type tlsProfile struct {
 	config  *tls.Config
-	slots   chan struct{}
+	slots   *turnstile
 	timeout time.Duration
 }
 
 // newTLSProfile compiles the TLS part of a check. It fails on a CA bundle
 // without a usable certificate.
-func newTLSProfile(check *health.Check, slots chan struct{}) (*tlsProfile, error) {
+func newTLSProfile(check *health.Check, slots *turnstile) (*tlsProfile, error) {
 	config := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		ServerName:         check.TLS.ServerName,
@@ -65,7 +65,7 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 			config = config.Clone()
 			config.ServerName = addr.WithZone("").String()
 		}
-		paced := &pacedConn{Conn: conn, slots: t.slots}
+		paced := &pacedConn{Conn: conn, slots: t.slots, payer: visitOf(ctx).payer}
 		session := tls.Client(paced, config)
 		paced.begin()
 		// Without cancellation, because that would cost a goroutine; ctx
@@ -92,7 +92,8 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 // silent peers do not hold up others.
 type pacedConn struct {
 	net.Conn
-	slots  chan struct{}
+	slots  *turnstile
+	payer  string
 	pacing bool
 	waited time.Duration // for slots
 }
@@ -103,25 +104,17 @@ func (c *pacedConn) begin() {
 }
 
 func (c *pacedConn) end() {
-	<-c.slots
+	c.slots.leave()
 	c.pacing = false
 }
 
-func (c *pacedConn) enter() {
-	select {
-	case c.slots <- struct{}{}:
-	default:
-		start := time.Now()
-		c.slots <- struct{}{}
-		c.waited += time.Since(start)
-	}
-}
+func (c *pacedConn) enter() { c.waited += c.slots.enter(c.payer) }
 
 func (c *pacedConn) Read(b []byte) (int, error) {
 	if !c.pacing {
 		return c.Conn.Read(b)
 	}
-	<-c.slots
+	c.slots.leave()
 	defer c.enter()
 	return c.Conn.Read(b)
 }

@@ -148,7 +148,7 @@ func TestSilentPeersHoldNoHandshakeSlot(t *testing.T) {
 	})
 	good := serve(t, secured(ca.issue(), silent))
 	engine := newSockets(Options{}.withDefaults())
-	engine.handshakes = make(chan struct{}, 1)
+	engine.handshakes = newTurnstile(1)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan health.Result)
@@ -167,8 +167,8 @@ func TestSilentPeersHoldNoHandshakeSlot(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 	}
-	if len(engine.handshakes) != 0 {
-		t.Errorf("%d slots were not given back", len(engine.handshakes))
+	if engine.handshakes.free != 1 {
+		t.Errorf("%d slots are free, want the only one to have been given back", engine.handshakes.free)
 	}
 }
 
@@ -177,14 +177,14 @@ func TestSilentPeersHoldNoHandshakeSlot(t *testing.T) {
 func TestWaitingForASlotIsNoFailure(t *testing.T) {
 	server := serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	engine := newSockets(Options{Dial: dialTo(t, server)}.withDefaults())
-	engine.handshakes = make(chan struct{}, 1)
-	engine.handshakes <- struct{}{}
+	engine.handshakes = newTurnstile(1)
+	engine.handshakes.enter("other")
 	c := check(t, server, overTLS(health.TLSConfig{}), within(soon))
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	go func() {
 		<-ctx.Done()
-		<-engine.handshakes
+		engine.handshakes.leave()
 	}()
 	if got := engine.Prepare(c)(ctx, documented); got.Outcome != health.Indeterminate || got.Reason != health.SchedulingDelay {
 		t.Errorf("got %v", got)

@@ -121,7 +121,7 @@ func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(apiQPS/4, apiBurst/4),
 	}
-	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: vetted.Check, Notify: reconciler.Wake})
+	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: func(_ []string, to netip.AddrPort) error { return vetted.Check(to.Addr()) }, Notify: reconciler.Wake})
 	source := newInjector(scheduler, reconciler.Wake)
 	reconciler.Health = source
 	return source, errors.Join(mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))

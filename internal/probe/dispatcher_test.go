@@ -1,0 +1,307 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"externalbackend.dev/operator/internal/health"
+)
+
+// desk drives a dispatcher without a scheduler. Its time is a number.
+type desk struct {
+	dispatcher
+
+	now     int64
+	tenants []*tenant
+	probes  []*probe // that are wanted
+	running []*probe // in the order of their starts, with those not wanted any more
+}
+
+func newDesk(limit, namespaces int) *desk {
+	d := &desk{dispatcher: newDispatcher(limit)}
+	for i := range namespaces {
+		d.tenants = append(d.tenants, newTenant(fmt.Sprintf("ns-%d", i), new(int), new(int)))
+	}
+	return d
+}
+
+// want makes a probe that is due now, wanted by some of the namespaces.
+func (d *desk) want(addr netip.Addr, verdict health.Verdict, namespaces ...int) *probe {
+	p := &probe{addr: addr, due: d.now, place: nowhere}
+	for _, n := range namespaces {
+		t := d.tenants[n]
+		t.checks++
+		m := &member{sub: &subscription{tenant: t}, states: []health.State{health.Seed(verdict)}}
+		p.links = append(p.links, link{m, 0})
+	}
+	d.probes = append(d.probes, p)
+	d.place(p)
+	return p
+}
+
+// start starts all that may be started, and checks each of these decisions.
+func (d *desk) start(fatalf func(string, ...any)) {
+	for p := d.next(d.now); p != nil; p = d.next(d.now) {
+		switch before := d.free[live] + 1; {
+		case p.due > d.now || p.in != nil || slices.Contains(d.running, p):
+			fatalf("a check was started that is not due, or queued, or running")
+		case p.lane.running-1 >= shareOfFree*before:
+			fatalf("%s got slot %d with %d free", p.lane.tenant.namespace, p.lane.running, before)
+		case p.lane.class == gone && p.lane.running-1 >= shareOfFree*(d.free[gone]+1):
+			fatalf("%s got slot %d for gone targets with %d free", p.lane.tenant.namespace, p.lane.running, d.free[gone]+1)
+		}
+		d.running = append(d.running, p)
+	}
+}
+
+// end ends a running check; its next one is due after a pause.
+func (d *desk) end(i int, pause int64) {
+	p := d.running[i]
+	d.running = slices.Delete(d.running, i, i+1)
+	d.release(p)
+	if slices.Contains(d.probes, p) {
+		p.due = d.now + pause
+		d.place(p)
+	}
+}
+
+// drop makes a probe unwanted.
+func (d *desk) drop(i int) {
+	d.withdraw(d.probes[i])
+	d.probes = slices.Delete(d.probes, i, i+1)
+}
+
+// check compares the accounts with what is running, and looks for checks that
+// wait without a reason.
+func (d *desk) check(fatalf func(string, ...any)) {
+	type address struct {
+		*tenant
+		netip.Addr
+	}
+	total, lanes, addresses := [classes]int{}, map[*lane]int{}, map[address]int{}
+	for _, p := range d.running {
+		total[p.lane.class]++
+		lanes[p.lane]++
+		addresses[address{p.lane.tenant, p.addr}]++
+	}
+	if total[live]+total[gone] > d.limit[live] || total[gone] > d.limit[gone] || d.inFlight() != len(d.running) {
+		fatalf("%v running, %d counted, with limits %v", total, d.inFlight(), d.limit)
+	}
+	for a, n := range addresses {
+		if n > maxInFlightPerAddress || n != a.perAddress[a.Addr] {
+			fatalf("%d checks of one address, %d counted", n, a.perAddress[a.Addr])
+		}
+	}
+	for _, t := range d.tenants {
+		for c := range t.lanes {
+			if l := &t.lanes[c]; l.running != lanes[l] {
+				fatalf("%d checks count for %s, want %d", l.running, t.namespace, lanes[l])
+			}
+		}
+	}
+	for _, p := range d.probes {
+		if slices.Contains(d.running, p) {
+			continue
+		}
+		if p.in == nil {
+			fatalf("a probe is lost")
+		}
+		if busy := addresses[address{p.lane.tenant, p.addr}] >= maxInFlightPerAddress; p.due <= d.now && d.entitled(p.lane) && !busy {
+			fatalf("a check of %s waits although there is room for it", p.lane.tenant.namespace)
+		}
+	}
+}
+
+// TestDispatcher drives it with any order of wishes, ends and withdrawals: the
+// limits and shares hold, no slot stays free without a reason, and nothing is
+// lost or left behind.
+func TestDispatcher(t *testing.T) {
+	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")}
+	rapid.Check(t, func(t *rapid.T) {
+		d := newDesk(rapid.IntRange(1, 60).Draw(t, "limit"), 3)
+		pick := func(t *rapid.T, n int) int {
+			if n == 0 {
+				t.Skip("nothing there")
+			}
+			return rapid.IntRange(0, n-1).Draw(t, "which")
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"want": func(t *rapid.T) {
+				namespaces := rapid.SampledFrom([][]int{{0}, {0}, {1}, {2}, {0, 1}, {1, 2}, {2, 0, 1}}).Draw(t, "namespaces")
+				verdict := rapid.SampledFrom([]health.Verdict{health.Healthy, health.Unhealthy}).Draw(t, "verdict")
+				addr := rapid.SampledFrom(addrs).Draw(t, "addr")
+				for range rapid.IntRange(1, 12).Draw(t, "how many") {
+					d.want(addr, verdict, namespaces...)
+				}
+			},
+			"time passes": func(t *rapid.T) { d.now += rapid.Int64Range(1, 20).Draw(t, "time") },
+			"end": func(t *rapid.T) {
+				d.end(pick(t, len(d.running)), rapid.Int64Range(0, 30).Draw(t, "pause"))
+			},
+			"verdict changes": func(t *rapid.T) {
+				p := d.probes[pick(t, len(d.probes))]
+				*p.links[0].state() = health.Seed(rapid.SampledFrom([]health.Verdict{health.Healthy, health.Unhealthy}).Draw(t, "verdict"))
+			},
+			"again": func(t *rapid.T) { // as when somebody else wants it too
+				if p := d.probes[pick(t, len(d.probes))]; p.in != nil {
+					d.place(p)
+				}
+			},
+			"drop": func(t *rapid.T) { d.drop(pick(t, len(d.probes))) },
+			"": func(t *rapid.T) {
+				d.start(t.Fatalf)
+				d.check(t.Fatalf)
+			},
+		})
+		for len(d.probes) > 0 {
+			d.drop(0)
+		}
+		for len(d.running) > 0 {
+			d.end(0, 0)
+		}
+		d.start(t.Fatalf)
+		if !d.upcoming.empty() || d.first != nil || !d.held[live].empty() || !d.held[gone].empty() {
+			t.Fatal("lanes without probes are left in the dispatcher")
+		}
+		for _, tenant := range d.tenants {
+			if n := len(tenant.perAddress) + len(tenant.lanes[live].waiting) + len(tenant.lanes[gone].waiting); n > 0 || tenant.running() != 0 {
+				t.Fatalf("%d addresses are left of %s", n, tenant.namespace)
+			}
+		}
+	})
+}
+
+// TestShares lets one namespace take all it can get, and then others as well:
+// as its checks end, all come to have the same.
+func TestShares(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit, greedy := rapid.IntRange(8, 300).Draw(t, "limit"), rapid.IntRange(1, 6).Draw(t, "namespaces")
+		d := newDesk(limit, greedy)
+		addr := netip.MustParseAddr("198.18.0.1")
+		want := func(n int) {
+			for range limit + 5 {
+				d.want(addr, health.Healthy, n)
+				addr = addr.Next()
+			}
+			d.start(t.Fatalf)
+		}
+		want(0)
+		if got := d.tenants[0].running(); got < limit*shareOfFree/(shareOfFree+1) || limit >= 16 && got > limit*shareOfFree/(shareOfFree+1)+1 {
+			t.Fatalf("alone, a namespace has %d of %d slots", got, limit)
+		}
+		for n := 1; n < greedy; n++ {
+			want(n)
+		}
+		for range 20 * limit {
+			d.now++
+			d.end(0, 0)
+			d.start(t.Fatalf)
+		}
+		share := limit * shareOfFree / (1 + shareOfFree*greedy)
+		for _, tenant := range d.tenants {
+			if got := tenant.running(); got < share || got > share+shareOfFree {
+				t.Fatalf("%s has %d of %d slots, want about %d", tenant.namespace, got, limit, share)
+			}
+		}
+	})
+}
+
+// TestNobodyStarves has namespaces with too much to do beside others with
+// little, in any mixture: each check has its turn in each round of its own
+// namespace.
+func TestNobodyStarves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.IntRange(1, 60), 2, 5).Draw(t, "checks of each namespace")
+		d := newDesk(rapid.IntRange(1, 40).Draw(t, "limit"), len(sizes))
+		addr, total := netip.MustParseAddr("198.18.0.1"), 0
+		for n, size := range sizes {
+			verdict := rapid.SampledFrom([]health.Verdict{health.Healthy, health.Unhealthy}).Draw(t, "verdict")
+			for range size {
+				d.want(addr, verdict, n)
+				addr = addr.Next()
+			}
+			total += size
+		}
+		started := map[*probe]int{}
+		for range 10 * total * len(sizes) {
+			d.now++
+			before := len(d.running)
+			d.start(t.Fatalf)
+			for _, p := range d.running[before:] {
+				started[p]++
+			}
+			d.end(rapid.IntRange(0, len(d.running)-1).Draw(t, "which"), 0)
+		}
+		for _, p := range d.probes {
+			rounds := 0
+			for _, o := range d.probes {
+				if o.lane == p.lane {
+					rounds = max(rounds, started[o])
+				}
+			}
+			if started[p] == 0 || started[p] < rounds/2-1 && !slices.Contains(d.running, p) {
+				t.Fatalf("a check of %s was started %d times, another %d times", p.lane.tenant.namespace, started[p], rounds)
+			}
+		}
+	})
+}
+
+// TestTurns has one slot after the other become free: namespaces take turns,
+// however much each has to do and for how long.
+func TestTurns(t *testing.T) {
+	d := newDesk(8, 3)
+	addr := netip.MustParseAddr("198.18.0.1")
+	for n, size := range []int{100, 50, 1} {
+		for range size {
+			d.want(addr, health.Healthy, n)
+			addr = addr.Next()
+		}
+		d.now++
+	}
+	var order []string
+	for range 20 {
+		d.start(t.Fatalf)
+		order = order[:0]
+		for _, p := range d.running {
+			order = append(order, p.lane.tenant.namespace)
+		}
+		d.end(0, 1000)
+	}
+	counts := map[string]int{}
+	for _, namespace := range order {
+		counts[namespace]++
+	}
+	if counts["ns-0"] > 5 || counts["ns-1"] < 3 {
+		t.Errorf("slots are held by %v, want about as many by each of the two that have more to do", counts)
+	}
+}
+
+// TestPayer: a check that several want counts for the one that wants the fewest.
+func TestPayer(t *testing.T) {
+	d := newDesk(10, 3)
+	d.tenants[0].checks, d.tenants[1].checks, d.tenants[2].checks = 10, 5, 6
+	p := d.want(netip.MustParseAddr("192.0.2.1"), health.Healthy, 0, 2, 1)
+	if got := p.lane.tenant.namespace; got != "ns-1" {
+		t.Errorf("it counts for %s", got)
+	}
+	if got := p.wantedBy(); !slices.Equal(got, []string{"ns-0", "ns-1", "ns-2"}) {
+		t.Errorf("it is wanted by %v", got)
+	}
+	d.tenants[1].checks = 9
+	d.place(p)
+	if got := p.lane.tenant.namespace; got != "ns-2" {
+		t.Errorf("it counts for %s", got)
+	}
+	d.tenants[0].checks, d.tenants[1].checks, d.tenants[2].checks = 1, 1, 1
+	d.place(p)
+	if got := p.lane.tenant.namespace; got != "ns-0" {
+		t.Errorf("of equals, it counts for %s", got)
+	}
+}

@@ -1,0 +1,298 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"externalbackend.dev/operator/internal/health"
+)
+
+// flood is the namespace that tries to keep others from being checked.
+var flood = health.Subscriber{Namespace: "flood", Name: "flood", UID: "f"}
+
+// hanging makes a check occupy its slot for as long as a check can.
+func hanging(interval time.Duration) func(*health.Check) {
+	return func(c *health.Check) { c.Timing = health.Timing{Interval: interval, Timeout: interval} }
+}
+
+// few returns n targets that are not among those of targets.
+func few(n int, seed health.Verdict, checks ...*health.Check) []health.Target {
+	out := make([]health.Target, n)
+	addr := netip.MustParseAddr("192.0.2.1")
+	for i := range out {
+		out[i] = health.Target{Addr: addr, Checks: checks, Seed: seed}
+		addr = addr.Next()
+	}
+	return out
+}
+
+// answering makes hosts answer at once, in a world where all others hang.
+func (w *world) answering(list []health.Target, port uint16) {
+	for _, t := range list {
+		w.tell(t.Addr.String(), port, func(h *host) { h.latency = 5 * time.Millisecond })
+	}
+}
+
+// worstLag returns the greatest lag of the checks that ended with a result.
+func (w *world) worstLag(result health.Result) (worst time.Duration, checks int) {
+	seen := w.seen()
+	for i, r := range seen.done {
+		if r == result {
+			worst = max(worst, seen.lags[i])
+			checks++
+		}
+	}
+	return worst, checks
+}
+
+// wantPunctual checks that every check that passed was started on time, and
+// that every one of count targets was checked in every second.
+func (w *world) wantPunctual(count int, over time.Duration) {
+	w.t.Helper()
+	lag, checks := w.worstLag(pass)
+	if lag > 2*batch {
+		w.t.Errorf("the checks of another namespace started up to %s late", lag)
+	}
+	if want := count * int(over/time.Second-1); checks < want {
+		w.t.Errorf("%d checks of another namespace, want at least %d", checks, want)
+	}
+}
+
+// TestHangingTargetsDelayNobodyElse has a namespace with far more targets than
+// there are slots, all of which hang for the whole interval.
+func TestHangingTargetsDelayNobodyElse(t *testing.T) {
+	for name, seed := range map[string]health.Verdict{"never seen": health.Unknown, "healthy before": health.Healthy, "gone": health.Unhealthy} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{MaxInFlight: 160}, func(w *world) {
+				w.standard = host{result: pass, latency: time.Hour}
+				w.Ensure(flood, health.Thresholds{Healthy: 20, Unhealthy: 20}, targets(2000, seed, tcp(80, hanging(time.Second))))
+				w.run()
+				w.after(15 * time.Second)
+				good := few(50, health.Healthy, tcp(80, every(time.Second)))
+				w.answering(good, 80)
+				w.Ensure(shop, usual, good)
+				w.after(30 * time.Second)
+				w.wantPunctual(len(good), 30*time.Second)
+				if slices.Contains(w.verdicts(shop), health.Unhealthy) {
+					t.Error("targets that answer became Unhealthy")
+				}
+				w.Forget(flood)
+			})
+		})
+	}
+}
+
+// TestGoneTargetsOfTwoNamespaces: those of one take turns with those of another
+// for the slots that gone targets may have.
+func TestGoneTargetsOfTwoNamespaces(t *testing.T) {
+	inWorld(t, Options{MaxInFlight: 64}, func(w *world) {
+		w.standard = host{result: pass, latency: time.Hour}
+		w.Ensure(flood, usual, targets(2000, health.Unhealthy, tcp(80, hanging(time.Second))))
+		w.run()
+		w.after(10 * time.Second)
+		gone := few(3, health.Unhealthy, tcp(80, every(5*time.Second)))
+		w.Ensure(shop, usual, gone)
+		w.after(20 * time.Second)
+		w.answering(gone, 80) // they are back
+		w.after(11 * time.Second)
+		w.wantVerdicts(shop, health.Healthy, health.Healthy, health.Healthy)
+	})
+}
+
+// TestOneAddressInTwoNamespaces: a namespace that makes as many checks of an
+// address hang as may run at a time keeps no other from checking it.
+func TestOneAddressInTwoNamespaces(t *testing.T) {
+	inWorld(t, Options{}, func(w *world) {
+		w.standard = host{result: pass, latency: time.Hour}
+		var checks []*health.Check
+		for port := range uint16(100) {
+			checks = append(checks, tcp(1000+port, hanging(10*time.Second)))
+		}
+		w.Ensure(flood, usual, []health.Target{target("192.0.2.1", health.Unknown, checks...)})
+		w.run()
+		w.after(5 * time.Second)
+		good := few(1, health.Healthy, tcp(80, every(time.Second)))
+		w.answering(good, 80)
+		w.Ensure(shop, usual, good)
+		w.after(20 * time.Second)
+		w.wantPunctual(len(good), 20*time.Second)
+	})
+}
+
+// TestSharedChecksAreNotDrawnIn: a namespace that floods the checker and asks
+// for the very checks of another one as well does not delay them.
+func TestSharedChecksAreNotDrawnIn(t *testing.T) {
+	for name, first := range map[string]bool{"the flood was there first": true, "the flood came later": false} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{MaxInFlight: 80}, func(w *world) {
+				w.standard = host{result: pass, latency: time.Hour}
+				good := few(20, health.Healthy, tcp(80, every(time.Second)))
+				w.answering(good, 80)
+				both := append(targets(2000, health.Unknown, tcp(80, hanging(time.Second))), good...)
+				w.run()
+				if first {
+					w.Ensure(flood, usual, both)
+					w.Ensure(shop, usual, good)
+				} else {
+					w.Ensure(shop, usual, good)
+					w.Ensure(flood, usual, both)
+				}
+				w.after(30 * time.Second)
+				w.wantPunctual(len(good), 30*time.Second)
+			})
+		})
+	}
+}
+
+// TestNewTargetsOfAnotherNamespaceAreCheckedSoon: they do not queue behind the
+// first checks of a namespace that has just come with very many.
+func TestNewTargetsOfAnotherNamespaceAreCheckedSoon(t *testing.T) {
+	inWorld(t, Options{}, func(w *world) {
+		w.run()
+		w.Ensure(flood, usual, targets(20000, health.Unknown, tcp(80, every(time.Hour))))
+		w.Ensure(shop, usual, few(100, health.Unknown, tcp(80, every(time.Hour))))
+		w.after(500 * time.Millisecond)
+		if slices.Contains(w.verdicts(shop), health.Unknown) {
+			t.Error("new targets were not checked within 500 ms")
+		}
+	})
+}
+
+// TestANamespaceAloneMayUseNearlyAll: fairness costs an eighth of the slots.
+func TestANamespaceAloneMayUseNearlyAll(t *testing.T) {
+	inWorld(t, Options{MaxInFlight: 800}, func(w *world) {
+		w.standard = host{result: pass, latency: time.Hour}
+		w.Ensure(flood, usual, targets(2000, health.Unknown, tcp(80, hanging(10*time.Second))))
+		w.run()
+		w.after(9 * time.Second)
+		if got := w.Stats().InFlight; got != 700 {
+			t.Errorf("%d of 800 slots are in use, want 700", got)
+		}
+	})
+}
+
+// TestStartsWaitForProcessors: what is due at once is started as fast as it is
+// taken on, no faster.
+func TestStartsWaitForProcessors(t *testing.T) {
+	inWorld(t, Options{}, func(w *world) {
+		var most int32
+		w.standard = host{result: pass}
+		w.Scheduler.opts.Guard = func([]string, netip.AddrPort) error {
+			w.mu.Lock()
+			most = max(most, w.launching.Load())
+			w.mu.Unlock()
+			return nil
+		}
+		w.Ensure(flood, usual, targets(3000, health.Healthy, tcp(80, every(time.Second))))
+		w.mu.Lock()
+		for _, p := range w.probes {
+			p.hash = 0 // all at the same time
+		}
+		w.mu.Unlock()
+		w.run()
+		w.after(10 * time.Second)
+		if most > w.launchLimit {
+			t.Errorf("up to %d checks were started and had not begun, want at most %d", most, w.launchLimit)
+		}
+		if n := len(w.seen().done); n < 27000 {
+			t.Errorf("%d checks in 10 s, want 3,000 a second", n)
+		}
+	})
+}
+
+func TestTooManyChecks(t *testing.T) {
+	inWorld(t, Options{MaxChecksPerNamespace: 10}, func(w *world) {
+		w.run()
+		second := health.Subscriber{Namespace: "shop", Name: "second", UID: "3"}
+		w.Ensure(shop, usual, targets(4, health.Unknown, tcp(80), tcp(81)))
+		w.Ensure(second, usual, few(3, health.Healthy, tcp(80)))
+		w.Ensure(other, usual, targets(10, health.Unknown, tcp(80))) // has its own
+		w.after(time.Second)
+		w.wantVerdicts(shop, health.Healthy, health.Healthy, health.Healthy, health.Healthy)
+		w.wantVerdicts(second, health.Healthy, health.Healthy, health.Healthy)
+		if slices.Contains(w.verdicts(other), health.Unknown) {
+			t.Error("a namespace is kept from its checks by another")
+		}
+		obstacles := func() (out []health.Reason) {
+			for _, status := range w.Statuses(second, nil) {
+				out = append(out, status.Obstacle)
+			}
+			return out
+		}
+		if want := []health.Reason{"", "", health.TooManyChecks}; !slices.Equal(obstacles(), want) {
+			t.Errorf("obstacles are %q, want %q", obstacles(), want)
+		}
+		w.Ensure(shop, usual, targets(4, health.Unknown, tcp(80)))
+		w.Ensure(second, usual, few(3, health.Healthy, tcp(80)))
+		w.after(time.Second)
+		if want := []health.Reason{"", "", ""}; !slices.Equal(obstacles(), want) {
+			t.Errorf("obstacles are %q although there is room again", obstacles())
+		}
+		w.Ensure(second, usual, few(3, health.Healthy, tcp(80), tcp(81), tcp(82)))
+		if want := []health.Reason{"", health.TooManyChecks, ""}; !slices.Equal(obstacles(), want) {
+			t.Errorf("obstacles are %q, want those of what exceeds the bound after an edit, %q", obstacles(), want)
+		}
+		w.wantVerdicts(second, health.Healthy, health.Healthy, health.Healthy)
+		if stats := w.Stats(); stats.Probes > 30 {
+			t.Errorf("%d checks are kept", stats.Probes)
+		}
+	})
+}
+
+// TestNothingIsLeftOfNamespaces lets subscribers come, change and go while
+// their checks hang, wait for an address, and wait for slots.
+func TestNothingIsLeftOfNamespaces(t *testing.T) {
+	inWorld(t, Options{MaxInFlight: 16}, func(w *world) {
+		w.standard = host{result: pass, latency: time.Hour}
+		w.run()
+		for round := range 20 {
+			for i := range 5 {
+				sub := health.Subscriber{Namespace: fmt.Sprintf("ns-%d", i), Name: "payments"}
+				var checks []*health.Check
+				for port := range uint16(12) {
+					checks = append(checks, tcp(uint16(100*round+1)+port, hanging(time.Second)))
+				}
+				w.Ensure(sub, usual, targets(5, health.Verdict(i%3), checks...))
+				w.after(300 * time.Millisecond)
+				if round%3 == i%3 {
+					w.Forget(sub)
+				}
+			}
+		}
+		for i := range 5 {
+			w.Forget(health.Subscriber{Namespace: fmt.Sprintf("ns-%d", i), Name: "payments"})
+		}
+		w.after(2 * time.Second)
+		d := &w.Scheduler.dispatcher
+		if len(w.tenants)+len(w.probes)+len(w.definitions) != 0 || w.unknown+w.seeded != 0 || d.inFlight() != 0 || d.free[gone] != d.limit[gone] {
+			t.Errorf("%d namespaces, %d probes, %d definitions, %d+%d expecting first checks and %d running checks are left",
+				len(w.tenants), len(w.probes), len(w.definitions), w.unknown, w.seeded, d.inFlight())
+		}
+	})
+}
+
+// TestStopWithAFlood: Start ends at once, with checks running and waiting in
+// every way.
+func TestStopWithAFlood(t *testing.T) {
+	inWorld(t, Options{MaxInFlight: 16}, func(w *world) {
+		w.standard = host{result: pass, latency: time.Hour}
+		w.Ensure(flood, usual, targets(500, health.Unknown, tcp(80, hanging(time.Minute))))
+		w.Ensure(shop, usual, few(500, health.Unhealthy, tcp(80, hanging(time.Minute))))
+		w.run()
+		w.after(30 * time.Second)
+		begin := time.Now()
+		w.stop()
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("it took %s", took)
+		}
+		if w.Stats().InFlight != 0 {
+			t.Errorf("%d checks are left", w.Stats().InFlight)
+		}
+	})
+}
