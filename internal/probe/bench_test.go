@@ -94,7 +94,7 @@ func BenchmarkTCPCheck(b *testing.B) {
 // BenchmarkHTTPCheck has its server in another process, so that the CPU time
 // is that of the checks.
 func BenchmarkHTTPCheck(b *testing.B) {
-	server := serveElsewhere(b)
+	server := serveElsewhere(b, "http")
 	benchmarkCheck(b, server, check(b, server, overHTTP()))
 }
 
@@ -115,13 +115,14 @@ func benchmarkCheck(b *testing.B, server netip.AddrPort, c *health.Check) {
 	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/check")
 }
 
-// serverVariable makes the test binary be the server of BenchmarkHTTPCheck.
+// serverVariable makes the test binary be one of the servers of benchmarks.
 const serverVariable = "PROBE_BENCHMARK_SERVER"
 
-func serveElsewhere(b *testing.B) netip.AddrPort {
+// serveElsewhere runs one of the servers in another process.
+func serveElsewhere(b *testing.B, server string) netip.AddrPort {
 	b.Helper()
 	command := exec.Command(os.Args[0])
-	command.Env = append(os.Environ(), serverVariable+"=1")
+	command.Env = append(os.Environ(), serverVariable+"="+server)
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -144,8 +145,14 @@ func serveElsewhere(b *testing.B) netip.AddrPort {
 	return netip.MustParseAddrPort(strings.TrimSpace(line))
 }
 
-// beServer answers HTTP requests until standard input ends.
-func beServer() {
+// beServer serves until standard input ends: it answers HTTP requests, takes
+// part in TLS handshakes, or accepts connections and is silent.
+func beServer(server string) {
+	handle := map[string]func(net.Conn){
+		"http": answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"),
+		"tls":  secured(newAuthority(nil).issue(), untilEnd),
+		"mute": untilEnd,
+	}[server]
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -157,11 +164,16 @@ func beServer() {
 			if err != nil {
 				return
 			}
-			go answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")(conn)
+			go func() {
+				handle(conn)
+				_ = conn.Close()
+			}()
 		}
 	}()
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
+
+func untilEnd(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
 // BenchmarkIdleTarget reports the memory of a target that is waiting for its
 // next check, all in.

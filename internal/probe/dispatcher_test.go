@@ -178,11 +178,33 @@ func TestDispatcher(t *testing.T) {
 	})
 }
 
+// TestAddressResumes drops the very check that was let go on by the end of
+// another one of its address, before it was started.
+func TestAddressResumes(t *testing.T) {
+	d := newDesk(40, 1)
+	for range maxInFlightPerAddress + 3 {
+		d.want(netip.MustParseAddr("192.0.2.1"), health.Healthy, 0)
+	}
+	d.start(t.Fatalf)
+	d.end(0, 1000)
+	for i, p := range d.probes {
+		if p.in == &p.lane.queue && p.due <= d.now {
+			d.drop(i)
+			break
+		}
+	}
+	d.start(t.Fatalf)
+	d.check(t.Fatalf)
+	if len(d.running) != maxInFlightPerAddress {
+		t.Errorf("%d checks are running, want %d", len(d.running), maxInFlightPerAddress)
+	}
+}
+
 // TestShares lets one namespace take all it can get, and then others as well:
 // as its checks end, all come to have the same.
 func TestShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		limit, greedy := rapid.IntRange(8, 300).Draw(t, "limit"), rapid.IntRange(1, 6).Draw(t, "namespaces")
+		limit, greedy := rapid.IntRange(8, 120).Draw(t, "limit"), rapid.IntRange(1, 6).Draw(t, "namespaces")
 		d := newDesk(limit, greedy)
 		addr := netip.MustParseAddr("198.18.0.1")
 		want := func(n int) {
@@ -199,7 +221,7 @@ func TestShares(t *testing.T) {
 		for n := 1; n < greedy; n++ {
 			want(n)
 		}
-		for range 20 * limit {
+		for range 10 * limit {
 			d.now++
 			d.end(0, 0)
 			d.start(t.Fatalf)

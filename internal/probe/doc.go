@@ -15,9 +15,23 @@
 // checks follow each other at the edge interval instead. A target is never
 // checked twice at the same time, and ticks that were missed collapse to one.
 //
-// Overload. Checks that find no capacity wait, and their lag is reported; a
-// check never fails for a cause on our side. A timeout that passed while the
-// process was stalled is Indeterminate.
+// Overload. Checks that find no slot wait, and their lag is reported; a check
+// never fails for a cause on our side. A timeout that passed while the process
+// was stalled is Indeterminate.
+//
+// Fairness. Slots, starts and the processor time of TLS handshakes are shared
+// between namespaces, so that none can delay the verdicts of another, whatever
+// its targets do. Namespaces take turns, a check at a time, and a namespace may
+// start one while it runs fewer than seven times as many as there are free
+// slots: alone, it leaves an eighth free, for whoever comes. The checks of
+// targets that are Unhealthy count apart, by the same rule, and have half of the
+// slots at most. A check that several namespaces want counts for the one that
+// wants the fewest checks. First checks, checks of one address, and the number
+// of checks are bounded for each namespace by itself. See dispatcher.
+//
+// Reach. The guard is asked before a check starts, and for the address and port
+// that its socket is about to connect to. Answers are never followed anywhere,
+// names are not resolved, and proxies in the environment are not used.
 //
 // An idle target has no goroutine and no timer: it is an entry in one heap.
 package probe

@@ -69,7 +69,7 @@ func (results) VerdictChanged(health.Subscriber, netip.Addr, health.Verdict, hea
 // returns its result.
 func first(t testing.TB, opts Options, addr netip.Addr, c *health.Check, subs ...health.Subscriber) health.Result {
 	t.Helper()
-	done := make(results)
+	done := make(results, 1)
 	opts.Observer = done
 	s := New(opts)
 	for _, sub := range subs {

@@ -13,8 +13,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(serverVariable) != "" {
-		beServer()
+	if server := os.Getenv(serverVariable); server != "" {
+		beServer(server)
 		return
 	}
 	goleak.VerifyTestMain(m)
