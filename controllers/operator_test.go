@@ -25,7 +25,6 @@ import (
 
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/static"
-	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
@@ -54,6 +53,8 @@ type operatorOptions struct {
 	clock          clock.PassiveClock // of the reconciler; the real one if nil
 	connection     *rest.Config       // as whom and where; the shipped ServiceAccount in the cluster of the suite if nil
 	fault          fault              // what happens to its requests from the start; none if nil
+	requirePolicy  bool
+	denyDelay      time.Duration // before new networks deny what is published, if that is a lot
 }
 
 // shared is the operator of the specs that need nothing special.
@@ -131,7 +132,7 @@ func startOperator(options operatorOptions) *operator {
 	if options.clock != nil {
 		ticks = options.clock
 	}
-	o.wire(ctx, &revocable{Registerer: registry}, ticks)
+	o.wire(ctx, &revocable{Registerer: registry}, ticks, options)
 	go func() { o.ended <- o.manager.Start(ctx) }()
 	if options.serveMetrics {
 		Eventually(func() error {
@@ -146,7 +147,7 @@ func startOperator(options operatorOptions) *operator {
 }
 
 // wire does what cmd/manager does.
-func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.PassiveClock) {
+func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.PassiveClock, options operatorOptions) {
 	GinkgoHelper()
 	var scheduler *probe.Scheduler
 	recorder := metrics.New(registry, func() metrics.CheckerStats {
@@ -154,12 +155,13 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
 	})
 	context.AfterFunc(ctx, registry.revoke)
-	vetted := guard.New(guard.Options{})
+	reach := &controllers.Reach{Discover: true, Delay: options.denyDelay, Clock: clock.RealClock{}}
+	reach.Fixed.RequirePolicy = options.requirePolicy
 	reconciler := &controllers.ServiceReconciler{
 		Client:       o.manager.GetClient(),
 		Live:         o.manager.GetAPIReader(),
 		Literals:     static.Resolve,
-		Guard:        vetted,
+		Guard:        reach,
 		Metrics:      recorder,
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        ticks,
@@ -168,10 +170,11 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
 	}
 	scheduler = probe.New(probe.Options{
-		Guard: vetted.Check, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
+		Guard: func(netip.Addr) error { return nil }, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 	})
 	o.asked = &subscriptions{HealthSource: scheduler, lists: make(map[string][]string)}
-	reconciler.Health = o.asked
+	reconciler.Health, reach.Changed = o.asked, reconciler.Revet
+	Expect(reach.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(o.manager.Add(scheduler)).To(Succeed())
 	Expect(reconciler.SetupWithManager(ctx, o.manager, 8)).To(Succeed())
 }

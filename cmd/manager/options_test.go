@@ -20,7 +20,7 @@ func TestFlagDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.maxEndpoints != 100 || o.metricsAddress != ":8443" || o.probeAddress != ":8081" || o.leaderElect || o.allowClassE {
+	if o.maxEndpoints != 100 || o.metricsAddress != ":8443" || o.probeAddress != ":8081" || o.leaderElect || o.reach.allowClassE {
 		t.Errorf("unexpected defaults: %+v", o)
 	}
 }
@@ -51,7 +51,7 @@ func TestFlagsWithinBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.maxEndpoints != sliceplan.HardMaxEndpoints || !o.leaderElect || !o.allowClassE {
+	if o.maxEndpoints != sliceplan.HardMaxEndpoints || !o.leaderElect || !o.reach.allowClassE {
 		t.Errorf("flags were not taken: %+v", o)
 	}
 }
