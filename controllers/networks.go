@@ -24,12 +24,6 @@ import (
 	"externalbackend.dev/operator/internal/translate"
 )
 
-// apiServerSlices selects the slices of the Service that the API server is
-// reached by in the cluster.
-func apiServerSlices() labels.Selector {
-	return labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: "kubernetes"})
-}
-
 // What lives in the networks of a cluster, as denials say it.
 const (
 	inServices  = "Services of this cluster"

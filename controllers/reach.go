@@ -16,6 +16,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -142,16 +144,15 @@ func (r *Reach) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	return nil
 }
 
-// newAPIServerCache makes a cache of the slice that the API server writes about
-// itself.
+// newAPIServerCache makes a cache of the slices of the Service that the API server
+// is reached by in the cluster.
 func newAPIServerCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
-		DefaultNamespaces: map[string]cache.Config{metav1.NamespaceDefault: {
-			LabelSelector: apiServerSlices(),
-		}},
-		DefaultTransform: cache.TransformStripManagedFields(),
-		NewInformer:      newInformer,
+		DefaultLabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: "kubernetes"}),
+		DefaultFieldSelector: fields.OneTermEqualSelector("metadata.namespace", metav1.NamespaceDefault),
+		DefaultTransform:     cache.TransformStripManagedFields(),
+		NewInformer:          newInformer,
 	})
 }
 
