@@ -25,6 +25,7 @@ import (
 
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/static"
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
@@ -54,6 +55,8 @@ type operatorOptions struct {
 	connection     *rest.Config       // as whom and where; the shipped ServiceAccount in the cluster of the suite if nil
 	fault          fault              // what happens to its requests from the start; none if nil
 	requirePolicy  bool
+	namespaces     []string // to work in; all if empty
+	deny           []guard.Network
 	denyDelay      time.Duration // before new networks deny what is published, if that is a lot
 }
 
@@ -99,7 +102,7 @@ func startOperator(options operatorOptions) *operator {
 	connection.QPS, connection.Burst = 100, 200
 	o.requests.cause(options.fault)
 	connection.Wrap(o.requests.wrap)
-	settings := controllers.ManagerOptions(scheme)
+	settings := controllers.ManagerOptions(scheme, options.namespaces...)
 	settings.Metrics = metricsserver.Options{BindAddress: "0"}
 	settings.LeaderElection = options.leaderElection
 	settings.LeaderElectionID = "controller.externalbackend.dev"
@@ -155,8 +158,8 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
 	})
 	context.AfterFunc(ctx, registry.revoke)
-	reach := &controllers.Reach{Discover: true, Delay: options.denyDelay, Clock: clock.RealClock{}}
-	reach.Fixed.RequirePolicy = options.requirePolicy
+	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
+	reach.Fixed.RequirePolicy, reach.Fixed.Networks = options.requirePolicy, options.deny
 	reconciler := &controllers.ServiceReconciler{
 		Client:       o.manager.GetClient(),
 		Live:         o.manager.GetAPIReader(),
@@ -166,6 +169,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        ticks,
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
+		Namespaces:   options.namespaces,
 		Annotations:  translate.AnnotationRules{"example.com/*"},
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
 	}
