@@ -189,7 +189,7 @@ func BenchmarkIdleTarget(b *testing.B) {
 	}
 	for b.Loop() {
 		before := heap()
-		s := New(Options{})
+		s := New(Options{MaxChecksPerNamespace: count})
 		s.Ensure(shop, usual, list)
 		b.ReportMetric(float64(heap()-before)/count, "B/target")
 		runtime.KeepAlive(s)

@@ -22,9 +22,9 @@ const (
 	// or for one NAT device in front of many. Namespaces count apart, or one of
 	// them could keep another from checking its own hosts.
 	maxInFlightPerAddress = 8
-	// maxChecksPerNamespace is enough for an ExternalBackend of 5,000 addresses
-	// with eight checks each.
-	maxChecksPerNamespace = 50_000
+	// maxChecksPerNamespace takes about 55 MB, and is enough for twenty
+	// ExternalBackends of 5,000 addresses with a check each.
+	maxChecksPerNamespace = 100_000
 )
 
 // Options configures a Scheduler. The zero value is usable.
@@ -56,8 +56,8 @@ type Options struct {
 	// Default: the lesser of 4096 and half of the file descriptor limit.
 	MaxInFlight int
 	// MaxChecksPerNamespace bounds the checks that the subscribers of a
-	// namespace can ask for, and thereby the memory that they take, about
-	// 450 bytes each. A target without checks counts as one. Default: 50,000.
+	// namespace can ask for, and thereby the memory that they take, about 550
+	// bytes each. A target without checks counts as one. Default: 100,000.
 	MaxChecksPerNamespace int
 	// Version is sent in the User-Agent of HTTP checks. Default: "unknown".
 	Version string

@@ -32,11 +32,14 @@ func (v *visit) Value(key any) any {
 	return v.Context.Value(key)
 }
 
+// nobody has no check.
+var nobody visit
+
 // visitOf returns the check to which a context belongs. Outside of checks it is
-// one for nobody.
+// nobody's.
 func visitOf(ctx context.Context) *visit {
 	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
 		return v
 	}
-	return &visit{Context: ctx}
+	return &nobody
 }
