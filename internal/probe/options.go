@@ -22,7 +22,7 @@ const (
 	// or for one NAT device in front of many. Namespaces count apart, or one of
 	// them could keep another from checking its own hosts.
 	maxInFlightPerAddress = 8
-	// maxChecksPerNamespace takes about 55 MB, and is enough for twenty
+	// maxChecksPerNamespace takes about 50 MB, and is enough for twenty
 	// ExternalBackends of 5,000 addresses with a check each.
 	maxChecksPerNamespace = 100_000
 )
@@ -56,7 +56,7 @@ type Options struct {
 	// Default: the lesser of 4096 and half of the file descriptor limit.
 	MaxInFlight int
 	// MaxChecksPerNamespace bounds the checks that the subscribers of a
-	// namespace can ask for, and thereby the memory that they take, about 550
+	// namespace can ask for, and thereby the memory that they take, about 500
 	// bytes each. A target without checks counts as one. Default: 100,000.
 	MaxChecksPerNamespace int
 	// Version is sent in the User-Agent of HTTP checks. Default: "unknown".

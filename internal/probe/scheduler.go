@@ -76,7 +76,7 @@ func New(opts Options) *Scheduler {
 		tenants:       map[string]*tenant{},
 		dispatcher:    newDispatcher(opts.MaxInFlight),
 		planned:       math.MaxInt64,
-		launchLimit:   int32(launchesPerProcessor * runtime.GOMAXPROCS(0)), //nolint:gosec // a small number
+		launchLimit:   int32(launchesPerProcessor * runtime.GOMAXPROCS(0)),
 	}
 }
 

@@ -6,6 +6,7 @@ package probe
 import (
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"externalbackend.dev/operator/internal/health"
@@ -13,8 +14,11 @@ import (
 
 // subscription is what one subscriber wants.
 type subscription struct {
-	key        health.Subscriber
-	tenant     *tenant
+	key    health.Subscriber
+	tenant *tenant
+	// editing is held by who changes the subscription. It comes before the
+	// scheduler's own lock, which is given up in between.
+	editing    sync.Mutex
 	thresholds health.Thresholds
 	members    map[netip.Addr]*member
 	order      []*member // as given to Ensure
@@ -49,17 +53,14 @@ func (m *member) has(checks []*health.Check) bool {
 // keep their verdict, of which TooManyChecks is the obstacle, until an Ensure
 // finds room for them.
 func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, targets []health.Target) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	wanted := s.subscriptions[sub]
-	if wanted == nil {
-		wanted = &subscription{key: sub, tenant: s.tenantOf(sub.Namespace), members: make(map[netip.Addr]*member, len(targets))}
-		wanted.tenant.subscriptions++
-		s.subscriptions[sub] = wanted
-	}
+	wanted := s.edit(sub, true)
+	defer s.edited(wanted)
 	wanted.thresholds = thresholds
 	if wanted.same(targets) {
 		return
+	}
+	if len(wanted.members) == 0 {
+		wanted.members = make(map[netip.Addr]*member, len(targets))
 	}
 	defer s.replan()
 	now := s.now()
@@ -69,8 +70,50 @@ func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, 
 			order[i] = wanted.members[t.Addr] // of the same address before
 		}
 		order[i] = s.adjust(wanted, order[i], t, now)
+		s.letIn(i)
 	}
 	wanted.order = order
+}
+
+// edit returns a subscription and locks it and the scheduler, until edited. If
+// there is none, it makes one or returns nil.
+func (s *Scheduler) edit(sub health.Subscriber, create bool) *subscription {
+	for {
+		s.mu.Lock()
+		wanted := s.subscriptions[sub]
+		if wanted == nil && create {
+			wanted = &subscription{key: sub, tenant: s.tenantOf(sub.Namespace), members: map[netip.Addr]*member{}}
+			wanted.tenant.subscriptions++
+			s.subscriptions[sub] = wanted
+		}
+		s.mu.Unlock()
+		if wanted == nil {
+			return nil
+		}
+		wanted.editing.Lock()
+		s.mu.Lock()
+		if s.subscriptions[sub] == wanted {
+			return wanted
+		}
+		s.edited(wanted) // it was forgotten meanwhile
+	}
+}
+
+func (s *Scheduler) edited(wanted *subscription) {
+	s.mu.Unlock()
+	wanted.editing.Unlock()
+}
+
+// editBatch is how many targets are edited before others have the lock.
+const editBatch = 200
+
+// letIn gives up the scheduler's lock for a moment, every editBatch calls: no
+// check waits until a subscriber with very many targets has changed them all.
+func (s *Scheduler) letIn(i int) {
+	if i%editBatch == editBatch-1 {
+		s.mu.Unlock()
+		s.mu.Lock()
+	}
 }
 
 // keep forgets the members that are not among the targets, and returns those
@@ -83,10 +126,13 @@ func (s *Scheduler) keep(wanted *subscription, targets []health.Target) []*membe
 			order[i].round = wanted.round
 		}
 	}
+	dropped := 0
 	for addr, m := range wanted.members {
 		if m.round != wanted.round {
 			s.drop(m)
 			delete(wanted.members, addr)
+			s.letIn(dropped)
+			dropped++
 		}
 	}
 	wanted.round++ // of those that have been adjusted
@@ -221,14 +267,17 @@ func (s *Scheduler) Statuses(sub health.Subscriber, dst []health.Status) []healt
 
 // Forget ends all checks of a subscriber.
 func (s *Scheduler) Forget(sub health.Subscriber) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	wanted := s.subscriptions[sub]
+	wanted := s.edit(sub, false)
 	if wanted == nil {
 		return
 	}
-	for _, m := range wanted.members {
+	defer s.edited(wanted)
+	dropped := 0
+	for addr, m := range wanted.members {
 		s.drop(m)
+		delete(wanted.members, addr)
+		s.letIn(dropped)
+		dropped++
 	}
 	delete(s.subscriptions, sub)
 	delete(s.changed, sub)

@@ -16,7 +16,7 @@ var denied = health.Result{Outcome: health.Indeterminate, Reason: health.Address
 // handshakes for whom the check is, without their having to be passed through
 // everything between.
 type visit struct {
-	context.Context
+	context.Context //nolint:containedctx // it is one
 
 	namespaces []string // that want the check
 	payer      string   // for which it counts
