@@ -64,7 +64,7 @@ var _ = Describe("The operator's Pod", func() {
 		Entry("more privileges than it starts with", func(s *corev1.PodSpec) { s.Containers[0].SecurityContext.AllowPrivilegeEscalation = nil }, "allowPrivilegeEscalation"),
 	)
 
-	It("can write nowhere, holds no Secret, and has the token of its own account alone", func(ctx SpecContext) {
+	It("can write nowhere, holds no Secret, and has the token of its own account alone", func() {
 		Expect(pod.Spec.InitContainers).To(BeEmpty())
 		Expect(pod.Spec.Containers).To(HaveLen(1))
 		container := pod.Spec.Containers[0]

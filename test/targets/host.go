@@ -187,7 +187,7 @@ func (h *Host) answer(conn net.Conn, behaviour Behaviour, changed <-chan struct{
 	}
 	status, body := http.StatusOK, io.Reader(strings.NewReader("served by "+h.address.String()+"\n"))
 	switch behaviour {
-	case Serve, Refuse, Vanish: // who gets through to the latter two was faster
+	case Serve, Refuse, Vanish, recite: // who gets through to Refuse and Vanish was faster; recite has returned
 	case Hang:
 		_, _ = conn.Read(make([]byte, 1)) // until the peer has had enough
 		return
