@@ -258,15 +258,20 @@ func (r *ServiceReconciler) delete(ctx context.Context, slice *discoveryv1.Endpo
 	return err
 }
 
-// allowed asks the guard once more, whatever path an address came on.
+// allowed asks the guard once more, whatever path an address came on. It may know
+// more than when the plan was made.
 func (r *ServiceReconciler) allowed(slice *discoveryv1.EndpointSlice) error {
+	scope, ports := r.Guard.Scope(slice.Namespace), portNumbers(slice.Ports)
+	if scope == nil {
+		return errUnknown
+	}
 	for i := range slice.Endpoints {
 		for _, address := range slice.Endpoints[i].Addresses {
 			addr, err := netip.ParseAddr(address)
 			if err == nil {
-				err = r.Guard.Check(addr)
+				err = scope.Target(addr, ports)
 			}
-			if err != nil {
+			if err != nil && !isStaged(err) {
 				return fmt.Errorf("refused to write EndpointSlice %s: %w", slice.Name, err)
 			}
 		}

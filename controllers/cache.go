@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -30,8 +31,8 @@ import (
 
 // ManagerOptions are those of a manager that the controller can be set up with.
 // Its cache holds what the controller needs: of the EndpointSlices only our own,
-// and no managed fields.
-func ManagerOptions(scheme *runtime.Scheme) ctrl.Options {
+// and no managed fields. With namespaces it reads nothing outside of these.
+func ManagerOptions(scheme *runtime.Scheme, namespaces ...string) ctrl.Options {
 	options := ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
@@ -40,26 +41,53 @@ func ManagerOptions(scheme *runtime.Scheme) ctrl.Options {
 				&discoveryv1.EndpointSlice{}: {
 					Label: labels.SelectorFromSet(labels.Set{discoveryv1.LabelManagedBy: sliceplan.ManagedBy}),
 				},
+				&corev1.Node{}: {Transform: withoutLoad},
 			},
-			NewInformer: newInformer,
+			DefaultNamespaces: only(namespaces), NewInformer: newInformer,
 		},
 	}
 	options.MapperProvider = restMapper
 	return options
 }
 
+// only has a cache read some namespaces; all if there are none.
+func only(namespaces []string) map[string]cache.Config {
+	configs := make(map[string]cache.Config, len(namespaces))
+	for _, namespace := range namespaces {
+		configs[namespace] = cache.Config{}
+	}
+	return configs
+}
+
+// standing is a cache that is kept by a standby, too.
+type standing struct{ cache.Cache }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (standing) NeedLeaderElection() bool { return false }
+
 // restMapper knows the kinds that the controller reads and writes. Since it need
 // not ask the API server for them, an operator can be started while that is away
 // or does not know ExternalBackends yet, and waits.
 func restMapper[HTTPClient any](*rest.Config, HTTPClient) (meta.RESTMapper, error) {
 	mapper := meta.NewDefaultRESTMapper(nil)
-	for _, kind := range []schema.GroupVersionKind{
+	add := func(scope meta.RESTScope, kinds ...schema.GroupVersionKind) {
+		for _, kind := range kinds {
+			mapper.Add(kind, scope)
+			// A cache of some namespaces asks whether lists are in namespaces.
+			mapper.Add(kind.GroupVersion().WithKind(kind.Kind+"List"), scope)
+		}
+	}
+	add(meta.RESTScopeNamespace,
 		v1alpha1.GroupVersion.WithKind(translate.Kind),
 		corev1.SchemeGroupVersion.WithKind("Service"),
 		discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"),
-	} {
-		mapper.Add(kind, meta.RESTScopeNamespace)
-	}
+	)
+	add(meta.RESTScopeRoot,
+		v1alpha1.GroupVersion.WithKind("ExternalBackendPolicy"),
+		corev1.SchemeGroupVersion.WithKind("Namespace"),
+		corev1.SchemeGroupVersion.WithKind("Node"),
+		networkingv1.SchemeGroupVersion.WithKind("ServiceCIDR"),
+	)
 	return mapper, nil
 }
 

@@ -23,7 +23,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		if !p.backend.Publishable && !onHold(w) {
 			continue
 		}
-		departures, from := r.departures(passes, p, now)
+		departures, from := r.departures(w, passes, p, now)
 		staying, next := target.Drain(departures, p.backend.Drain, now)
 		if !next.IsZero() {
 			w.again(next.Sub(now))
@@ -52,7 +52,7 @@ func onHold(w *world) bool {
 // departures lists what may drain, and as what each is published. What is
 // disabled, denied, of a family that the Service has lost, without ports though
 // the Service has some, or served by another ExternalBackend goes at once.
-func (r *ServiceReconciler) departures(passes []*pass, p *pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
+func (r *ServiceReconciler) departures(w *world, passes []*pass, p *pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
 	began := r.known.drains(p.subscriber())
 	from = make(map[netip.Addr]*sliceplan.Published)
 	for i := range p.here {
@@ -62,7 +62,7 @@ func (r *ServiceReconciler) departures(passes []*pass, p *pass, now time.Time) (
 			continue
 		}
 		lacksPorts := p.backend.Publishable && len(e.Ports) == 0 != p.backend.Portless
-		if from[addr] != nil || e.Disabled || lacksPorts || r.Guard.Check(addr) != nil || !p.hasFamily(addr) ||
+		if from[addr] != nil || e.Disabled || lacksPorts || p.denies(w.scope, addr, e.Ports) || !p.hasFamily(addr) ||
 			servedByAnother(passes, p, addr, e) {
 			continue
 		}

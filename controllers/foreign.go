@@ -35,7 +35,7 @@ const selectorSlices = "endpointslice-controller.k8s.io"
 // Kubernetes writes from selectors: hand-made ones and copies of Endpoints
 // objects, which are few. It keeps nothing of them but whose they are, indexed by
 // Service. The manager must run it.
-func NewForeignCache(ctx context.Context, mgr ctrl.Manager) (cache.Cache, error) {
+func NewForeignCache(ctx context.Context, mgr ctrl.Manager, namespaces ...string) (cache.Cache, error) {
 	others, err := labels.NewRequirement(discoveryv1.LabelManagedBy, selection.NotIn, []string{sliceplan.ManagedBy, selectorSlices})
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func NewForeignCache(ctx context.Context, mgr ctrl.Manager) (cache.Cache, error)
 	foreign, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 		DefaultLabelSelector: labels.NewSelector().Add(*others), DefaultTransform: withoutContent,
-		NewInformer: newInformer,
+		DefaultNamespaces: only(namespaces), NewInformer: newInformer,
 	})
 	if err != nil {
 		return nil, err

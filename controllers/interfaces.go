@@ -4,9 +4,9 @@
 package controllers
 
 import (
-	"net/netip"
 	"time"
 
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/target"
 )
@@ -27,10 +27,11 @@ type HealthSource interface {
 // that are none.
 type LiteralResolver func(entry string, literals []string) ([]target.Target, []error)
 
-// Guard says whether an address may be targeted.
+// Guard says what may be targeted.
 type Guard interface {
-	// Check returns an error that names the denied range.
-	Check(addr netip.Addr) error
+	// Scope returns what may be targeted in a namespace; nil as long as that is
+	// not known.
+	Scope(namespace string) *guard.Scope
 }
 
 // Metrics is told what the controller does.

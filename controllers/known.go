@@ -134,6 +134,13 @@ func (k *knownBackends) service(sub health.Subscriber) (types.NamespacedName, bo
 	return types.NamespacedName{}, false
 }
 
+// services lists the Services that ExternalBackends were last seen with.
+func (k *knownBackends) services() []types.NamespacedName {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Keys(k.byService))
+}
+
 // of returns the subscribers that were last seen with a Service.
 func (k *knownBackends) of(service types.NamespacedName) []health.Subscriber {
 	k.mu.Lock()

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/translate"
@@ -33,6 +34,8 @@ const (
 // shared with the cache and must not be changed.
 type world struct {
 	key types.NamespacedName
+	// scope is what may be targeted in the namespace.
+	scope *guard.Scope
 	// service is nil if it does not exist.
 	service *corev1.Service
 	// backends refer to the Service and are not being deleted; oldest first.
@@ -69,8 +72,8 @@ func (w *world) again(d time.Duration) {
 
 // observe reads the world from the cache, completed by what this process has
 // just written and by what the cache cannot see.
-func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName, claimed *claimed) (*world, error) {
-	w, backends := &world{key: key}, claimed.backends
+func (r *ServiceReconciler) observe(ctx context.Context, key types.NamespacedName, scope *guard.Scope, claimed *claimed) (*world, error) {
+	w, backends := &world{key: key, scope: scope}, claimed.backends
 	if claimed.absent > 0 {
 		w.again(absenceDelay)
 	}

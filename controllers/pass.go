@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
@@ -26,6 +27,7 @@ type pass struct {
 	families []discoveryv1.AddressType // nil: not known
 	// published is what its slices say, here what those of this Service do.
 	published, here []sliceplan.Published
+	addresses       map[string]bool // of published, once they are asked for
 	// kept are the addresses that keep the ports that they are published with, as
 	// an index in translate.Backend.PortSets: those that drain, and all if nothing
 	// can be published anew.
@@ -33,7 +35,11 @@ type pass struct {
 
 	candidates []target.Target
 	rejected   []status.Rejection
-	excluded   []target.Target
+	// refused are those of the rejected that may not be targeted.
+	refused map[netip.Addr]bool
+	// pending are denials that take effect later.
+	pending  []status.Rejection
+	excluded []target.Target
 	// portless are the entries that have no port that is resolved.
 	portless map[string]bool
 	// awaiting is true as long as its first publication is held.
@@ -68,7 +74,7 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 		if len(p.published) > 0 {
 			ports = p.published[0].Ports
 		}
-		p.backend = translate.ForService(eb, w.service, ports...)
+		p.backend = translate.ForService(eb, w.service, w.scope.MinInterval(guard.CheckUse{}), ports...)
 		if problem := r.Annotations.Problem(eb); problem != nil && p.backend.SpecProblem == nil {
 			p.backend.SpecProblem = problem
 		}
@@ -102,43 +108,6 @@ func (p *pass) keep(service string) {
 		if _, again := p.kept[addr]; err == nil && !again {
 			p.kept[addr] = p.backend.PortSet(e.Ports)
 		}
-	}
-}
-
-// discover finds the addresses of every entry and keeps those that may be
-// targeted and that the Service can have.
-func (r *ServiceReconciler) discover(passes []*pass) {
-	for _, p := range passes {
-		for i := range p.backend.Entries {
-			entry := &p.backend.Entries[i]
-			found, problems := r.Literals(entry.Name, entry.Literals)
-			for _, err := range problems {
-				p.rejected = append(p.rejected, status.Rejection{Entry: entry.Name, Err: err})
-			}
-			for _, t := range found {
-				p.admit(t, entry, r.Guard)
-			}
-		}
-	}
-}
-
-func (p *pass) admit(t target.Target, entry *translate.Entry, guard Guard) {
-	if err := guard.Check(t.Addr); err != nil {
-		p.rejected = append(p.rejected, status.Rejection{Entry: t.Entry, Err: err, Denied: true})
-		return
-	}
-	switch {
-	case !p.hasFamily(t.Addr):
-		p.excluded = append(p.excluded, t)
-	case entry.State == v1alpha1.TargetDrain:
-		// What of it is published drains, the rest is not wanted.
-	case p.backend.Publishable && !p.backend.Portless && len(p.backend.PortSets[entry.Ports]) == 0:
-		if p.portless == nil {
-			p.portless = make(map[string]bool)
-		}
-		p.portless[t.Entry] = true // unlike others
-	default:
-		p.candidates = append(p.candidates, t)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 )
@@ -19,6 +20,7 @@ import (
 // is one if no write failed and nothing ends with time, so that a flip costs
 // little more in a big Service than in a small one.
 type recollection struct {
+	scope    *guard.Scope
 	service  string // resource version
 	backends []version
 	slices   []version
@@ -36,7 +38,7 @@ type version struct {
 // else has changed since; nil if something has.
 func (r *ServiceReconciler) recall(w *world) []*pass {
 	last := r.memory.of(w.key)
-	if last == nil || w.service == nil || len(w.former) > 0 || w.service.ResourceVersion != last.service ||
+	if last == nil || w.service == nil || len(w.former) > 0 || w.scope != last.scope || w.service.ResourceVersion != last.service ||
 		!slices.Equal(last.backends, backendVersions(w)) || !slices.Equal(last.slices, sliceVersions(w.slices)) {
 		return nil
 	}
@@ -71,11 +73,11 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 	kept := make([]*pass, len(passes))
 	for i, p := range passes {
 		copied := *p
-		copied.eb, copied.published, copied.here, copied.candidates, copied.before = nil, nil, nil, nil, nil
+		copied.eb, copied.published, copied.here, copied.addresses, copied.candidates, copied.before = nil, nil, nil, nil, nil, nil
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{
-		service: w.service.ResourceVersion, backends: backendVersions(w), slices: sliceVersions(left), passes: kept,
+		scope: w.scope, service: w.service.ResourceVersion, backends: backendVersions(w), slices: sliceVersions(left), passes: kept,
 	})
 }
 

@@ -22,7 +22,6 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/static"
-	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -51,7 +50,7 @@ func (l *lagging) Get(ctx context.Context, key client.ObjectKey, object client.O
 
 // standbyReconciler returns the reconciler of an operator that never leads:
 // its cache is live, and nobody reconciles but the spec.
-func standbyReconciler(ctx context.Context, clock clock.PassiveClock) (*controllers.ServiceReconciler, *lagging) {
+func standbyReconciler(ctx context.Context, ticks clock.PassiveClock) (*controllers.ServiceReconciler, *lagging) {
 	GinkgoHelper()
 	lease := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Namespace: shipped.account.Namespace, Name: "controller.externalbackend.dev"},
@@ -66,7 +65,6 @@ func standbyReconciler(ctx context.Context, clock clock.PassiveClock) (*controll
 
 	o := ownOperator(operatorOptions{leaderElection: true})
 	cache := &lagging{Client: o.manager.GetClient()}
-	vetted := guard.New(guard.Options{})
 	running, stop := context.WithCancel(context.Background())
 	DeferCleanup(stop)
 	foreign, err := controllers.NewForeignCache(running, o.manager)
@@ -76,13 +74,19 @@ func standbyReconciler(ctx context.Context, clock clock.PassiveClock) (*controll
 		Expect(foreign.Start(running)).To(Succeed())
 	}()
 	Expect(foreign.WaitForCacheSync(ctx)).To(BeTrue())
+	reach := &controllers.Reach{Clock: clock.RealClock{}}
+	go func() {
+		defer GinkgoRecover()
+		Expect(reach.Start(running)).To(Succeed())
+	}()
+	Eventually(reach.Scope).WithArguments("").ShouldNot(BeNil())
 	r := &controllers.ServiceReconciler{
 		Client: cache, Live: o.manager.GetAPIReader(), Foreign: foreign,
-		Health:   probe.New(probe.Options{Guard: vetted.Check}),
-		Literals: static.Resolve, Guard: vetted,
+		Health:   probe.New(probe.Options{}),
+		Literals: static.Resolve, Guard: reach,
 		Metrics:      metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} }),
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
-		Clock:        clock,
+		Clock:        ticks,
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Reports:      flowcontrol.NewFakeAlwaysRateLimiter(),
 	}

@@ -28,6 +28,10 @@ import (
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
+// scopeDelay is the time after which a pass is tried again that came before it was
+// known what may be targeted in its namespace.
+const scopeDelay = 100 * time.Millisecond
+
 // ServiceReconciler plans all ExternalBackends of one Service together, since
 // duplicate addresses, families, ports and labels concern them all.
 type ServiceReconciler struct {
@@ -45,6 +49,8 @@ type ServiceReconciler struct {
 	Events   events.EventRecorder
 	Clock    clock.PassiveClock
 
+	// Namespaces to work in; empty: all.
+	Namespaces []string
 	// MaxEndpoints in a slice, 1 to sliceplan.HardMaxEndpoints.
 	MaxEndpoints int
 	// Annotations that templates of managed Services may have.
@@ -85,6 +91,10 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	if wait := r.windows.wait(req.NamespacedName, began); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
+	scope := r.Guard.Scope(req.Namespace)
+	if scope == nil {
+		return ctrl.Result{RequeueAfter: scopeDelay}, nil
+	}
 	claimed, err := r.claim(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -93,7 +103,7 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 		return ctrl.Result{RequeueAfter: claimDelay}, nil
 	}
 	defer r.known.release(claimed.subscribers)
-	w, err := r.observe(ctx, req.NamespacedName, claimed)
+	w, err := r.observe(ctx, req.NamespacedName, scope, claimed)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -121,7 +131,7 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 // serves which address, and how each is.
 func (r *ServiceReconciler) resolve(w *world) []*pass {
 	passes := r.translate(w)
-	r.discover(passes)
+	r.discover(w, passes)
 	r.awaitFirstChecks(w, passes)
 	arbitrate(passes)
 	r.drain(w, passes)

@@ -41,11 +41,11 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // SetupWithManager registers the controller, its watches and its indexes. They
 // end with ctx.
 func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, workers int) error {
-	foreign, err := NewForeignCache(ctx, mgr)
+	foreign, err := NewForeignCache(ctx, mgr, r.Namespaces...)
 	if err != nil {
 		return fmt.Errorf("making the cache of EndpointSlices of others: %w", err)
 	}
-	if err := mgr.Add(foreign); err != nil {
+	if err := mgr.Add(standing{foreign}); err != nil {
 		return fmt.Errorf("adding the cache of EndpointSlices of others: %w", err)
 	}
 	if err := mgr.Add(manager.RunnableFunc(r.sweepForever)); err != nil {

@@ -58,3 +58,11 @@ func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
 		w.queue.AddAfter(request, d)
 	}
 }
+
+// Revet has every Service looked at, because something else may be targeted than
+// before.
+func (r *ServiceReconciler) Revet() {
+	for _, service := range r.known.services() {
+		r.look(service)
+	}
+}

@@ -176,6 +176,18 @@ const (
 	ReasonForeignEndpointSlices = "ForeignEndpointSlices"
 )
 
+// ConditionDenyPending is there, and True, while published addresses lie in
+// networks that have become the cluster's own, and are about to be taken out.
+const ConditionDenyPending = "DenyPending"
+
+// Reasons of the condition DenyPending.
+const (
+	// ReasonClusterNetworksChanged: so many addresses would be taken out at once
+	// that it may be a mistake. The message names them, and until when it can be
+	// corrected.
+	ReasonClusterNetworksChanged = "ClusterNetworksChanged"
+)
+
 // Reasons of the condition Accepted.
 const (
 	// ReasonAccepted: the whole spec can be acted on.
@@ -183,6 +195,16 @@ const (
 	// ReasonAddressDenied: some addresses must not be targeted; the others are
 	// served.
 	ReasonAddressDenied = "AddressDenied"
+	// ReasonPolicyDenied: an ExternalBackendPolicy denies some addresses, their
+	// ports or their checks, or none of those of the namespace allows them; the
+	// others are served.
+	ReasonPolicyDenied = "PolicyDenied"
+	// ReasonNoPolicy: the operator requires an ExternalBackendPolicy, and none
+	// that allows anything selects the namespace.
+	ReasonNoPolicy = "NoPolicy"
+	// ReasonLimitExceeded: there are more addresses than the policies of the
+	// namespace allow an ExternalBackend; the first ones are served.
+	ReasonLimitExceeded = "LimitExceeded"
 	// ReasonInvalidSpec: a value cannot be acted on; the message names it.
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonCheckPortNotFound: a check goes to a port that is not published.

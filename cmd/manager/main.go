@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 
 	// The image has no certificates of its own: checks over TLS verify against
@@ -27,7 +28,6 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/static"
-	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
 )
@@ -81,28 +81,32 @@ func run(ctx context.Context, options options) error {
 func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	var scheduler *probe.Scheduler
 	recorder := metrics.New(ctrlmetrics.Registry, func() metrics.CheckerStats { return checkerStats(scheduler) })
-	vetted := guard.New(guard.Options{AllowClassE: options.allowClassE})
+	reach := options.reach.reach()
 	reconciler := &controllers.ServiceReconciler{
 		Client:       mgr.GetClient(),
 		Live:         mgr.GetAPIReader(),
 		Literals:     static.Resolve,
-		Guard:        vetted,
+		Guard:        reach,
 		Metrics:      recorder,
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: options.maxEndpoints,
+		Namespaces:   options.reach.namespaces,
 		Annotations:  options.serviceAnnotations,
 		// A quarter of the requests at most is for statuses: slices come first.
 		Reports: flowcontrol.NewTokenBucketRateLimiter(options.apiQPS/4, max(options.apiBurst/4, 1)),
 	}
 	scheduler = probe.New(probe.Options{
-		Guard:       vetted.Check,
+		Guard:       func(netip.Addr) error { return nil },
 		Notify:      reconciler.Wake,
 		Observer:    observer{recorder},
 		MaxInFlight: options.maxChecksInFlight,
 		Version:     version(),
 	})
-	reconciler.Health = scheduler
+	reconciler.Health, reach.Changed = scheduler, reconciler.Revet
+	if err := reach.SetupWithManager(ctx, mgr); err != nil {
+		return fmt.Errorf("setting up the guard: %w", err)
+	}
 	if err := mgr.Add(scheduler); err != nil {
 		return fmt.Errorf("adding the checker: %w", err)
 	}

@@ -50,7 +50,7 @@ type options struct {
 	serviceAnnotations      []string
 	maxEndpoints            int
 	maxChecksInFlight       int
-	allowClassE             bool
+	reach                   reachOptions
 	apiQPS                  float32
 	apiBurst                int
 	log                     zap.Options
@@ -79,7 +79,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 		return nil
 	})
 	flags.IntVar(&o.maxChecksInFlight, "max-checks-in-flight", 0, "health checks that run at the same time; 0 means the lesser of 4096 and half of the file descriptor limit")
-	flags.BoolVar(&o.allowClassE, "allow-class-e", false, "allow targets in 240.0.0.0/4, which some networks use")
+	o.reach.register(flags)
 	flags.Float64Var(&qps, "kube-api-qps", 100, "requests per second to the API server")
 	flags.IntVar(&o.apiBurst, "kube-api-burst", 200, "burst of requests to the API server")
 	o.log.BindFlags(flags)
@@ -94,6 +94,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 		inRange("max-checks-in-flight", o.maxChecksInFlight, 0, 1_000_000),
 		inRange("kube-api-burst", o.apiBurst, 1, 100_000),
 		inRange("kube-api-qps", int(qps), 1, 100_000),
+		o.reach.check(),
 	)
 }
 
@@ -112,7 +113,7 @@ func inRange(name string, value, low, high int) error {
 }
 
 func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
-	options := controllers.ManagerOptions(scheme)
+	options := controllers.ManagerOptions(scheme, o.reach.namespaces...)
 	options.Metrics = metricsserver.Options{
 		BindAddress:    o.metricsAddress,
 		SecureServing:  true,

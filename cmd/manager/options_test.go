@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -20,7 +21,7 @@ func TestFlagDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.maxEndpoints != 100 || o.metricsAddress != ":8443" || o.probeAddress != ":8081" || o.leaderElect || o.allowClassE {
+	if o.maxEndpoints != 100 || o.metricsAddress != ":8443" || o.probeAddress != ":8081" || o.leaderElect || o.reach.allowClassE {
 		t.Errorf("unexpected defaults: %+v", o)
 	}
 }
@@ -34,6 +35,10 @@ func TestFlagsOutOfBounds(t *testing.T) {
 		{"--max-checks-in-flight=-1", "--max-checks-in-flight is -1"},
 		{"--kube-api-qps=0", "--kube-api-qps is 0"},
 		{"--kube-api-burst=0", "--kube-api-burst is 0"},
+		{"--cluster-deny-delay=25h", "--cluster-deny-delay is 25h0m0s: it must be between 0s and 24h"},
+		{"--deny-cidrs=10.0.0.1", `"10.0.0.1" is no network such as 10.0.0.0/8 or fd00::/8`},
+		{"--policy-mode=loose", "it is baseline or require"},
+		{"--namespaces=a,b", "--namespaces needs --deny-cidrs"},
 		{"--no-such-flag", "flag provided but not defined"},
 		{"--max-endpoints-per-slice=many", "invalid value"},
 		{"stray", `unexpected argument "stray"`},
@@ -51,8 +56,26 @@ func TestFlagsWithinBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.maxEndpoints != sliceplan.HardMaxEndpoints || !o.leaderElect || !o.allowClassE {
+	if o.maxEndpoints != sliceplan.HardMaxEndpoints || !o.leaderElect || !o.reach.allowClassE {
 		t.Errorf("flags were not taken: %+v", o)
+	}
+}
+
+// What may be targeted follows the flags.
+func TestReachFlags(t *testing.T) {
+	o, err := parseFlags([]string{"--deny-cidrs=10.1.2.3/8, fd00::/8", "--namespaces=a,b", "--cluster-deny-delay=1m"}, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := o.reach.reach(); r.Discover || r.Delay != time.Minute || r.Fixed.RequirePolicy || len(r.Fixed.Networks) != 2 || r.Fixed.Networks[0].Prefix.String() != "10.0.0.0/8" {
+		t.Errorf("flags were not taken: %+v", r)
+	}
+	if o, err = parseFlags([]string{"--policy-mode=require"}, &bytes.Buffer{}); err != nil || !o.reach.reach().Fixed.RequirePolicy || !o.reach.reach().Discover {
+		t.Errorf("flags were not taken: %+v, %v", o.reach, err)
+	}
+	if _, err := parseFlags([]string{"--policy-mode=require", "--namespaces=a", "--deny-cidrs=10.0.0.0/8"}, &bytes.Buffer{}); err == nil ||
+		!strings.Contains(err.Error(), "--policy-mode=require does not go with --namespaces") {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -33,6 +34,9 @@ func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.Tar
 	}
 	if len(facts.Foreign) > 0 {
 		wanted = append(wanted, conflict(facts))
+	}
+	if len(facts.Pending) > 0 {
+		wanted = append(wanted, denyPending(facts))
 	}
 	var transitions []transition
 	for i := range wanted {
@@ -73,18 +77,40 @@ func accepted(facts Facts) metav1.Condition {
 		return condition(v1alpha1.ConditionAccepted, false, p.Reason, p.Message)
 	}
 	if len(facts.Rejected) == 0 {
-		return condition(v1alpha1.ConditionAccepted, true, v1alpha1.ReasonAccepted, "the whole spec can be acted on")
+		message := "the whole spec can be acted on"
+		if facts.Backend.Lengthened {
+			message += fmt.Sprintf("; checks are made every %s, since the ExternalBackendPolicies of the namespace allow no shorter interval", facts.Backend.Timing.Interval)
+		}
+		return condition(v1alpha1.ConditionAccepted, true, v1alpha1.ReasonAccepted, message)
 	}
-	reason := v1alpha1.ReasonInvalidSpec
-	var culprits []string
-	for _, r := range facts.Rejected {
-		if r.Denied {
-			reason = v1alpha1.ReasonAddressDenied
+	reason, culprits := rejections(facts.Rejected)
+	return condition(v1alpha1.ConditionAccepted, false, reason,
+		plural(len(culprits), "address is left out, all others are served: ", "addresses are left out, all others are served: ")+naming(culprits))
+}
+
+// gravest first.
+var gravest = []string{
+	v1alpha1.ReasonAddressDenied, v1alpha1.ReasonPolicyDenied, v1alpha1.ReasonNoPolicy, v1alpha1.ReasonLimitExceeded, v1alpha1.ReasonInvalidSpec,
+}
+
+// rejections returns the gravest reason, and all culprits.
+func rejections(list []Rejection) (reason string, culprits []string) {
+	rank := len(gravest) - 1
+	for _, r := range list {
+		if i := slices.Index(gravest, r.Reason); i >= 0 {
+			rank = min(rank, i)
 		}
 		culprits = append(culprits, fmt.Sprintf("target %q: %s", r.Entry, r.Err))
 	}
-	return condition(v1alpha1.ConditionAccepted, false, reason,
-		plural(len(culprits), "address is left out, all others are served: ", "addresses are left out, all others are served: ")+naming(culprits))
+	return gravest[rank], culprits
+}
+
+// denyPending tells what is about to be taken out.
+func denyPending(facts Facts) metav1.Condition {
+	_, culprits := rejections(facts.Pending)
+	return condition(v1alpha1.ConditionDenyPending, true, v1alpha1.ReasonClusterNetworksChanged,
+		plural(len(culprits), "published address is about to be taken out. ", "published addresses are about to be taken out. ")+
+			"If the network is a mistake, correct it at the Node, the ServiceCIDR or wherever it comes from before that; else remove the addresses: "+naming(culprits))
 }
 
 // serviceResolved is False also if a managed Service is not as it should be. A

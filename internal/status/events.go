@@ -75,10 +75,13 @@ func conditionEvents(transitions []transition) []Event {
 		if c.Type == "" && t.previous.Type == v1alpha1.ConditionConflict {
 			c = condition(v1alpha1.ConditionConflict, false, "ForeignEndpointSlicesGone", "every EndpointSlice of the Service is the operator's")
 		}
+		if c.Type == "" && t.previous.Type == v1alpha1.ConditionDenyPending {
+			c = condition(v1alpha1.ConditionDenyPending, false, "DenyPendingOver", "no published address is about to be taken out any more")
+		}
 		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) || c.Reason == v1alpha1.ReasonNotPublishable {
 			continue
 		}
-		bad := c.Status == metav1.ConditionFalse && c.Type != v1alpha1.ConditionConflict || told[c.Reason]
+		bad := c.Status == metav1.ConditionFalse && c.Type != v1alpha1.ConditionConflict && c.Type != v1alpha1.ConditionDenyPending || told[c.Reason]
 		if t.previous == nil && !bad && c.Reason != v1alpha1.ReasonPublished {
 			continue
 		}
@@ -93,11 +96,12 @@ func conditionEvents(transitions []transition) []Event {
 
 // told are reasons of True conditions that a user should hear about.
 var told = map[string]bool{
-	v1alpha1.ReasonForeignEndpointSlices: true,
-	v1alpha1.ReasonTrafficPolicyLocal:    true,
-	v1alpha1.ReasonDuplicateAddress:      true,
-	v1alpha1.ReasonServedByAnother:       true,
-	v1alpha1.ReasonFamilyNotServed:       true,
+	v1alpha1.ReasonForeignEndpointSlices:  true,
+	v1alpha1.ReasonClusterNetworksChanged: true,
+	v1alpha1.ReasonTrafficPolicyLocal:     true,
+	v1alpha1.ReasonDuplicateAddress:       true,
+	v1alpha1.ReasonServedByAnother:        true,
+	v1alpha1.ReasonFamilyNotServed:        true,
 }
 
 var actions = map[string]string{
@@ -107,4 +111,5 @@ var actions = map[string]string{
 	v1alpha1.ConditionPublished:       "Publish",
 	v1alpha1.ConditionHealthy:         "CheckHealth",
 	v1alpha1.ConditionConflict:        "FindConflicts",
+	v1alpha1.ConditionDenyPending:     "FollowCluster",
 }

@@ -37,6 +37,8 @@ type Facts struct {
 
 	// Rejected names what was not an address or is denied.
 	Rejected []Rejection
+	// Pending are denials of published addresses that take effect later.
+	Pending []Rejection
 	// Losses are addresses that are served from elsewhere.
 	Losses []target.Loss
 	// Excluded are addresses of families that the Service does not have.
@@ -65,8 +67,8 @@ type Facts struct {
 type Rejection struct {
 	Entry string
 	Err   error
-	// Denied is true when the guard rejected it, false when it is no address.
-	Denied bool
+	// Reason is a constant of the API package.
+	Reason string
 }
 
 // ForeignSlice is an EndpointSlice that is not the operator's.

@@ -74,11 +74,15 @@ func serve(list []target.Target, verdicts ...health.Verdict) func(*status.Facts)
 func reject(entry, address string) func(*status.Facts) {
 	return func(f *status.Facts) {
 		addr, err := target.ParseAddr(address)
-		denied := err == nil
-		if denied {
-			err = guard.New(guard.Options{}).Check(addr)
+		reason := v1alpha1.ReasonInvalidSpec
+		if err == nil {
+			reason = v1alpha1.ReasonAddressDenied
+			var m *guard.Matcher
+			if m, err = guard.Compile(guard.Config{}); err == nil {
+				err = m.Scope("shop").Addr(addr)
+			}
 		}
-		f.Rejected = append(f.Rejected, status.Rejection{Entry: entry, Err: err, Denied: denied})
+		f.Rejected = append(f.Rejected, status.Rejection{Entry: entry, Err: err, Reason: reason})
 	}
 }
 
@@ -137,7 +141,7 @@ func of(edit func(*corev1.Service), ports ...v1alpha1.BackendPort) func(*status.
 		eb := backend()
 		eb.Spec.Ports = ports
 		eb.Spec.Targets = []v1alpha1.Target{{Name: "rack"}, {Name: "spare"}}
-		translated := translate.ForService(eb, svc)
+		translated := translate.ForService(eb, svc, 0)
 		translated.Owner, translated.Entries = f.Backend.Owner, f.Backend.Entries
 		f.Backend = &translated
 	}

@@ -67,6 +67,8 @@ type Backend struct {
 	Thresholds health.Thresholds
 	// Timing is that of all checks.
 	Timing health.Timing
+	// Lengthened is true if checks are made less often than the spec says.
+	Lengthened bool
 	// Initial verdict of an address that was never seen before.
 	Initial health.Verdict
 	// Drain is how long an address that is taken out stays terminating.
@@ -93,9 +95,10 @@ func ServiceName(eb *v1alpha1.ExternalBackend) string {
 }
 
 // ForService translates an ExternalBackend in the light of its Service, which
-// is nil if it does not exist. published are the ports that its slices have:
-// they go on being checked while the Service has none for it.
-func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, published ...discoveryv1.EndpointPort) Backend {
+// is nil if it does not exist. Checks are made no more often than minInterval says.
+// published are the ports that its slices have: they go on being checked while the
+// Service has none for it.
+func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, minInterval time.Duration, published ...discoveryv1.EndpointPort) Backend {
 	b := Backend{
 		Owner:   target.Owner{Name: eb.Name, UID: string(eb.UID), Created: eb.CreationTimestamp.Time},
 		Entries: entries(eb),
@@ -117,7 +120,7 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, published ...
 	} else {
 		b.PortSets = [][]discoveryv1.EndpointPort{nil}
 	}
-	b.checks(eb, published)
+	b.checks(eb, minInterval, published)
 	return b
 }
 

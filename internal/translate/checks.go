@@ -32,7 +32,7 @@ const (
 var defaultChecks = []v1alpha1.Check{{Name: "tcp", TCP: &v1alpha1.TCPCheck{}}}
 
 // checks fills in what is to be checked, or the reason why that is impossible.
-func (b *Backend) checks(eb *v1alpha1.ExternalBackend, published []discoveryv1.EndpointPort) {
+func (b *Backend) checks(eb *v1alpha1.ExternalBackend, minInterval time.Duration, published []discoveryv1.EndpointPort) {
 	hc := &eb.Spec.HealthCheck
 	b.Thresholds = health.Thresholds{Healthy: defaultHealthyThreshold, Unhealthy: defaultUnhealthyThreshold}
 	if hc.HealthyThreshold > 0 {
@@ -46,6 +46,7 @@ func (b *Backend) checks(eb *v1alpha1.ExternalBackend, published []discoveryv1.E
 		b.SpecProblem = invalid("spec.healthCheck.%s", err)
 		return
 	}
+	b.lengthen(minInterval)
 	b.specified = hc.Checks
 	if len(b.specified) == 0 {
 		b.specified = defaultChecks
@@ -112,6 +113,15 @@ func timingOf(hc *v1alpha1.HealthCheck) (t health.Timing, err error) {
 	t.EdgeInterval = max(min(parse("edgeInterval", hc.EdgeInterval, defaultEdgeInterval), t.Interval), t.Timeout)
 	t.UnhealthyInterval = max(parse("unhealthyInterval", optional(hc.UnhealthyInterval), t.Interval), t.Timeout)
 	return t, err
+}
+
+// lengthen makes no interval shorter than least.
+func (b *Backend) lengthen(least time.Duration) {
+	for _, interval := range []*time.Duration{&b.Timing.Interval, &b.Timing.EdgeInterval, &b.Timing.UnhealthyInterval} {
+		if *interval < least {
+			*interval, b.Lengthened = least, true
+		}
+	}
 }
 
 // checkPort finds the number of the port that a check goes to.

@@ -81,7 +81,7 @@ func TestCheckPort(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := translate.ForService(backend(withChecks(tcpCheck(tt.port))), service(tt.service...))
+			b := translate.ForService(backend(withChecks(tcpCheck(tt.port))), service(tt.service...), 0)
 			checkProblem(t, b.SpecProblem, tt.reason, tt.culprits...)
 			checkProblem(t, b.ServiceProblem, "")
 			if tt.reason != "" {
@@ -103,7 +103,7 @@ func TestCheckPortFollowsSpecPorts(t *testing.T) {
 		eb.Spec.Ports = []v1alpha1.BackendPort{{Name: "http", Port: 1080}}
 	})
 	for name, svc := range map[string]*corev1.Service{"with the Service": service(servicePort("http", 80, 8080)), "without": nil} {
-		if b := translate.ForService(eb, svc); len(b.Checks) != 1 || b.Checks[0][0].Port != 1080 {
+		if b := translate.ForService(eb, svc, 0); len(b.Checks) != 1 || b.Checks[0][0].Port != 1080 {
 			t.Errorf("%s: checks %v, want one of port 1080", name, b.Checks)
 		}
 	}
@@ -115,14 +115,14 @@ func TestUnresolvedPortsAreNotBlamedOnChecks(t *testing.T) {
 	eb := backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = []v1alpha1.BackendPort{{Name: "htpp", Port: 1080}} },
 		withChecks(tcpCheck(new(intstr.FromString("http")))))
 	for _, svc := range []*corev1.Service{nil, service(servicePort("http", 80, 8080))} {
-		b := translate.ForService(eb, svc)
+		b := translate.ForService(eb, svc, 0)
 		if b.Checks != nil || b.ServiceProblem == nil {
 			t.Errorf("checks %v, problem with the Service %v", b.Checks, b.ServiceProblem)
 		}
 		checkProblem(t, b.SpecProblem, "")
 	}
 	eb.Spec.HealthCheck.Checks[0].Port = new(intstr.FromInt32(70000))
-	checkProblem(t, translate.ForService(eb, nil).SpecProblem, v1alpha1.ReasonInvalidSpec, "70000")
+	checkProblem(t, translate.ForService(eb, nil, 0).SpecProblem, v1alpha1.ReasonInvalidSpec, "70000")
 }
 
 // TestCheckPortWhileNothingCanBePublished: what is published still goes on
@@ -158,7 +158,7 @@ func TestCheckPortWhileNothingCanBePublished(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			eb := backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = []v1alpha1.BackendPort{specified} })
-			b := translate.ForService(eb, tt.service, tt.published...)
+			b := translate.ForService(eb, tt.service, 0, tt.published...)
 			checkProblem(t, b.SpecProblem, "")
 			var got uint16
 			if len(b.Checks) > 0 {
@@ -219,7 +219,7 @@ func TestChecks(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := translate.ForService(backend(withChecks(tt.checks...)), service())
+			b := translate.ForService(backend(withChecks(tt.checks...)), service(), 0)
 			checkProblem(t, b.SpecProblem, "")
 			if diff := gocmp.Diff([][]*health.Check{tt.want}, b.Checks, cmpopts.IgnoreUnexported(health.Check{})); diff != "" {
 				t.Errorf("checks (-want +got):\n%s", diff)
@@ -267,7 +267,7 @@ func TestInvalidChecks(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := translate.ForService(backend(withChecks(tt.check)), service())
+			b := translate.ForService(backend(withChecks(tt.check)), service(), 0)
 			checkProblem(t, b.SpecProblem, v1alpha1.ReasonInvalidSpec, append(tt.culprits, "spec.healthCheck.checks[probe]")...)
 			checkProblem(t, b.ServiceProblem, "")
 			if b.Checks != nil {

@@ -131,7 +131,7 @@ func TestEntryPorts(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := translate.ForService(backend(withEntryPorts(tt.entries...), func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = tt.spec }), service(tt.service...))
+			b := translate.ForService(backend(withEntryPorts(tt.entries...), func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = tt.spec }), service(tt.service...), 0)
 			var sets []string
 			for _, set := range b.PortSets {
 				sets = append(sets, portsText(t, set))
@@ -172,14 +172,14 @@ func TestChecksOfEntryPorts(t *testing.T) {
 		{"unresolved, by number", new(intstr.FromInt32(22)), named, []uint16{22, 22, 22}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := translate.ForService(backend(entries, withChecks(tcpCheck(tt.port))), service(tt.web))
+			b := translate.ForService(backend(entries, withChecks(tcpCheck(tt.port))), service(tt.web), 0)
 			checkProblem(t, b.SpecProblem, "")
 			if got := checkedPorts(b.Checks); gocmp.Diff(tt.wants, got) != "" {
 				t.Errorf("checked: %v, want %v", got, tt.wants)
 			}
 		})
 	}
-	b := translate.ForService(backend(entries, withChecks(tcpCheck(new(intstr.FromString("admin"))))), service(named))
+	b := translate.ForService(backend(entries, withChecks(tcpCheck(new(intstr.FromString("admin"))))), service(named), 0)
 	checkProblem(t, b.SpecProblem, v1alpha1.ReasonCheckPortNotFound, `"admin"`)
 	if b.Checks != nil {
 		t.Errorf("checks %v", b.Checks)
@@ -199,13 +199,13 @@ func checkedPorts(sets [][]*health.Check) []uint16 {
 
 func TestEntryPortsOfClaims(t *testing.T) {
 	eb := backend(withEntryPorts(nil, []v1alpha1.TargetPort{{Name: "http", Port: 9080}}, []v1alpha1.TargetPort{{Name: "http", Port: 8080}}))
-	b := translate.ForService(eb, service(servicePort("http", 80, 8080)))
+	b := translate.ForService(eb, service(servicePort("http", 80, 8080)), 0)
 	want := map[string][]target.Port{"b": {{Name: "http", Protocol: "TCP", Number: 9080}}}
 	if diff := gocmp.Diff(want, b.EntryPorts()); diff != "" {
 		t.Errorf("ports of entries (-want +got):\n%s", diff)
 	}
 	for _, svc := range []*corev1.Service{nil, service()} {
-		usual := translate.ForService(backend(), svc)
+		usual := translate.ForService(backend(), svc, 0)
 		if got := usual.EntryPorts(); got != nil {
 			t.Errorf("without ports of entries: %v", got)
 		}
@@ -240,7 +240,7 @@ func TestPortSet(t *testing.T) {
 		{"edited, and the usual ones unresolved", named, ports{port("web", 0, "TCP")}, 1, []uint16{0, 9080}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := translate.ForService(backend(withEntryPorts(nil, []v1alpha1.TargetPort{{Name: "web", Port: 9080}})), service(tt.service))
+			b := translate.ForService(backend(withEntryPorts(nil, []v1alpha1.TargetPort{{Name: "web", Port: 9080}})), service(tt.service), 0)
 			for range 2 { // the second time it is there
 				if got := b.PortSet(tt.ports); got != tt.index {
 					t.Errorf("index %d, want %d", got, tt.index)
@@ -251,7 +251,7 @@ func TestPortSet(t *testing.T) {
 			}
 		})
 	}
-	b := translate.ForService(backend(withDurations([4]v1alpha1.Duration{"x"})), service())
+	b := translate.ForService(backend(withDurations([4]v1alpha1.Duration{"x"})), service(), 0)
 	if i := b.PortSet(ports{port("", 7000, "TCP")}); i != 1 || b.Checks != nil {
 		t.Errorf("without checks: index %d, checks %v", i, b.Checks)
 	}

@@ -37,7 +37,7 @@ func FuzzForService(f *testing.F) {
 		if flag(3) {
 			published[0].Name, published[0].Protocol = new(word(5)), new(corev1.Protocol(word(6)))
 		}
-		b := translate.ForService(fuzzedBackend(word, flag, port, checkPort), fuzzedService(word, flag), published...)
+		b := translate.ForService(fuzzedBackend(word, flag, port, checkPort), fuzzedService(word, flag), 0, published...)
 		b.SliceOwner()
 		b.EntryPorts()
 		b.PortSet(published)

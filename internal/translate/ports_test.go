@@ -109,7 +109,7 @@ func TestPorts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			eb := backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = tt.spec })
-			b := translate.ForService(eb, service(tt.service...))
+			b := translate.ForService(eb, service(tt.service...), 0)
 			if got := portsText(t, b.PortSets[0]); len(b.PortSets) != 1 || got != tt.want {
 				t.Errorf("ports %q, want %q", got, tt.want)
 			}
@@ -140,7 +140,7 @@ func TestServiceWithoutPorts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			svc := service()
 			svc.Spec.Ports, svc.Spec.ClusterIP = nil, tt.clusterIP
-			b := translate.ForService(backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = tt.ports }), svc)
+			b := translate.ForService(backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Ports = tt.ports }), svc, 0)
 			if len(b.PortSets) != 1 || len(b.PortSets[0]) != 0 || b.Publishable != tt.publishable || b.Portless != tt.publishable {
 				t.Errorf("ports %v, publishable %t, portless %t, want none and %t", b.PortSets, b.Publishable, b.Portless, tt.publishable)
 			}
@@ -153,7 +153,7 @@ func TestServiceWithoutPorts(t *testing.T) {
 }
 
 func TestTargetPorts(t *testing.T) {
-	b := translate.ForService(backend(), service(servicePort("http", 80, 8080), udp(servicePort("dns", 53, 5353))))
+	b := translate.ForService(backend(), service(servicePort("http", 80, 8080), udp(servicePort("dns", 53, 5353))), 0)
 	want := []target.Port{{Name: "http", Protocol: "TCP", Number: 8080}, {Name: "dns", Protocol: "UDP", Number: 5353}}
 	// Those of a slice may have been edited by somebody.
 	edited := append(b.PortSets[0], discoveryv1.EndpointPort{Name: new("unset")}, discoveryv1.EndpointPort{Protocol: new(corev1.ProtocolTCP)},

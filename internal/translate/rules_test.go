@@ -50,7 +50,7 @@ func TestRule13PortsOfAnEntry(t *testing.T) {
 			{Name: "alike", IP: ip(), Ports: []v1alpha1.TargetPort{{Name: "http", Port: 8080}}},
 		}
 	})
-	b := translate.ForService(eb, service(servicePort("http", 80, 8080), servicePort("https", 443, 8443)))
+	b := translate.ForService(eb, service(servicePort("http", 80, 8080), servicePort("https", 443, 8443)), 0)
 	checkProblem(t, b.ServiceProblem, "")
 	for i, want := range []string{"http:8080/TCP https:8443/TCP", "http:9090/TCP https:8443/TCP", "http:8080/TCP https:8443/TCP"} {
 		if got := portsText(t, b.PortSets[b.Entries[i].Ports]); got != want {
@@ -80,7 +80,7 @@ func TestRule38TrafficPolicyLocal(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			svc := service(servicePort("http", 80, 8080))
 			svc.Spec.InternalTrafficPolicy, svc.Spec.ExternalTrafficPolicy = tt.internal, tt.external
-			b := translate.ForService(backend(), svc)
+			b := translate.ForService(backend(), svc, 0)
 			checkProblem(t, b.ServiceProblem, "")
 			switch {
 			case len(tt.culprits) == 0:

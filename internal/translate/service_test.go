@@ -64,7 +64,7 @@ func TestServiceProblems(t *testing.T) {
 		{name: "of type LoadBalancer", servable: true, service: edited(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeLoadBalancer })},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := translate.ForService(backend(), tt.service)
+			b := translate.ForService(backend(), tt.service, 0)
 			checkProblem(t, b.ServiceProblem, tt.reason, tt.culprits...)
 			checkProblem(t, b.SpecProblem, "")
 			if b.Publishable != (tt.reason == "") {
@@ -85,7 +85,7 @@ func TestServiceName(t *testing.T) {
 	if got := translate.ServiceName(named); got != "checkout" {
 		t.Errorf("named: %q", got)
 	}
-	checkProblem(t, translate.ForService(named, nil).ServiceProblem, v1alpha1.ReasonServiceNotFound, `"checkout"`)
+	checkProblem(t, translate.ForService(named, nil, 0).ServiceProblem, v1alpha1.ReasonServiceNotFound, `"checkout"`)
 }
 
 func TestService(t *testing.T) {
@@ -170,7 +170,7 @@ func TestServiceWarning(t *testing.T) {
 			for _, edit := range tt.edits {
 				edit(svc)
 			}
-			b := translate.ForService(backend(), svc)
+			b := translate.ForService(backend(), svc, 0)
 			reason := ""
 			if tt.culprits != nil {
 				reason = v1alpha1.ReasonTrafficPolicyLocal
@@ -182,7 +182,7 @@ func TestServiceWarning(t *testing.T) {
 			}
 		})
 	}
-	if got := translate.ForService(backend(), nil).ServiceWarning; got != nil {
+	if got := translate.ForService(backend(), nil, 0).ServiceWarning; got != nil {
 		t.Errorf("without a Service: %+v", got)
 	}
 }
@@ -195,7 +195,7 @@ func TestBackend(t *testing.T) {
 			{Name: "spare", State: v1alpha1.TargetDrain, IP: &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.1"}}},
 		}
 	})
-	b := translate.ForService(eb, service())
+	b := translate.ForService(eb, service(), 0)
 	if want := (target.Owner{Name: "payments", UID: "uid-1", Created: created}); b.Owner != want {
 		t.Errorf("owner %+v, want %+v", b.Owner, want)
 	}
@@ -220,7 +220,7 @@ func TestInitialVerdict(t *testing.T) {
 		"": health.Unknown, v1alpha1.InitialStateUnhealthy: health.Unknown, v1alpha1.InitialStateHealthy: health.Healthy,
 	} {
 		eb := backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.HealthCheck.InitialState = state })
-		if got := translate.ForService(eb, service()).Initial; got != want {
+		if got := translate.ForService(eb, service(), 0).Initial; got != want {
 			t.Errorf("initialState %q: %s, want %s", state, got, want)
 		}
 	}
@@ -233,7 +233,7 @@ func TestTranslationLeavesItsInputAlone(t *testing.T) {
 	})
 	svc := service(servicePort("http", 80, 8080))
 	ebBefore, svcBefore := eb.DeepCopy(), svc.DeepCopy()
-	translate.ForService(eb, svc)
+	translate.ForService(eb, svc, 0)
 	translate.Service(svc)
 	if diff := gocmp.Diff(ebBefore, eb) + gocmp.Diff(svcBefore, svc); diff != "" {
 		t.Errorf("changed (-before +after):\n%s", diff)

@@ -70,7 +70,7 @@ func TestTiming(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := translate.ForService(backend(withDurations(tt.spec)), service())
+			b := translate.ForService(backend(withDurations(tt.spec)), service(), 0)
 			checkProblem(t, b.SpecProblem, "")
 			if len(b.Checks) != 1 || len(b.Checks[0]) != 1 || b.Checks[0][0].Timing != tt.want || b.Timing != tt.want {
 				t.Errorf("checks %+v, timing %+v, want the timing %+v", b.Checks, b.Timing, tt.want)
@@ -99,7 +99,7 @@ func TestInvalidDurations(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %q", field, text), func(t *testing.T) {
 				var d [4]v1alpha1.Duration
 				d[i] = text
-				b := translate.ForService(backend(withDurations(d)), service())
+				b := translate.ForService(backend(withDurations(d)), service(), 0)
 				checkProblem(t, b.SpecProblem, v1alpha1.ReasonInvalidSpec, "spec.healthCheck."+field+":", fmt.Sprintf("%q", text), "such as 10s")
 				if b.Checks != nil {
 					t.Errorf("checks %v", b.Checks)
@@ -110,7 +110,7 @@ func TestInvalidDurations(t *testing.T) {
 }
 
 func TestTimeoutAboveInterval(t *testing.T) {
-	b := translate.ForService(backend(withDurations([4]v1alpha1.Duration{"5s", "6s", "", ""})), service())
+	b := translate.ForService(backend(withDurations([4]v1alpha1.Duration{"5s", "6s", "", ""})), service(), 0)
 	checkProblem(t, b.SpecProblem, v1alpha1.ReasonInvalidSpec, "timeout", "6s", "interval", "5s")
 }
 
@@ -119,7 +119,7 @@ func TestTimeoutAboveInterval(t *testing.T) {
 func TestEmptyDurationIsAbsent(t *testing.T) {
 	b := translate.ForService(backend(func(eb *v1alpha1.ExternalBackend) {
 		eb.Spec.HealthCheck.Timeout, eb.Spec.HealthCheck.UnhealthyInterval = new(v1alpha1.Duration("")), new(v1alpha1.Duration(""))
-	}), service())
+	}), service(), 0)
 	checkProblem(t, b.SpecProblem, "")
 	if got := b.Checks[0][0].Timing; got != defaultTiming {
 		t.Errorf("timing %+v, want %+v", got, defaultTiming)
@@ -139,7 +139,7 @@ func TestThresholds(t *testing.T) {
 		eb := backend(func(eb *v1alpha1.ExternalBackend) {
 			eb.Spec.HealthCheck.HealthyThreshold, eb.Spec.HealthCheck.UnhealthyThreshold = tt.healthy, tt.unhealthy
 		})
-		if got := translate.ForService(eb, service()).Thresholds; got != tt.want {
+		if got := translate.ForService(eb, service(), 0).Thresholds; got != tt.want {
 			t.Errorf("%d, %d: %+v, want %+v", tt.healthy, tt.unhealthy, got, tt.want)
 		}
 	}
@@ -151,7 +151,7 @@ func TestDrain(t *testing.T) {
 		"": 30 * time.Second, "0s": 0, "0": 0, "1500ms": 1500 * time.Millisecond, "1m30s": 90 * time.Second, "1h": time.Hour,
 		"-1s": 30 * time.Second, "soon": 30 * time.Second, "99999999h": 30 * time.Second,
 	} {
-		b := translate.ForService(backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Drain.Duration = text }), service())
+		b := translate.ForService(backend(func(eb *v1alpha1.ExternalBackend) { eb.Spec.Drain.Duration = text }), service(), 0)
 		if b.Drain != want {
 			t.Errorf("drain.duration %q: %v, want %v", text, b.Drain, want)
 		}

@@ -167,7 +167,7 @@ func expectActionable(ctx context.Context, stored *unstructured.Unstructured) {
 		Expect(refused).To(BeNil())
 		Expect(again).To(Equal(service), "what was just created needs no change")
 	}
-	problem := translate.ForService(backend, service).SpecProblem
+	problem := translate.ForService(backend, service, 0).SpecProblem
 	if problem != nil {
 		Expect(problem.Reason).To(Equal(v1alpha1.ReasonCheckPortNotFound), problem.Message)
 	}

@@ -30,7 +30,6 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/static"
-	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -109,22 +108,22 @@ func newManager(kubeconfig string) (ctrl.Manager, error) {
 func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
 	var scheduler *probe.Scheduler
 	recorder := metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} })
-	vetted := guard.New(guard.Options{})
+	reach := &controllers.Reach{Discover: true, Clock: clock.RealClock{}}
 	reconciler := &controllers.ServiceReconciler{
 		Client:       mgr.GetClient(),
 		Live:         mgr.GetAPIReader(),
 		Literals:     static.Resolve,
-		Guard:        vetted,
+		Guard:        reach,
 		Metrics:      recorder,
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(apiQPS/4, apiBurst/4),
 	}
-	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: vetted.Check, Notify: reconciler.Wake})
+	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: func(netip.Addr) error { return nil }, Notify: reconciler.Wake})
 	source := newInjector(scheduler, reconciler.Wake)
-	reconciler.Health = source
-	return source, errors.Join(mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))
+	reconciler.Health, reach.Changed = source, reconciler.Revet
+	return source, errors.Join(reach.SetupWithManager(ctx, mgr), mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))
 }
 
 // obey carries out the commands, one a line, until there are no more.

@@ -1,0 +1,87 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/guard"
+)
+
+// reachOptions say what may be targeted.
+type reachOptions struct {
+	allowClassE   bool
+	clusterDomain string
+	denyCIDRs     []netip.Prefix
+	denyDelay     time.Duration
+	namespaces    []string
+	requirePolicy bool
+}
+
+func (o *reachOptions) register(flags *flag.FlagSet) {
+	flags.BoolVar(&o.allowClassE, "allow-class-e", false, "allow targets in 240.0.0.0/4, which some networks use")
+	flags.StringVar(&o.clusterDomain, "cluster-domain", "cluster.local", "DNS domain of the cluster's Services, names in which are no targets")
+	flags.DurationVar(&o.denyDelay, "cluster-deny-delay", 10*time.Minute, "how long published addresses are spared that lie in new networks of the cluster, if they are more than 10 and more than a tenth of all; up to 24h")
+	flags.Func("deny-cidrs", "networks that no target may lie in, separated by commas, besides those that the cluster itself tells (default none)", func(list string) error {
+		o.denyCIDRs = nil
+		for _, text := range split(list) {
+			prefix, err := netip.ParsePrefix(text)
+			if err != nil {
+				return fmt.Errorf("%q is no network such as 10.0.0.0/8 or fd00::/8", text)
+			}
+			o.denyCIDRs = append(o.denyCIDRs, prefix.Masked())
+		}
+		return nil
+	})
+	flags.Func("namespaces", "namespaces to work in, separated by commas, with permissions in these alone; needs --deny-cidrs, since the networks of the cluster cannot be read then (default all)", func(list string) error {
+		o.namespaces = split(list)
+		return nil
+	})
+	flags.Func("policy-mode", "baseline: a namespace that no ExternalBackendPolicy with an allow selects may target what is not denied; require: it may target nothing (default baseline)", func(mode string) error {
+		if mode != "baseline" && mode != "require" {
+			return errors.New("it is baseline or require")
+		}
+		o.requirePolicy = mode == "require"
+		return nil
+	})
+}
+
+// split returns the items of a list, without those that are empty.
+func split(list string) []string {
+	return slices.DeleteFunc(strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }), func(item string) bool { return item == "" })
+}
+
+func (o *reachOptions) check() error {
+	var errs []error
+	if o.denyDelay < 0 || o.denyDelay > 24*time.Hour {
+		errs = append(errs, fmt.Errorf("--cluster-deny-delay is %s: it must be between 0s and 24h", o.denyDelay))
+	}
+	if len(o.namespaces) > 0 && len(o.denyCIDRs) == 0 {
+		errs = append(errs, errors.New("--namespaces needs --deny-cidrs: list the networks of the cluster's Services, Pods and Nodes, which cannot be read then"))
+	}
+	if len(o.namespaces) > 0 && o.requirePolicy {
+		errs = append(errs, errors.New("--policy-mode=require does not go with --namespaces: ExternalBackendPolicies cannot be read then"))
+	}
+	return errors.Join(errs...)
+}
+
+func (o *reachOptions) reach() *controllers.Reach {
+	reach := &controllers.Reach{
+		Fixed:    guard.Config{AllowClassE: o.allowClassE, ClusterDomain: o.clusterDomain, RequirePolicy: o.requirePolicy},
+		Discover: len(o.namespaces) == 0, Delay: o.denyDelay, Clock: clock.RealClock{},
+	}
+	for _, prefix := range o.denyCIDRs {
+		reach.Fixed.Networks = append(reach.Fixed.Networks, guard.Network{Prefix: prefix, Why: "denied to all by --deny-cidrs"})
+	}
+	return reach
+}

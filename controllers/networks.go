@@ -1,0 +1,180 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/guard"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// What lives in the networks of a cluster, as denials say it.
+const (
+	inServices  = "Services of this cluster"
+	inPods      = "Pods of this cluster"
+	isNode      = "a Node of this cluster"
+	isAPIServer = "the API server of this cluster"
+)
+
+// networks lists the networks of the cluster, sorted.
+func (r *Reach) networks(ctx context.Context) ([]guard.Network, error) {
+	var cidrs networkingv1.ServiceCIDRList
+	var nodes corev1.NodeList
+	var apiServer discoveryv1.EndpointSliceList
+	cluster, own := r.caches[0], r.caches[1]
+	if err := cluster.List(ctx, &cidrs, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing ServiceCIDRs: %w", err)
+	}
+	if err := cluster.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Nodes: %w", err)
+	}
+	if err := own.List(ctx, &apiServer, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing the addresses of the API server: %w", err)
+	}
+	found := make(map[netip.Prefix]string)
+	add := func(text, why string) {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return // the name of a host
+		}
+		if _, again := found[prefix.Masked()]; !again {
+			found[prefix.Masked()] = why
+		}
+	}
+	for i := range cidrs.Items {
+		for _, cidr := range cidrs.Items[i].Spec.CIDRs {
+			add(cidr, inServices)
+		}
+	}
+	for i := range apiServer.Items {
+		for _, e := range apiServer.Items[i].Endpoints {
+			for _, address := range e.Addresses {
+				add(address, isAPIServer)
+			}
+		}
+	}
+	for i := range nodes.Items {
+		node := &nodes.Items[i]
+		for _, address := range node.Status.Addresses {
+			add(address.Address, isNode)
+		}
+		for _, cidr := range append([]string{node.Spec.PodCIDR}, node.Spec.PodCIDRs...) {
+			add(cidr, inPods)
+		}
+	}
+	networks := make([]guard.Network, 0, len(found))
+	for prefix, why := range found {
+		networks = append(networks, guard.Network{Prefix: prefix, Why: why})
+	}
+	slices.SortFunc(networks, func(a, b guard.Network) int {
+		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
+	})
+	return networks, nil
+}
+
+// withoutLoad keeps of a Node what networks reads: it is told anew every few
+// minutes, and there are many.
+func withoutLoad(o any) (any, error) {
+	if node, ok := o.(*corev1.Node); ok {
+		node.ManagedFields, node.Annotations, node.Labels = nil, nil, nil
+		node.Spec = corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs}
+		node.Status = corev1.NodeStatus{Addresses: node.Status.Addresses}
+	}
+	return o, nil
+}
+
+// sameReach says whether an update changes nothing of what may be targeted.
+func sameReach(before, now any) bool {
+	switch now := now.(type) {
+	case *corev1.Node:
+		old, ok := before.(*corev1.Node)
+		return ok && equality.Semantic.DeepEqual(old.Spec, now.Spec) && equality.Semantic.DeepEqual(old.Status.Addresses, now.Status.Addresses)
+	case *corev1.Namespace:
+		old, ok := before.(*corev1.Namespace)
+		return ok && maps.Equal(old.Labels, now.Labels)
+	case *v1alpha1.ExternalBackendPolicy:
+		old, ok := before.(*v1alpha1.ExternalBackendPolicy)
+		return ok && equality.Semantic.DeepEqual(old.Spec, now.Spec)
+	case *networkingv1.ServiceCIDR:
+		old, ok := before.(*networkingv1.ServiceCIDR)
+		return ok && slices.Equal(old.Spec.CIDRs, now.Spec.CIDRs)
+	case *discoveryv1.EndpointSlice:
+		old, ok := before.(*discoveryv1.EndpointSlice)
+		return ok && equality.Semantic.DeepEqual(old.Endpoints, now.Endpoints)
+	}
+	return false
+}
+
+// published lists the addresses that are published.
+func (r *Reach) published(ctx context.Context) ([]netip.Addr, error) {
+	var list discoveryv1.EndpointSliceList
+	if err := r.caches[0].List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing EndpointSlices: %w", err)
+	}
+	var published []netip.Addr
+	for i := range list.Items {
+		for _, e := range list.Items[i].Endpoints {
+			for _, address := range e.Addresses {
+				if addr, err := netip.ParseAddr(address); err == nil {
+					published = append(published, addr)
+				}
+			}
+		}
+	}
+	return published, nil
+}
+
+// policies lists all policies, and the names of those that select each namespace.
+func (r *Reach) policies(ctx context.Context) ([]guard.Policy, map[string][]string, error) {
+	var list v1alpha1.ExternalBackendPolicyList
+	var namespaces corev1.NamespaceList
+	if err := r.caches[0].List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, nil, fmt.Errorf("listing ExternalBackendPolicies: %w", err)
+	}
+	if err := r.caches[0].List(ctx, &namespaces, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, nil, fmt.Errorf("listing Namespaces: %w", err)
+	}
+	slices.SortFunc(list.Items, func(a, b v1alpha1.ExternalBackendPolicy) int { return cmp.Compare(a.Name, b.Name) })
+	policies := make([]guard.Policy, len(list.Items))
+	selects := make(map[string][]string, len(namespaces.Items))
+	for i := range namespaces.Items {
+		selects[namespaces.Items[i].Name] = nil
+	}
+	for i := range list.Items {
+		policy := &list.Items[i]
+		var err error
+		if policies[i], err = translate.Policy(policy); err != nil {
+			logf.FromContext(ctx).Error(err, "Failed to understand an ExternalBackendPolicy")
+		}
+		selector, err := policy.Spec.NamespaceSelector.Selector()
+		if err != nil {
+			logf.FromContext(ctx).Error(err, "Failed to understand which namespaces an ExternalBackendPolicy selects, it is taken for all", "policy", policy.Name)
+			selector = labels.Everything()
+		}
+		for j := range namespaces.Items {
+			if name := namespaces.Items[j].Name; selector.Matches(labels.Set(namespaces.Items[j].Labels)) {
+				selects[name] = append(selects[name], policy.Name)
+			}
+		}
+	}
+	return policies, selects, nil
+}

@@ -1,0 +1,162 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/targets"
+)
+
+// policy makes an ExternalBackendPolicy for the namespace of the scene, as long
+// as the spec lasts.
+func (s *scene) policy(ctx context.Context, name string, edits ...func(*v1alpha1.ExternalBackendPolicySpec)) *v1alpha1.ExternalBackendPolicy {
+	GinkgoHelper()
+	policy := &v1alpha1.ExternalBackendPolicy{ObjectMeta: metav1.ObjectMeta{Name: s.namespace + "-" + name}}
+	policy.Spec.NamespaceSelector.MatchLabels = v1alpha1.MatchLabels{corev1.LabelMetadataName: s.namespace}
+	for _, edit := range edits {
+		edit(&policy.Spec)
+	}
+	Expect(admin.Create(ctx, policy)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, policy))).To(Succeed()) })
+	return policy
+}
+
+// allowing grants networks, on any port.
+func allowing(cidrs ...v1alpha1.CIDR) func(*v1alpha1.ExternalBackendPolicySpec) {
+	return func(spec *v1alpha1.ExternalBackendPolicySpec) {
+		if spec.Allow == nil {
+			spec.Allow = &v1alpha1.PolicyAllow{}
+		}
+		spec.Allow.CIDRs = append(spec.Allow.CIDRs, cidrs...)
+	}
+}
+
+func onPorts(ports ...v1alpha1.PortRange) func(*v1alpha1.ExternalBackendPolicySpec) {
+	return func(spec *v1alpha1.ExternalBackendPolicySpec) { spec.Allow.Ports = ports }
+}
+
+func withChecks(checks v1alpha1.PolicyChecks) func(*v1alpha1.ExternalBackendPolicySpec) {
+	return func(spec *v1alpha1.ExternalBackendPolicySpec) { spec.Allow.Checks = checks }
+}
+
+func denying(deny v1alpha1.PolicyDeny) func(*v1alpha1.ExternalBackendPolicySpec) {
+	return func(spec *v1alpha1.ExternalBackendPolicySpec) { spec.Deny = &deny }
+}
+
+var _ = Describe("An ExternalBackendPolicy", func() {
+	const all = v1alpha1.CIDR("192.0.2.0/24")
+	var s *scene
+	var eb *v1alpha1.ExternalBackend
+	both := endpoints{"192.0.2.10": in, "192.0.2.11": in}
+	BeforeEach(func(ctx SpecContext) {
+		sharedOperator()
+		s = newScene(ctx)
+		s.host("192.0.2.10")
+		s.host("192.0.2.11")
+		s.service(ctx, "payments")
+		eb = s.backend(ctx, "payments", drainFor("1h"), entry("rack", "192.0.2.10"), entry("cage", "192.0.2.11"))
+		s.expect(ctx, "payments", both)
+	})
+
+	It("takes out at once what it does not allow, and nothing else", func(ctx SpecContext) {
+		one := s.policy(ctx, "one", allowing("192.0.2.10/32"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, `"cage"`, "192.0.2.11", one.Name))
+		Expect(s.condition(ctx, "payments", v1alpha1.ConditionTargetsResolved)).To(no(v1alpha1.ReasonNoAddresses, `"cage"`))
+
+		other := s.policy(ctx, "other", allowing("192.0.2.11/32"))
+		s.expect(ctx, "payments", both)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
+		Expect(admin.Delete(ctx, other)).To(Succeed())
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		Expect(admin.Delete(ctx, one)).To(Succeed())
+		s.expect(ctx, "payments", both)
+	})
+
+	It("that denies wins over all that allow", func(ctx SpecContext) {
+		s.policy(ctx, "all", allowing(all))
+		denies := s.policy(ctx, "deny", denying(v1alpha1.PolicyDeny{CIDRs: []v1alpha1.CIDR{"192.0.2.11/32"}}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, "192.0.2.11", denies.Name))
+	})
+
+	It("is for the namespaces that it selects, as they are labelled now", func(ctx SpecContext) {
+		s.policy(ctx, "team", allowing("198.51.100.0/24"), func(spec *v1alpha1.ExternalBackendPolicySpec) {
+			spec.NamespaceSelector.MatchLabels = v1alpha1.MatchLabels{"team": v1alpha1.LabelValue(s.namespace)}
+		})
+		neighbour := newScene(ctx)
+		neighbour.service(ctx, "payments")
+		neighbour.backend(ctx, "payments", none, entry("rack", "192.0.2.10"))
+		neighbour.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
+		edit(ctx, namespace, func(ns *corev1.Namespace) { ns.Labels["team"] = s.namespace })
+		Eventually(s.slicesOf).WithContext(ctx).WithArguments("payments").Should(BeEmpty())
+		edit(ctx, namespace, func(ns *corev1.Namespace) { ns.Labels["team"] = "another" })
+		s.expect(ctx, "payments", both)
+		Expect(neighbour.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+	})
+
+	DescribeTable("is kept to", func(ctx SpecContext, spec func(*v1alpha1.ExternalBackendPolicySpec), use func(*v1alpha1.ExternalBackend), complaint string) {
+		if use != nil {
+			edit(ctx, eb, use)
+			s.expect(ctx, "payments", both)
+		}
+		policy := s.policy(ctx, "narrow", allowing(all), spec)
+		Eventually(s.slicesOf).WithContext(ctx).WithArguments("payments").Should(BeEmpty())
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, complaint, policy.Name))
+	},
+		Entry("in the ports that are published", onPorts("443", "9000-9999"), nil, "8080"),
+		Entry("in the ports that it denies", denying(v1alpha1.PolicyDeny{Ports: []v1alpha1.PortRange{"8000-8100"}}), nil, "8080"),
+		Entry("in the ports that are checked", onPorts("8080"), check(v1alpha1.Check{
+			Name: "ssh", TCP: &v1alpha1.TCPCheck{}, Port: new(intstr.FromInt32(22)),
+		}), "22"),
+		Entry("in the kinds of checks", withChecks(v1alpha1.PolicyChecks{Kinds: []v1alpha1.CheckKind{v1alpha1.CheckKindTCP}}), nil, "HTTP"),
+		Entry("in whether anything is checked", withChecks(v1alpha1.PolicyChecks{Kinds: []v1alpha1.CheckKind{v1alpha1.CheckKindTCP, v1alpha1.CheckKindHTTP}}),
+			none, "None"),
+		Entry("in what is sent as Host", withChecks(v1alpha1.PolicyChecks{}), check(v1alpha1.Check{
+			Name: "http", HTTP: &v1alpha1.HTTPCheck{Hostname: "admin.internal"},
+		}), "customHost"),
+	)
+
+	It("lengthens the intervals of checks that are too short, and says so", func(ctx SpecContext) {
+		s.policy(ctx, "slow", allowing(all), withChecks(v1alpha1.PolicyChecks{MinInterval: new(v1alpha1.Duration("1h"))}))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted, "1h0m0s"))
+		s.expect(ctx, "payments", both)
+	})
+
+	It("limits the addresses of an ExternalBackend", func(ctx SpecContext) {
+		s.policy(ctx, "few", allowing(all), func(spec *v1alpha1.ExternalBackendPolicySpec) { spec.Allow.MaxAddresses = 1 })
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonLimitExceeded, `"cage"`, "192.0.2.11"))
+	})
+})
+
+var _ = Describe("Where a policy is required", func() {
+	It("a namespace without one reaches nothing, and has nothing left when it is gone", func(ctx SpecContext) {
+		s := newScene(ctx)
+		ownOperator(operatorOptions{requirePolicy: true})
+		host := s.host("192.0.2.10")
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.10"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonNoPolicy, "192.0.2.10"))
+		Expect(host.Attempts()).To(BeZero())
+		Expect(s.slices(ctx)).To(BeEmpty())
+
+		host.Set(targets.Serve)
+		policy := s.policy(ctx, "some", allowing("192.0.2.0/24"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		Expect(admin.Delete(ctx, policy)).To(Succeed())
+		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonNoPolicy))
+	})
+})

@@ -1,0 +1,251 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/guard"
+)
+
+// +kubebuilder:rbac:groups="",resources=nodes;namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
+// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackendpolicies,verbs=get;list;watch
+
+const (
+	// vetInterval is the least time between two compilations of what may be
+	// targeted: the first change of several is acted on at once.
+	vetInterval = time.Second
+	// vetRetry is the time after which reading is tried again that failed.
+	vetRetry = 5 * time.Second
+)
+
+// Reach knows what may be targeted in each namespace: it keeps a guard.Matcher
+// current with the networks of the cluster and with its ExternalBackendPolicies.
+type Reach struct {
+	// Fixed is what the flags of the operator say.
+	Fixed guard.Config
+	// Discover is false if the operator reads nothing that does not lie in
+	// namespaces: then Fixed is all there is.
+	Discover bool
+	// Delay is how long published addresses are spared that lie in networks
+	// which have become the cluster's own, if they are suspiciously many.
+	Delay time.Duration
+	Clock clock.Clock
+	// Changed is called after something else may be targeted than before.
+	Changed func()
+
+	caches  []cache.Cache
+	dirty   chan struct{}
+	staging staging
+	last    guard.Config
+	current atomic.Pointer[vetted]
+}
+
+// vetted is what may be targeted, in namespaces that are known; all are if the
+// map is nil.
+type vetted struct {
+	matcher    *guard.Matcher
+	namespaces map[string][]string
+}
+
+// Scope returns what may be targeted in a namespace; nil as long as that is not
+// known.
+func (r *Reach) Scope(namespace string) *guard.Scope {
+	now := r.current.Load()
+	if now == nil {
+		return nil
+	}
+	if _, known := now.namespaces[namespace]; !known && now.namespaces != nil {
+		return nil
+	}
+	return now.matcher.Scope(namespace)
+}
+
+// errUnknown is why nothing is dialled for namespaces that are not known yet.
+var errUnknown = errors.New("it is not known yet what may be targeted in the namespace")
+
+// Dial returns an error if none of the namespaces may have a connection made to
+// an address and port. What is about to be denied is not denied yet.
+func (r *Reach) Dial(namespaces []string, to netip.AddrPort) error {
+	err := errUnknown
+	for _, namespace := range namespaces {
+		scope := r.Scope(namespace)
+		if scope == nil {
+			continue
+		}
+		if err = scope.Dial(to); err == nil || isStaged(err) {
+			return nil
+		}
+	}
+	return err
+}
+
+func isStaged(err error) bool {
+	denied, ok := errors.AsType[*guard.DeniedError](err)
+	return ok && denied.Staged
+}
+
+// SetupWithManager has everything watched that decides what may be targeted.
+func (r *Reach) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	r.dirty = make(chan struct{}, 1)
+	if r.Discover {
+		apiServer, err := newAPIServerCache(mgr)
+		if err != nil {
+			return fmt.Errorf("making the cache of the API server's addresses: %w", err)
+		}
+		if err := mgr.Add(standing{apiServer}); err != nil {
+			return fmt.Errorf("adding the cache of the API server's addresses: %w", err)
+		}
+		r.caches = []cache.Cache{mgr.GetCache(), apiServer}
+		for _, watched := range []struct {
+			in   cache.Cache
+			kind client.Object
+		}{
+			{mgr.GetCache(), &corev1.Node{}},
+			{mgr.GetCache(), &corev1.Namespace{}},
+			{mgr.GetCache(), &networkingv1.ServiceCIDR{}},
+			{mgr.GetCache(), &v1alpha1.ExternalBackendPolicy{}},
+			{apiServer, &discoveryv1.EndpointSlice{}},
+		} {
+			informer, err := watched.in.GetInformer(ctx, watched.kind, cache.BlockUntilSynced(false))
+			if err == nil {
+				_, err = informer.AddEventHandler(r.handler())
+			}
+			if err != nil {
+				return fmt.Errorf("watching %T: %w", watched.kind, err)
+			}
+		}
+	}
+	if err := mgr.Add(r); err != nil {
+		return fmt.Errorf("adding what keeps the guard current: %w", err)
+	}
+	return nil
+}
+
+// newAPIServerCache makes a cache of the slices of the Service that the API server
+// is reached by in the cluster.
+func newAPIServerCache(mgr ctrl.Manager) (cache.Cache, error) {
+	return cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		DefaultLabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: "kubernetes"}),
+		DefaultFieldSelector: fields.OneTermEqualSelector("metadata.namespace", metav1.NamespaceDefault),
+		DefaultTransform:     cache.TransformStripManagedFields(),
+		NewInformer:          newInformer,
+	})
+}
+
+// handler wakes Start when something has changed that matters.
+func (r *Reach) handler() toolscache.ResourceEventHandler {
+	mark := func() {
+		select {
+		case r.dirty <- struct{}{}:
+		default:
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { mark() },
+		DeleteFunc: func(any) { mark() },
+		UpdateFunc: func(before, now any) {
+			if !sameReach(before, now) {
+				mark()
+			}
+		},
+	}
+}
+
+// NeedLeaderElection says that a standby knows what may be targeted as well.
+func (r *Reach) NeedLeaderElection() bool { return false }
+
+// Start keeps the guard current until ctx is done.
+func (r *Reach) Start(ctx context.Context) error {
+	for _, c := range r.caches {
+		if !c.WaitForCacheSync(ctx) {
+			return nil // ctx is done
+		}
+	}
+	for {
+		next, err := r.refresh(ctx)
+		if err != nil {
+			logf.FromContext(ctx).Error(err, "Failed to find out what may be targeted, going on with what was known", "after", vetRetry)
+			next = vetRetry
+		}
+		due := make(<-chan time.Time)
+		if next > 0 {
+			due = r.Clock.After(next)
+		}
+		select { // what comes in quick succession is one change
+		case <-ctx.Done():
+			return nil
+		case <-r.Clock.After(vetInterval):
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.dirty:
+		case <-due:
+		}
+	}
+}
+
+// refresh compiles what may be targeted anew, and returns the time after which
+// that changes by itself; zero: never.
+func (r *Reach) refresh(ctx context.Context) (time.Duration, error) {
+	config, next, err := r.config(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if r.current.Load() != nil && reflect.DeepEqual(config, r.last) {
+		return next, nil
+	}
+	matcher, err := guard.Compile(config)
+	if err != nil {
+		return 0, fmt.Errorf("compiling what may be targeted: %w", err)
+	}
+	r.last = config
+	r.current.Store(&vetted{matcher, config.Namespaces})
+	if r.Changed != nil {
+		r.Changed()
+	}
+	return next, nil
+}
+
+func (r *Reach) config(ctx context.Context) (guard.Config, time.Duration, error) {
+	config := r.Fixed
+	if !r.Discover {
+		return config, 0, nil
+	}
+	discovered, err := r.networks(ctx)
+	if err != nil {
+		return config, 0, err
+	}
+	published := func() ([]netip.Addr, error) { return r.published(ctx) }
+	networks, next, err := r.staging.stage(discovered, published, r.Delay, r.Clock.Now())
+	if err != nil {
+		return config, 0, err
+	}
+	config.Networks = append(config.Networks[:len(config.Networks):len(config.Networks)], networks...)
+	config.Policies, config.Namespaces, err = r.policies(ctx)
+	return config, next, err
+}
