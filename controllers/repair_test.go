@@ -204,7 +204,7 @@ var _ = Describe("Slices of somebody else", func() {
 		squatter := s.foreignSlice(ctx, "payments", name, "me", "203.0.113.1")
 
 		s.service(ctx, "payments")
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, no(v1alpha1.ReasonWriteFailed, name))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, no(v1alpha1.ReasonWriteFailed, name, "belongs to somebody else"))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, no(v1alpha1.ReasonWriteFailed, name))
 		Eventually(s.endpointsOf).WithContext(ctx).WithArguments("payments").Should(And(
 			HaveKeyWithValue("192.0.2.20", in), HaveKeyWithValue("203.0.113.1", in)))

@@ -96,6 +96,9 @@ func TestEveryDrainTakesItsTime(t *testing.T) {
 			}
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(duration)).Draw(t, "later")))
 		}
+		if staying, _ := target.Drain(list, duration, began.Add(duration+time.Second)); len(staying) != 0 {
+			t.Fatalf("still there when all of %s is over", duration)
+		}
 	})
 }
 
