@@ -6,7 +6,6 @@ package guard_test
 import (
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -47,41 +46,6 @@ func TestCompileNamesEveryProblem(t *testing.T) {
 	for _, domain := range []string{"*", "*.example", "10.0.0.1"} {
 		if _, err := guard.Compile(guard.Config{ClusterDomain: domain}); err == nil {
 			t.Errorf("the cluster domain %q compiles", domain)
-		}
-	}
-}
-
-func TestGuardHoldsTheCurrentMatcher(t *testing.T) {
-	addr := netip.MustParseAddr("10.1.2.3")
-	open := compile(t, guard.Config{})
-	shut := compile(t, guard.Config{Networks: []guard.Network{{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Why: "Pods"}}})
-	g := guard.NewGuard(open)
-	before := g.Current()
-	if before != open {
-		t.Error("it does not start with the given matcher")
-	}
-	var done sync.WaitGroup
-	for range 4 {
-		done.Go(func() {
-			for g.Current().Scope("n").Addr(addr) == nil {
-			}
-		})
-	}
-	g.Set(shut)
-	done.Wait()
-	if g.Current() != shut || before.Scope("n").Addr(addr) != nil {
-		t.Error("a matcher changed")
-	}
-}
-
-func TestNew(t *testing.T) {
-	for addr, want := range map[string][2]bool{
-		"192.0.2.1": {true, true}, "127.0.0.1": {false, false}, "240.0.0.1": {false, true}, "64:ff9b::7f00:1": {false, false},
-	} {
-		a := netip.MustParseAddr(addr)
-		got := [2]bool{guard.New(guard.Options{}).Check(a) == nil, guard.New(guard.Options{AllowClassE: true}).Check(a) == nil}
-		if got != want {
-			t.Errorf("%s: allowed %v, want %v", addr, got, want)
 		}
 	}
 }
