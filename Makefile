@@ -20,6 +20,10 @@ export STEADY_STATE_DURATION
 RULE ?=
 # Which end-to-end cases to run (e2e): a regular expression on their text; all if empty.
 FOCUS ?=
+# A folder with a Go vulnerability database, one OSV file each (verify): one
+# beside this clone or in a folder beside it, or else the live database.
+VULNDB ?= $(firstword $(wildcard ../vulndb ../*/vulndb))
+export VULNDB
 # Platform of the image.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -94,8 +98,8 @@ mutants: ## Break the rules for EndpointSlices one by one and show that their te
 	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
-verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, and a tree left as it was.
-	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules
+verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
+	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-vulnerabilities
 
 .PHONY: verify-generated
 verify-generated: ## Check that the files made by generate, manifests and api-docs are up to date.
@@ -109,6 +113,11 @@ verify-import-rules: ## Prove that the linter reports forbidden imports and cloc
 .PHONY: verify-modules
 verify-modules: ## Check that the go.mod and go.sum files of all modules are tidy.
 	@hack/verify-modules.sh
+
+.PHONY: verify-vulnerabilities
+verify-vulnerabilities: build ## Check that no known vulnerability can be reached from the code, or is in the binary. Settings: VULNDB.
+	@hack/tool.sh govulncheck
+	@go run ./hack/vulncheck
 
 ##@ Develop
 

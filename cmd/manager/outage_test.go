@@ -29,6 +29,16 @@ func TestMain(m *testing.M) {
 // An operator that is started while the API server is away lives and waits. If it
 // ended, the kubelet would try it again ever later, up to every five minutes.
 func TestStartsWithoutAPIServer(t *testing.T) {
+	probes := startWithoutAPIServer(t, "--metrics-bind-address=0")
+	if code := ask(t.Context(), "http://"+probes+"/readyz"); code != http.StatusInternalServerError {
+		t.Errorf("/readyz answers %d though nothing is known of the cluster", code)
+	}
+}
+
+// startWithoutAPIServer runs the operator, whose API server is away, until the
+// test ends. It returns the address of its health endpoint when it is alive.
+func startWithoutAPIServer(t *testing.T, flags ...string) string {
+	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(kubeconfig, fmt.Appendf(nil, `apiVersion: v1
 kind: Config
@@ -39,30 +49,31 @@ clusters: [{name: nobody, cluster: {server: "https://%s"}}]
 		t.Fatal(err)
 	}
 	probes := freeAddress(t)
-	operator := exec.CommandContext(t.Context(), os.Args[0], "--kubeconfig="+kubeconfig, "--leader-elect",
-		"--leader-election-namespace=default", "--metrics-bind-address=0", "--health-probe-bind-address="+probes)
+	operator := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], append(flags, "--kubeconfig="+kubeconfig,
+		"--leader-elect", "--leader-election-namespace=default", "--health-probe-bind-address="+probes)...)
 	operator.Env = append(os.Environ(), asManager+"=yes")
 	if err := operator.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- operator.Wait() }()
+	t.Cleanup(func() {
+		if err := operator.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err == nil {
+			t.Error("the operator ended without being killed")
+		}
+	})
 	for ask(t.Context(), "http://"+probes+"/healthz") != http.StatusOK {
 		select {
 		case err := <-ended:
+			ended <- err
 			t.Fatalf("the operator ended: %v", err)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	if code := ask(t.Context(), "http://"+probes+"/readyz"); code != http.StatusInternalServerError {
-		t.Errorf("/readyz answers %d though nothing is known of the cluster", code)
-	}
-	if err := operator.Process.Kill(); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; err == nil {
-		t.Error("the operator ended without being killed")
-	}
+	return probes
 }
 
 // ask returns the code of an answer; 0 if there is none.

@@ -11,45 +11,65 @@ import (
 	"testing"
 )
 
-const faults = "docs/faults.md"
-
 var (
 	proven  = regexp.MustCompile("^`([^`]+)`: `([^`]+)`$")
 	planned = regexp.MustCompile(`^planned: [a-zA-Z0-9 ]+$`)
 )
 
-// TestFaultsAreProven reads the page of faults: every row has a proof that
-// exists, or says which feature it comes with.
-func TestFaultsAreProven(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, faults))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := 0
-	for line := range strings.Lines(string(text)) {
-		line, ok := strings.CutPrefix(strings.TrimSpace(line), "| ")
-		if !ok || strings.HasPrefix(line, "fault |") {
-			continue
+// TestFaultsAndThreatsAreProven reads the pages that name tests in the fourth
+// cell of their rows: every row has a proof that exists, or says which feature
+// it comes with.
+func TestFaultsAndThreatsAreProven(t *testing.T) {
+	for _, page := range []struct {
+		file, first string // and the head of the first cell
+		cells       int
+	}{
+		{"docs/faults.md", "fault", 4},
+		{"docs/threat-model.md", "threat", 5},
+	} {
+		text, err := os.ReadFile(filepath.Join(root, page.file))
+		if err != nil {
+			t.Fatal(err)
 		}
-		rows++
-		cells := strings.Split(strings.TrimSuffix(line, " |"), " | ")
-		if len(cells) != 4 {
-			t.Errorf("%q has %d cells", cells[0], len(cells))
-			continue
-		}
-		for item := range strings.SplitSeq(cells[3], "<br>") {
-			proof := proven.FindStringSubmatch(item)
+		rows, inside := 0, false
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSpace(line)
 			switch {
-			case proof != nil:
-				if err := (test{proof[1], proof[2]}).exists(); err != nil {
-					t.Errorf("%q: %v", cells[0], err)
-				}
-			case !planned.MatchString(item):
-				t.Errorf("%q: %q is neither a file and a test nor a plan", cells[0], item)
+			case !strings.HasPrefix(line, "|"):
+				inside = false
+			case strings.HasPrefix(line, "| "+page.first+" |"):
+				inside = true
+				continue
 			}
+			if !inside || strings.HasPrefix(line, "|---") {
+				continue
+			}
+			rows++
+			cells := strings.Split(strings.TrimSuffix(strings.TrimPrefix(line, "| "), " |"), " | ")
+			if len(cells) != page.cells {
+				t.Errorf("%s: %q has %d cells", page.file, cells[0], len(cells))
+				continue
+			}
+			checkProofs(t, page.file+": "+cells[0], cells[3])
+		}
+		if rows == 0 {
+			t.Errorf("%s has no rows", page.file)
 		}
 	}
-	if rows == 0 {
-		t.Errorf("%s has no rows", faults)
+}
+
+// checkProofs reads the cell that names the tests of a row.
+func checkProofs(t *testing.T, row, cell string) {
+	t.Helper()
+	for item := range strings.SplitSeq(cell, "<br>") {
+		proof := proven.FindStringSubmatch(item)
+		switch {
+		case proof != nil:
+			if err := (test{proof[1], proof[2]}).exists(); err != nil {
+				t.Errorf("%s: %v", row, err)
+			}
+		case !planned.MatchString(item):
+			t.Errorf("%s: %q is neither a file and a test nor a plan", row, item)
+		}
 	}
 }

@@ -104,7 +104,7 @@ func (t test) exists() error {
 	}
 	definition := `(?m)^\s*(var _ = )?(Describe|Context|When|It|Entry|DescribeTable)\("[^"\n]*` + regexp.QuoteMeta(t.name)
 	if goTest.MatchString(t.name) {
-		definition = `(?m)^func ` + t.name + `\(t \*testing\.T\)`
+		definition = `(?m)^func ` + t.name + `\(\w+ \*testing\.[TF]\)`
 	}
 	if !regexp.MustCompile(definition).Match(text) {
 		return fmt.Errorf("%s has no test %q", t.file, t.name)

@@ -22,7 +22,7 @@ import (
 const timeout = 10 * time.Minute
 
 // goTest is the form of the names of Go tests. All others are texts of specs.
-var goTest = regexp.MustCompile(`^Test[A-Z0-9]\w*$`)
+var goTest = regexp.MustCompile(`^(Test|Fuzz)[A-Z0-9]\w*$`)
 
 // test is what a mutant names: where a test is and what it is called.
 type test struct{ file, name string }

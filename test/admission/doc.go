@@ -3,5 +3,6 @@
 
 // Package admission holds the proofs, on a real API server with the shipped
 // installation, of who may do what: what the ValidatingAdmissionPolicies keep
-// the operator and its users from, and what the shipped roles grant.
+// the operator and its users from, what the shipped roles grant, and what the
+// operator's Pod is confined to.
 package admission

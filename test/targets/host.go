@@ -37,6 +37,8 @@ const (
 	Endless
 	// Drip sends a status of 200 and a body that goes on byte by byte.
 	Drip
+	// recite answers whatever comes with the text of Recite.
+	recite
 )
 
 // dripPause is the time between two bytes of Drip.
@@ -50,6 +52,7 @@ type Host struct {
 
 	mu        sync.Mutex
 	behaviour Behaviour
+	text      string // of recite
 	attempts  int
 	failures  int // still to come
 	open      map[net.Conn]struct{}
@@ -84,6 +87,15 @@ func (h *Host) Set(b Behaviour) {
 		_ = conn.Close() // its handler reports nothing that matters
 	}
 	clear(h.open)
+}
+
+// Recite makes the host answer whatever is sent to it with a text, literally,
+// and close.
+func (h *Host) Recite(text string) {
+	h.mu.Lock()
+	h.text = text
+	h.mu.Unlock()
+	h.Set(recite)
 }
 
 // Attempts returns how often somebody has tried to connect.
@@ -165,13 +177,17 @@ func (h *Host) forget(conn net.Conn) {
 
 // answer deals with one request. The peer may go at any time, which ends it.
 func (h *Host) answer(conn net.Conn, behaviour Behaviour, changed <-chan struct{}) {
+	if behaviour == recite {
+		h.recite(conn)
+		return
+	}
 	request, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
 		return
 	}
 	status, body := http.StatusOK, io.Reader(strings.NewReader("served by "+h.address.String()+"\n"))
 	switch behaviour {
-	case Serve, Refuse, Vanish: // who gets through to the latter two was faster
+	case Serve, Refuse, Vanish, recite: // who gets through to Refuse and Vanish was faster; recite has returned
 	case Hang:
 		_, _ = conn.Read(make([]byte, 1)) // until the peer has had enough
 		return
@@ -187,6 +203,16 @@ func (h *Host) answer(conn net.Conn, behaviour Behaviour, changed <-chan struct{
 		Body: io.NopCloser(body), ContentLength: -1,
 	}
 	_ = response.Write(conn) // fails when the peer goes, as it does with Endless and Drip
+}
+
+// recite says its text once anything has come.
+func (h *Host) recite(conn net.Conn) {
+	h.mu.Lock()
+	text := h.text
+	h.mu.Unlock()
+	if _, err := conn.Read(make([]byte, 16<<10)); err == nil {
+		_, _ = io.WriteString(conn, text) // fails when the peer goes
+	}
 }
 
 func (h *Host) close() {

@@ -39,10 +39,10 @@ func New() (*Network, error) {
 // "192.0.2.10:8080" or "[2001:db8::10]:8080". A new one behaves as Serve.
 func (n *Network) Host(address string) (*Host, error) { return n.host(address, nil) }
 
-// SecureHost returns a new host that speaks TLS with a certificate for a DNS
-// name, and that certificate in PEM form, which nobody else has signed.
-func (n *Network) SecureHost(address, name string) (h *Host, certificate string, err error) {
-	config, certificate, err := selfSigned(name)
+// SecureHost returns a new host that speaks TLS with a certificate for DNS
+// names, and that certificate in PEM form, which nobody else has signed.
+func (n *Network) SecureHost(address string, names ...string) (h *Host, certificate string, err error) {
+	config, certificate, err := selfSigned(names)
 	if err != nil {
 		return nil, "", err
 	}

@@ -182,3 +182,19 @@ func TestSecureHost(t *testing.T) {
 		t.Error("the certificate is trusted without knowing it")
 	}
 }
+
+func TestRecite(t *testing.T) {
+	n := newNetwork(t)
+	newTestHost(t, n, Serve).Recite("anything\r\nat all")
+	conn, err := n.Dial(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "no HTTP"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "anything\r\nat all" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

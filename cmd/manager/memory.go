@@ -1,0 +1,28 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+)
+
+// limitMemory makes the garbage collector keep the process below the limit of
+// its container, which MEMORY_LIMIT has in bytes. GOMEMLIMIT, which Go has acted
+// upon already, goes first.
+func limitMemory() error {
+	text := os.Getenv("MEMORY_LIMIT")
+	if text == "" || os.Getenv("GOMEMLIMIT") != "" {
+		return nil
+	}
+	limit, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || limit <= 0 {
+		return fmt.Errorf("MEMORY_LIMIT is %q: it must be a number of bytes, such as resourceFieldRef limits.memory makes", text)
+	}
+	// The rest is for what Go does not count, such as the binary itself.
+	debug.SetMemoryLimit(limit - limit/10)
+	return nil
+}

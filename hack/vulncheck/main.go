@@ -1,0 +1,114 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command vulncheck runs govulncheck over the module and over the operator's
+// binary, and fails for every known vulnerability that exceptions.yaml does not
+// let pass. `make verify-vulnerabilities` runs it in the root of the repository.
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// scans are what is looked at, as arguments of govulncheck.
+var scans = []struct {
+	what string
+	args []string
+}{
+	// What can be reached from the product's code, its tests and its tools.
+	{"the module", []string{"-test", "-tags=archrules,e2e", "./..."}},
+	// The binary as it is shipped. It has no symbols, so that every package in
+	// it that has a vulnerability is found, reached or not: what the scanner of
+	// an image reports.
+	{"the binary", []string{"-mode=binary", "bin/manager"}},
+}
+
+func main() {
+	if err := run(os.Stdout, os.Getenv("VULNDB")); err != nil {
+		fmt.Fprintln(os.Stderr, "vulncheck:", err)
+		os.Exit(1)
+	}
+}
+
+// run reports to w. folder holds a database; empty means the live one.
+func run(w io.Writer, folder string) error {
+	database, err := source(folder)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile("hack/vulncheck/exceptions.yaml")
+	if err != nil {
+		return err
+	}
+	exceptions, err := parseExceptions(text)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "database:", cmp.Or(folder, "https://vuln.go.dev"))
+	found := findings{}
+	for _, scan := range scans {
+		fmt.Fprintln(w, "scanning", scan.what)
+		output, err := govulncheck(append(database, scan.args...))
+		if err != nil {
+			return fmt.Errorf("scanning %s: %w", scan.what, err)
+		}
+		if err := found.add(output); err != nil {
+			return fmt.Errorf("scanning %s: %w", scan.what, err)
+		}
+	}
+	problems := found.judge(exceptions, time.Now(), func(id string) bool {
+		if folder == "" {
+			return true
+		}
+		_, err := os.Stat(filepath.Join(folder, id+".json"))
+		return err == nil
+	})
+	for _, problem := range problems {
+		fmt.Fprintln(w, problem)
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("%d problems: upgrade what is vulnerable, or see hack/vulncheck/exceptions.yaml", len(problems))
+	}
+	fmt.Fprintf(w, "ok: no known vulnerability, %d exceptions\n", len(exceptions))
+	return nil
+}
+
+// source returns the arguments that make govulncheck use a database.
+func source(folder string) ([]string, error) {
+	if folder == "" {
+		return nil, nil
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "GO-*.json"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("VULNDB is %s, which holds no GO-*.json: name a folder of OSV files, or nothing for the live database", folder)
+	}
+	absolute, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, err
+	}
+	return []string{"-db", "file://" + absolute}, nil
+}
+
+// govulncheck returns the messages of a scan. Findings are no error.
+func govulncheck(args []string) ([]byte, error) {
+	var problems bytes.Buffer
+	command := exec.CommandContext(context.Background(), "bin/govulncheck", append([]string{"-format=json"}, args...)...)
+	command.Stderr = &problems
+	output, err := command.Output()
+	if _, failed := errors.AsType[*exec.ExitError](err); failed {
+		return nil, fmt.Errorf("%s\nif the live database cannot be reached from here, name a local copy, a folder of OSV files, in VULNDB", bytes.TrimSpace(problems.Bytes()))
+	}
+	return output, err
+}
