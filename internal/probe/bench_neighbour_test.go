@@ -32,6 +32,7 @@ type street struct {
 	lags      []time.Duration
 	delays    []time.Duration // from when a check was due to its result
 	failed    int
+	undecided int
 	neighbour int
 }
 
@@ -42,8 +43,10 @@ func (s *street) CheckDone(kind health.Kind, r health.Result, lag time.Duration)
 	case !s.counting:
 	case kind == health.TCP:
 		s.neighbour++
-	case r.Outcome != health.Pass:
+	case r.Outcome == health.Fail:
 		s.failed++
+	case r.Outcome == health.Indeterminate:
+		s.undecided++
 	default:
 		s.lags = append(s.lags, lag)
 		s.delays = append(s.delays, lag+r.Latency)
@@ -130,6 +133,7 @@ func (s *street) report(b *testing.B) {
 	seconds := measured.Seconds() * float64(b.N)
 	b.ReportMetric(float64(len(s.lags))/seconds, "passed/s")
 	b.ReportMetric(float64(s.failed)/seconds, "failed/s")
+	b.ReportMetric(float64(s.undecided)/seconds, "undecided/s")
 	b.ReportMetric(float64(s.neighbour)/seconds, "neighbour/s")
 	b.ReportMetric(0, "ns/op")
 }

@@ -17,7 +17,7 @@ func (s *Scheduler) startDue(now int64) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	for s.launching.Load() < s.launchLimit {
+	for int(s.launching.Load()) < s.launchLimit {
 		p := s.dispatcher.next(now)
 		if p == nil {
 			return
@@ -39,7 +39,7 @@ func (s *Scheduler) start(p *probe, now int64) {
 
 // check executes one check and deals with its result.
 func (s *Scheduler) check(v *visit, p *probe, lag time.Duration) {
-	if s.launching.Add(-1) == s.launchLimit/2 {
+	if int(s.launching.Add(-1)) == s.launchLimit/2 {
 		s.poke() // there may be more to start
 	}
 	run := p.def.run()

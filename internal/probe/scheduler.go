@@ -56,7 +56,7 @@ type Scheduler struct {
 	lost            time.Duration // by how much the loop woke too late, summed up
 
 	launching   atomic.Int32   // checks whose goroutine was made and does not run yet
-	launchLimit int32          // of launching
+	launchLimit int            // of launching
 	running     sync.WaitGroup // checks and the notifier
 }
 
@@ -76,7 +76,7 @@ func New(opts Options) *Scheduler {
 		tenants:       map[string]*tenant{},
 		dispatcher:    newDispatcher(opts.MaxInFlight),
 		planned:       math.MaxInt64,
-		launchLimit:   int32(launchesPerProcessor * runtime.GOMAXPROCS(0)),
+		launchLimit:   launchesPerProcessor * runtime.GOMAXPROCS(0),
 	}
 }
 

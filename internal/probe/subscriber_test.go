@@ -5,8 +5,6 @@ package probe
 
 import (
 	"net/netip"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -311,40 +309,6 @@ func TestObstaclesAreTold(t *testing.T) {
 		}
 		if got := w.Statuses(shop, nil)[0]; got.Obstacle != "" {
 			t.Errorf("status is %+v", got)
-		}
-	})
-}
-
-// TestConcurrentEdits has goroutines change, read and forget the same
-// subscribers: what the last edit says is what holds.
-func TestConcurrentEdits(t *testing.T) {
-	inWorld(t, Options{}, func(w *world) {
-		w.run()
-		var edits sync.WaitGroup
-		for i := range 4 {
-			edits.Go(func() {
-				for round := range 6 {
-					sub := []health.Subscriber{shop, other}[(i+round)%2]
-					w.Ensure(sub, usual, targets(300*(i+1), health.Unknown, tcp(uint16(80+round))))
-					if n := len(w.Statuses(sub, nil)); n%300 != 0 {
-						t.Errorf("%d targets, want those of some edit", n)
-					}
-					if round%2 == i%2 {
-						w.Forget(sub)
-					}
-					time.Sleep(time.Millisecond)
-				}
-			})
-		}
-		edits.Wait()
-		w.Ensure(shop, usual, targets(50, health.Unknown, tcp(80)))
-		w.Forget(other)
-		w.after(time.Second)
-		if stats := w.Stats(); stats.Targets != 50 || stats.Probes != 50 || len(w.tenants) != 1 || w.tenants["shop"].checks != 50 {
-			t.Errorf("%+v and %d namespaces, want what the last edits left", stats, len(w.tenants))
-		}
-		if slices.Contains(w.verdicts(shop), health.Unknown) {
-			t.Error("not every target was checked")
 		}
 	})
 }
