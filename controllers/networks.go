@@ -47,48 +47,57 @@ func (r *Reach) networks(ctx context.Context) ([]guard.Network, error) {
 	if err := own.List(ctx, &apiServer, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the addresses of the API server: %w", err)
 	}
-	found := make(map[netip.Prefix]string)
-	add := func(text, why string) {
-		prefix, err := netip.ParsePrefix(text)
-		if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
-			prefix, err = addr.Prefix(addr.BitLen())
-		}
-		if err != nil {
-			return // the name of a host
-		}
-		if _, again := found[prefix.Masked()]; !again {
-			found[prefix.Masked()] = why
-		}
-	}
+	found := make(networkSet)
 	for i := range cidrs.Items {
 		for _, cidr := range cidrs.Items[i].Spec.CIDRs {
-			add(cidr, inServices)
+			found.add(cidr, inServices)
 		}
 	}
 	for i := range apiServer.Items {
 		for _, e := range apiServer.Items[i].Endpoints {
 			for _, address := range e.Addresses {
-				add(address, isAPIServer)
+				found.add(address, isAPIServer)
 			}
 		}
 	}
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
 		for _, address := range node.Status.Addresses {
-			add(address.Address, isNode)
+			found.add(address.Address, isNode)
 		}
 		for _, cidr := range append([]string{node.Spec.PodCIDR}, node.Spec.PodCIDRs...) {
-			add(cidr, inPods)
+			found.add(cidr, inPods)
 		}
 	}
-	networks := make([]guard.Network, 0, len(found))
-	for prefix, why := range found {
+	return found.sorted(), nil
+}
+
+// networkSet holds networks with what lives in them.
+type networkSet map[netip.Prefix]string
+
+// add adds a network or an address. Names of hosts are neither.
+func (s networkSet) add(text, why string) {
+	prefix, err := netip.ParsePrefix(text)
+	if addr, addrErr := netip.ParseAddr(text); addrErr == nil {
+		prefix, err = addr.Prefix(addr.BitLen())
+	}
+	if err != nil {
+		return
+	}
+	if _, again := s[prefix.Masked()]; !again {
+		s[prefix.Masked()] = why
+	}
+}
+
+func (s networkSet) sorted() []guard.Network {
+	networks := make([]guard.Network, 0, len(s))
+	for prefix, why := range s {
 		networks = append(networks, guard.Network{Prefix: prefix, Why: why})
 	}
 	slices.SortFunc(networks, func(a, b guard.Network) int {
 		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
 	})
-	return networks, nil
+	return networks
 }
 
 // withoutLoad keeps of a Node what networks reads: it is told anew every few

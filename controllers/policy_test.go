@@ -92,7 +92,7 @@ var _ = Describe("An ExternalBackendPolicy", func() {
 
 	It("is for the namespaces that it selects, as they are labelled now", func(ctx SpecContext) {
 		s.policy(ctx, "team", allowing("198.51.100.0/24"), func(spec *v1alpha1.ExternalBackendPolicySpec) {
-			spec.NamespaceSelector.MatchLabels = v1alpha1.MatchLabels{"team": v1alpha1.LabelValue(s.namespace)}
+			spec.NamespaceSelector.MatchLabels = v1alpha1.MatchLabels{"team": s.namespace}
 		})
 		neighbour := newScene(ctx)
 		neighbour.service(ctx, "payments")

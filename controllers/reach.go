@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -245,7 +246,7 @@ func (r *Reach) config(ctx context.Context) (guard.Config, time.Duration, error)
 	if err != nil {
 		return config, 0, err
 	}
-	config.Networks = append(config.Networks[:len(config.Networks):len(config.Networks)], networks...)
+	config.Networks = append(slices.Clip(config.Networks), networks...)
 	config.Policies, config.Namespaces, err = r.policies(ctx)
 	return config, next, err
 }

@@ -113,7 +113,7 @@ func instances(ec2 *v1alpha1.PolicyEC2) *guard.EC2 {
 		if allowed.RequiredTags == nil {
 			allowed.RequiredTags = make(map[string]string)
 		}
-		allowed.RequiredTags[key] = string(value)
+		allowed.RequiredTags[key] = value
 	}
 	return allowed
 }
