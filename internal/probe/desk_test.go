@@ -45,6 +45,7 @@ func (d *desk) want(addr netip.Addr, verdict health.Verdict, namespaces ...int) 
 
 // start starts all that may be started, and checks each of these decisions.
 func (d *desk) start(fatalf func(string, ...any)) {
+	d.advance(d.now)
 	for p := d.next(d.now); p != nil; p = d.next(d.now) {
 		switch before := d.free[live] + 1; {
 		case p.due > d.now || p.in != nil || slices.Contains(d.running, p):

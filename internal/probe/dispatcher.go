@@ -82,16 +82,21 @@ func (d *dispatcher) rearrange(l *lane) {
 	}
 }
 
-// next takes a slot for the check that is to be started now, or returns nil.
-func (d *dispatcher) next(now int64) *probe {
+// advance gives a turn to the lanes of which a check is due now.
+func (d *dispatcher) advance(now int64) {
 	for !d.upcoming.empty() {
 		due, l := d.upcoming.least()
 		if due > now {
-			break
+			return
 		}
 		d.upcoming.remove(&l.place)
 		d.enqueue(l)
 	}
+}
+
+// next takes a slot for the check that is to be started now, or returns nil. It
+// looks at lanes that have or had a turn only.
+func (d *dispatcher) next(now int64) *probe {
 	for l := d.turn(); l != nil; l = d.turn() {
 		if p := l.pop(now); p != nil {
 			d.take(p)

@@ -11,8 +11,8 @@ import (
 	"externalbackend.dev/operator/internal/health"
 )
 
-// startDue starts what is due, as far as there are slots for it and processors
-// take it on.
+// startDue starts what is due and has a turn, as far as there are slots for it
+// and processors take it on.
 func (s *Scheduler) startDue(now int64) {
 	if s.ctx.Err() != nil {
 		return

@@ -130,6 +130,7 @@ func (s *Scheduler) tick() time.Duration {
 	defer s.mu.Unlock()
 	now := s.now()
 	s.lost += s.late(now)
+	s.dispatcher.advance(now)
 	s.startDue(now)
 	pause := time.Duration(math.MaxInt64)
 	if due, ok := s.dispatcher.due(); ok {
