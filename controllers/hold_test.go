@@ -44,7 +44,8 @@ var _ = Describe("Where a mistake in spec.ports lets nothing be published anew",
 		GinkgoHelper()
 		edits = append(edits, portOf("http"), entry("rack", "192.0.2.10"), entry("cage", "192.0.2.11"))
 		eb = s.backend(ctx, "payments", edits...)
-		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in})
+		Eventually(s.endpointsOf).WithContext(ctx).WithArguments("payments").Should(And(
+			HaveKeyWithValue("192.0.2.10", in), HaveKeyWithValue("192.0.2.11", in)))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
 	}
 	BeforeEach(func(ctx SpecContext) {

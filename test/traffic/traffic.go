@@ -50,6 +50,9 @@ type Request struct {
 	Start, End time.Time
 	IPv6       bool
 	Err        error
+	// Stalled is how long the client itself stood still meanwhile, at a time. A
+	// request that ran out of time then says nothing about the network.
+	Stalled time.Duration
 }
 
 // NewClient returns a client that opens a connection for every request and
@@ -93,6 +96,42 @@ func fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer,
 	return ParseAnswer(string(body))
 }
 
+// pulse remembers when a client stood still.
+type pulse struct {
+	mu     sync.Mutex
+	last   time.Time
+	pauses [][2]time.Time
+}
+
+// noticeable is a pause that is none of the ordinary ones of a busy machine.
+const noticeable = 100 * time.Millisecond
+
+func (p *pulse) beat(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.last) >= noticeable {
+		p.pauses = append(p.pauses, [2]time.Time{p.last, now})
+	}
+	p.last = now
+}
+
+// stalled returns the longest pause between two times, the present one included.
+func (p *pulse) stalled(from, to time.Time) (longest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pause := range append(p.pauses[:len(p.pauses):len(p.pauses)], [2]time.Time{p.last, to}) {
+		begin, end := pause[0], pause[1]
+		if begin.Before(from) {
+			begin = from
+		}
+		if end.After(to) {
+			end = to
+		}
+		longest = max(longest, end.Sub(begin))
+	}
+	return longest
+}
+
 // Send sends requests to the addresses in turn until ctx is done, rate of them
 // in a second, then waits for those under way. It keeps to its rate on average:
 // after a stall it catches up. Each finished request goes to record, from
@@ -103,7 +142,9 @@ func Send(ctx context.Context, client *http.Client, rate int, to []netip.AddrPor
 	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
 	began, sent := time.Now(), 0
+	alive := pulse{last: began}
 	for {
+		alive.beat(time.Now())
 		for ; sent < int(time.Since(began).Seconds()*float64(rate)); sent++ {
 			addr := to[sent%len(to)]
 			underWay.Go(func() {
@@ -111,6 +152,7 @@ func Send(ctx context.Context, client *http.Client, rate int, to []netip.AddrPor
 				// Not ctx: the last requests may end as they would anyway.
 				r.Answer, r.Err = Fetch(context.WithoutCancel(ctx), client, addr)
 				r.End = time.Now()
+				r.Stalled = alive.stalled(r.Start, r.End)
 				record(r)
 			})
 		}

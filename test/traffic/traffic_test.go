@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestAnswersAreReadAsTheyAreWritten(t *testing.T) {
@@ -45,5 +46,27 @@ func TestFetch(t *testing.T) {
 	server.Close()
 	if got, err := Fetch(t.Context(), NewClient(nil), to); err == nil {
 		t.Errorf("got %+v of a server that is gone", got)
+	}
+}
+
+// TestPulse: a request that a stalled client sent is told apart from one that the
+// network held up.
+func TestPulse(t *testing.T) {
+	at := func(ms int) time.Time { return time.Unix(1000, 0).Add(time.Duration(ms) * time.Millisecond) }
+	p := pulse{last: at(0)}
+	for _, ms := range []int{5, 10, 60, 65, 3065, 3070} {
+		p.beat(at(ms))
+	}
+	for _, tt := range []struct{ from, to, want int }{
+		{0, 60, 0},
+		{64, 3066, 3000},
+		{1065, 3066, 2000},
+		{64, 66, 1},
+		{3066, 3070, 0},
+		{3066, 6070, 3000}, // it stands still
+	} {
+		if got, want := p.stalled(at(tt.from), at(tt.to)), time.Duration(tt.want)*time.Millisecond; got != want {
+			t.Errorf("between %d and %d ms: %s, want %s", tt.from, tt.to, got, want)
+		}
 	}
 }
