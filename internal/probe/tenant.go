@@ -164,6 +164,7 @@ func (p *probe) settle() {
 	}
 	if p.first.expected--; p.first.expected == 0 {
 		*p.first.namespaces--
+		p.first.slot = 0 // of targets that have gone, before they were checked
 	}
 	p.first = nil
 }

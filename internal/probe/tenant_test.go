@@ -128,7 +128,7 @@ func TestConcurrentEdits(t *testing.T) {
 		edits.Wait()
 		w.Ensure(shop, usual, targets(50, health.Unknown, tcp(80)))
 		w.Forget(other)
-		w.after(time.Second)
+		w.after(11 * time.Second) // the spread of first checks, if earlier edits took the next times
 		if stats := w.Stats(); stats.Targets != 50 || stats.Probes != 50 || len(w.tenants) != 1 || w.tenants["shop"].checks != 50 {
 			t.Errorf("%+v and %d namespaces, want what the last edits left", stats, len(w.tenants))
 		}
