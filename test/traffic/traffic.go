@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -119,7 +120,7 @@ func (p *pulse) beat(now time.Time) {
 func (p *pulse) stalled(from, to time.Time) (longest time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, pause := range append(p.pauses[:len(p.pauses):len(p.pauses)], [2]time.Time{p.last, to}) {
+	for _, pause := range append(slices.Clip(p.pauses), [2]time.Time{p.last, to}) {
 		begin, end := pause[0], pause[1]
 		if begin.Before(from) {
 			begin = from
