@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,6 +20,10 @@ import (
 // auditLog is what the API server records about the requests of the operator.
 type auditLog struct {
 	policyFile, file string
+
+	// underway is held for reading while the API server deals with a request of
+	// an operator: what it has done may be seen before it has been recorded.
+	underway sync.RWMutex
 
 	mu       sync.Mutex
 	offset   int64
@@ -63,11 +68,33 @@ rules:
 	return l
 }
 
+// wrap returns a transport whose requests are waited for before the log is read,
+// but for those that fill caches, which may never end.
+func (l *auditLog) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		if reading(r) {
+			return next.RoundTrip(r)
+		}
+		l.underway.RLock()
+		done := sync.OnceFunc(l.underway.RUnlock)
+		response, err := next.RoundTrip(r)
+		if err != nil {
+			done()
+			return nil, err
+		}
+		response.Body = &body{ReadCloser: response.Body, closed: done}
+		return response, nil
+	})
+}
+
 // mark returns the place in the log up to which everything has been seen.
 func (l *auditLog) mark() int { return len(l.since(0)) }
 
-// since returns the requests after a mark that the API server has dealt with.
+// since returns the requests after a mark that the API server has dealt with,
+// and waits for those that it is dealing with.
 func (l *auditLog) since(mark int) []request {
+	l.underway.Lock()
+	defer l.underway.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	file, err := os.Open(l.file)

@@ -78,6 +78,16 @@ func reading(r *http.Request) bool {
 	return r.Method == http.MethodGet && (query.Has("watch") || query.Has("limit"))
 }
 
+// creating has a fault happen to the creations at a path.
+func creating(path string, f fault) fault {
+	return func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		if r.Method != http.MethodPost || r.URL.Path != path {
+			return next.RoundTrip(r)
+		}
+		return f(r, next)
+	}
+}
+
 // outage cuts the operator off: certain requests get through no more, and those
 // that were open break.
 type outage struct {

@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"net/http"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -85,22 +86,17 @@ var _ = Describe("A bad neighbour", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 		s.expect(ctx, "checkout", endpoints{"192.0.2.11": in})
 
-		stuck, free := make(chan struct{}, 1), make(chan struct{})
-		o.requests.cause(below(s.slicePath()+"/moved-", func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-			select {
-			case stuck <- struct{}{}:
-			default:
-			}
-			<-free // however long that takes
-			return next.RoundTrip(r)
-		}))
+		stuck := newStandstill(func(r *http.Request) bool {
+			return r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, s.slicePath()+"/moved-")
+		})
+		o.requests.cause(stuck.fault)
 		edit(ctx, moved, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].Zone = "a" })
-		Eventually(stuck).Should(Receive())
+		Eventually(stuck.heldUp).Should(BeNumerically(">", 0))
 		edit(ctx, moved, of("payments"))
 		host.Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
 		s.expect(ctx, "checkout", endpoints{"192.0.2.11": in})
-		close(free)
+		stuck.end()
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": in})
 		Eventually(s.slicesOf).WithContext(ctx).WithArguments("checkout").Should(BeEmpty())
 	})

@@ -21,7 +21,8 @@ import (
 // up no slice.
 func (r *ServiceReconciler) manage(w *world) {
 	w.managed = make(map[types.UID]*translate.Problem)
-	if formerOwner(w) == nil {
+	former := formerOwner(w)
+	if former == nil {
 		r.released(w.key)
 	} else if !r.writtenServices.isKept(w.key) { // else it is tried again anyway
 		r.writeSoon(w.key)
@@ -37,7 +38,7 @@ func (r *ServiceReconciler) manage(w *world) {
 		}
 	}
 	if manager == nil {
-		if formerOwner(w) == nil {
+		if former == nil {
 			r.writtenServices.forget(w.key)
 		}
 		return

@@ -19,6 +19,7 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/guard"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/translate"
@@ -155,7 +156,7 @@ func (r *ServiceReconciler) ownSlices(ctx context.Context, w *world, owners map[
 		return nil, err
 	}
 	var own []*discoveryv1.EndpointSlice
-	gone := make(map[ownerKey]bool)
+	gone := make(map[health.Subscriber]bool)
 	for _, slice := range found {
 		left, err := r.leftOver(ctx, w, slice, owners, gone)
 		if err != nil {
@@ -200,13 +201,14 @@ func (r *ServiceReconciler) recoverMissing(ctx context.Context, key types.Namesp
 // in the place of this one. That the owner is gone is confirmed by a live read,
 // since the cache may be behind, once for all of its slices.
 func (r *ServiceReconciler) leftOver(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice,
-	owners map[types.UID]bool, gone map[ownerKey]bool,
+	owners map[types.UID]bool, gone map[health.Subscriber]bool,
 ) (bool, error) {
 	uid, name := sliceplan.OwnerUID(slice), ownerName(slice)
+	owner := health.Subscriber{Namespace: slice.Namespace, Name: name, UID: string(uid)}
 	if owners[uid] || slice.DeletionTimestamp != nil {
 		return false, nil
 	}
-	if name == "" || gone[ownerKey{uid, name}] {
+	if name == "" || gone[owner] {
 		return true, nil
 	}
 	key := types.NamespacedName{Namespace: slice.Namespace, Name: name}
@@ -220,18 +222,12 @@ func (r *ServiceReconciler) leftOver(ctx context.Context, w *world, slice *disco
 	}
 	switch err := r.Live.Get(ctx, key, &eb); {
 	case apierrors.IsNotFound(err), err == nil && eb.UID != uid:
-		gone[ownerKey{uid, name}] = true
+		gone[owner] = true
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("reading ExternalBackend %s, the owner of EndpointSlice %s: %w", key, slice.Name, err)
 	}
 	return !served(), nil
-}
-
-// ownerKey is how a slice names its ExternalBackend.
-type ownerKey struct {
-	uid  types.UID
-	name string
 }
 
 // ownerName returns the name of the ExternalBackend that a slice belongs to.

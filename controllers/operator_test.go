@@ -101,6 +101,7 @@ func startOperator(options operatorOptions) *operator {
 	}
 	connection.QPS, connection.Burst = 100, 200
 	o.requests.cause(options.fault)
+	connection.Wrap(audit.wrap)
 	connection.Wrap(o.requests.wrap)
 	settings := controllers.ManagerOptions(scheme, options.namespaces...)
 	settings.Metrics = metricsserver.Options{BindAddress: "0"}

@@ -6,7 +6,6 @@ package controllers_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -45,12 +44,7 @@ var _ = Describe("Of the writes for one ExternalBackend", func() {
 	})
 
 	DescribeTable("a slice that cannot be created keeps nobody ready in another one", func(ctx SpecContext, fails fault) {
-		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-			if r.Method == http.MethodPost && r.URL.Path == s.slicePath() {
-				return fails(r, next)
-			}
-			return next.RoundTrip(r)
-		})
+		o.requests.cause(creating(s.slicePath(), fails))
 		withdraws(ctx)
 	},
 		Entry("for want of quota", answerFirst(always, "/", forbidden)),

@@ -4,9 +4,10 @@
 package controllers
 
 import (
-	"fmt"
+	"errors"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -38,8 +39,9 @@ func (r *races) judge(service types.NamespacedName, done *applied) {
 	}
 	done.stale = false
 	for owner, err := range done.failed {
-		if isTransient(err) {
-			done.failed[owner] = fmt.Errorf("every write is refused as if somebody else had been faster: %v", err) //nolint:errorlint // it is none that the next pass settles
+		if apierrors.IsConflict(err) {
+			// Of the conflict only the words are left: it is none that the next pass settles.
+			done.failed[owner] = errors.New("every write is refused as if somebody else had been faster: " + err.Error())
 		}
 	}
 }

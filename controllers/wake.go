@@ -15,11 +15,7 @@ import (
 
 // Wake has the Service of a subscriber reconciled, because a verdict changed.
 // It never blocks.
-func (r *ServiceReconciler) Wake(sub health.Subscriber) {
-	if key, ok := r.known.service(sub); ok {
-		r.wake.add(reconcile.Request{NamespacedName: key})
-	}
-}
+func (r *ServiceReconciler) Wake(sub health.Subscriber) { r.wakeAfter(sub, 0) }
 
 // wakeAfter has the Service looked at after a while that an ExternalBackend has
 // by now, which may be another one than when its status was computed.
@@ -42,13 +38,7 @@ func (w *wakeup) start(_ context.Context, q queue) error {
 	return nil
 }
 
-func (w *wakeup) add(request reconcile.Request) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.queue != nil {
-		w.queue.Add(request)
-	}
-}
+func (w *wakeup) add(request reconcile.Request) { w.addAfter(request, 0) }
 
 // addAfter is add after a while.
 func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {

@@ -94,12 +94,7 @@ var _ = Describe("Flips that follow each other", func() {
 	})
 
 	It("wait for the window also while a slice cannot be created", func(ctx SpecContext) {
-		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-			if r.Method == http.MethodPost && r.URL.Path == s.slicePath() {
-				return answer(r, forbidden), nil
-			}
-			return next.RoundTrip(r)
-		})
+		o.requests.cause(creating(s.slicePath(), answerFirst(always, "/", forbidden)))
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
 			entry("cage", "192.0.2.13")(eb)
 			eb.Spec.Targets[1].Ports = []v1alpha1.TargetPort{{Name: "http", Port: 8081}}
