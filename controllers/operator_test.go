@@ -57,7 +57,8 @@ type operatorOptions struct {
 	requirePolicy  bool
 	namespaces     []string // to work in; all if empty
 	deny           []guard.Network
-	denyDelay      time.Duration // before new networks deny what is published, if that is a lot
+	exempt         []netip.Prefix // from what the cluster's own networks deny
+	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
 }
 
 // shared is the operator of the specs that need nothing special.
@@ -160,7 +161,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	})
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
-	reach.Fixed.RequirePolicy, reach.Fixed.Networks = options.requirePolicy, options.deny
+	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
 	reconciler := &controllers.ServiceReconciler{
 		Client:       o.manager.GetClient(),
 		Live:         o.manager.GetAPIReader(),
