@@ -99,8 +99,8 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Guard:       reach.Dial,
 		Notify:      reconciler.Wake,
 		Observer:    observer{recorder},
-		MaxInFlight: options.maxChecksInFlight,
-		Version:     version(),
+		MaxInFlight: options.maxChecksInFlight, MaxChecksPerNamespace: options.maxChecksPerNamespace,
+		Version: version(),
 	})
 	reconciler.Health, reach.Changed = scheduler, reconciler.Revet
 	if err := reach.SetupWithManager(ctx, mgr); err != nil {
