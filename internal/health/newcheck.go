@@ -115,6 +115,12 @@ func (h HTTPCheck) completed() (*HTTPCheck, error) {
 			return nil, fmt.Errorf("http.expectedStatuses: %d-%d must be a range within 100-599", r.From, r.To)
 		}
 	}
+	if h.Body != nil {
+		h.Body = new(*h.Body)
+		if err := h.Body.validate(h.Method); err != nil {
+			return nil, err
+		}
+	}
 	return &h, nil
 }
 
@@ -165,6 +171,11 @@ func (c *Check) computeDigest() Digest {
 		for _, r := range h.ExpectedStatuses {
 			number(int64(r.From))
 			number(int64(r.To))
+		}
+		if h.Body != nil {
+			number(-1) // is no length, unlike what follows without
+			text(h.Body.Contains)
+			text(h.Body.Matches)
 		}
 	}
 	if t := c.TLS; t != nil {

@@ -18,9 +18,9 @@ func TestCombine(t *testing.T) {
 	}
 	since := func(at time.Duration) time.Time { return time.Unix(0, epoch.Add(at).UnixNano()) }
 	early, late := state(Result{Outcome: Pass}, 1), state(Result{Outcome: Pass}, 2)
-	refused := state(Result{Fail, ConnectionRefused, 0}, 3)
-	status := state(Result{Fail, UnexpectedStatus5xx, 0}, 4)
-	denied := state(Result{Indeterminate, AddressDenied, 0}, 5)
+	refused := state(Result{Outcome: Fail, Reason: ConnectionRefused}, 3)
+	status := state(Result{Outcome: Fail, Reason: UnexpectedStatus5xx}, 4)
+	denied := state(Result{Outcome: Indeterminate, Reason: AddressDenied}, 5)
 	denied.lasting = true
 	for name, tc := range map[string]struct {
 		states []State
