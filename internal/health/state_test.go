@@ -111,13 +111,22 @@ func TestStateStatus(t *testing.T) {
 	if got := s.Status(); got != obstructed {
 		t.Errorf("after an Indeterminate: %+v, want %+v", got, obstructed)
 	}
-	s, _ = s.Step(Result{Outcome: Fail, Reason: ConnectionReset}, thresholds, epoch.Add(time.Hour))
-	flipped.Reason = ConnectionReset
+	s, _ = s.Step(Result{Outcome: Fail, Reason: UnexpectedStatus5xx, Code: 503}, thresholds, epoch.Add(time.Hour))
+	flipped.Reason, flipped.Code = UnexpectedStatus5xx, 503
 	if got := s.Status(); got != flipped {
 		t.Errorf("a further fail: %+v, want the new reason and the old time %+v", got, flipped)
 	}
 	if got := Resume(s.Status()).Status(); got != flipped {
 		t.Errorf("resumed: %+v, want %+v", got, flipped)
+	}
+	s, _ = s.Step(Result{Outcome: Fail, Reason: ConnectionReset}, thresholds, epoch.Add(time.Hour))
+	flipped.Reason, flipped.Code = ConnectionReset, 0
+	if got := s.Status(); got != flipped {
+		t.Errorf("a fail without a code: %+v, want %+v", got, flipped)
+	}
+	s, _ = s.Step(Result{Outcome: Fail, Reason: UnexpectedStatus5xx, Code: 503}, thresholds, epoch)
+	if s, _ = s.Step(Result{Outcome: Pass}, thresholds, epoch); s.Status().Code != 0 {
+		t.Errorf("a Healthy one shows code %d", s.Status().Code)
 	}
 }
 
