@@ -155,7 +155,9 @@ var _ = Describe("The exact status of an answer", func() {
 			host.Recite(answer)
 			noticed(host)
 			// Another pass, which would tell it.
-			edit(ctx, svc, func(svc *corev1.Service) { svc.Annotations = map[string]string{"example.com/pass": string(rune('a' + i))} })
+			edit(ctx, svc, func(svc *corev1.Service) {
+				svc.Annotations = map[string]string{"example.com/pass": string(rune('a' + i))}
+			})
 		}
 		Eventually(codes).WithContext(ctx).WithArguments(s).Should(Equal([]int32{504}))
 		Expect(s.reports(mark)).To(BeNumerically("<=", 1+int(time.Since(begin)/(5*time.Second))))

@@ -67,16 +67,17 @@ func (e *ExpectedBody) Pattern() *regexp.Regexp {
 // what is repeated counts as often as it is written out, so that without counted
 // repetitions it is at most the length.
 func patternSize(e *syntax.Regexp) int {
-	size := 1
+	var size int
 	switch e.Op {
 	case syntax.OpLiteral:
 		size = len(e.Rune)
 	case syntax.OpConcat:
-		size = 0
 	case syntax.OpAlternate:
 		size = len(e.Sub) - 1
 	case syntax.OpRepeat:
 		return max(e.Min, e.Max, 1) * (1 + patternSize(e.Sub[0]))
+	default:
+		size = 1
 	}
 	for _, sub := range e.Sub {
 		size += patternSize(sub)

@@ -26,9 +26,9 @@ var passed = finding{outcome: health.Pass}
 
 func failed(r health.Reason) finding { return finding{outcome: health.Fail, reason: r} }
 
-// unexpected is about an HTTP status code.
+// unexpected is about an HTTP status code, of three digits.
 func unexpected(code int) finding {
-	return finding{health.Fail, health.UnexpectedStatus(code), uint16(code)}
+	return finding{health.Fail, health.UnexpectedStatus(code), uint16(code)} //nolint:gosec // it is below 1000
 }
 
 func undecided(r health.Reason) finding { return finding{outcome: health.Indeterminate, reason: r} }
