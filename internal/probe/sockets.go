@@ -17,16 +17,16 @@ import (
 // nothing is left in TIME_WAIT on either side, and little in connection
 // tracking on the way.
 type sockets struct {
-	dial       func(ctx context.Context, network, address string) (net.Conn, error)
-	userAgent  string
-	handshakes *turnstile // those that may use the CPU
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	userAgent string
+	slots     *turnstile // for what needs much of the processor
 }
 
 func newSockets(o Options) *sockets {
 	e := &sockets{
-		dial:       newDial(o.Guard),
-		userAgent:  "externalbackend-operator-health-check/" + o.Version,
-		handshakes: newTurnstile(4 * runtime.GOMAXPROCS(0)),
+		dial:      newDial(o.Guard),
+		userAgent: "externalbackend-operator-health-check/" + o.Version,
+		slots:     newTurnstile(4 * runtime.GOMAXPROCS(0)),
 	}
 	if o.Dial != nil {
 		e.dial = resetOnClose(o.Dial)
@@ -41,10 +41,10 @@ type conversation func(ctx context.Context, conn net.Conn, addr netip.Addr) find
 func (e *sockets) Prepare(check *health.Check) Run {
 	var talk conversation
 	if check.Kind == health.HTTP {
-		talk = newHTTPExchange(check, e.userAgent).talk
+		talk = newHTTPExchange(check, e.userAgent, e.slots).talk
 	}
 	if check.TLS != nil {
-		profile, err := newTLSProfile(check, e.handshakes)
+		profile, err := newTLSProfile(check, e.slots)
 		if err != nil {
 			return func(context.Context, netip.Addr) health.Result {
 				return health.Result{Outcome: health.Indeterminate, Reason: health.InvalidCABundle}
@@ -55,7 +55,7 @@ func (e *sockets) Prepare(check *health.Check) Run {
 	return func(ctx context.Context, addr netip.Addr) health.Result {
 		start := time.Now()
 		f := e.execute(ctx, netip.AddrPortFrom(addr.Unmap(), check.Port), talk)
-		return health.Result{Outcome: f.outcome, Reason: f.reason, Latency: time.Since(start)}
+		return health.Result{Outcome: f.outcome, Reason: f.reason, Code: f.code, Latency: time.Since(start)}
 	}
 }
 
