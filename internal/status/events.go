@@ -78,10 +78,14 @@ func conditionEvents(transitions []transition) []Event {
 		if c.Type == "" && t.previous.Type == v1alpha1.ConditionDenyPending {
 			c = condition(v1alpha1.ConditionDenyPending, false, "DenyPendingOver", "no published address is about to be taken out any more")
 		}
+		if c.Type == "" && t.previous.Type == v1alpha1.ConditionCredentialsUnavailable {
+			c = condition(v1alpha1.ConditionCredentialsUnavailable, false, "CredentialsAvailable", "every credential of the checks is there")
+		}
 		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) || c.Reason == v1alpha1.ReasonNotPublishable {
 			continue
 		}
-		bad := c.Status == metav1.ConditionFalse && c.Type != v1alpha1.ConditionConflict && c.Type != v1alpha1.ConditionDenyPending || told[c.Reason]
+		passing := []string{v1alpha1.ConditionConflict, v1alpha1.ConditionDenyPending, v1alpha1.ConditionCredentialsUnavailable}
+		bad := c.Status == metav1.ConditionFalse && !slices.Contains(passing, c.Type) || told[c.Reason]
 		if t.previous == nil && !bad && c.Reason != v1alpha1.ReasonPublished {
 			continue
 		}
@@ -102,6 +106,12 @@ var told = map[string]bool{
 	v1alpha1.ReasonDuplicateAddress:       true,
 	v1alpha1.ReasonServedByAnother:        true,
 	v1alpha1.ReasonFamilyNotServed:        true,
+	v1alpha1.ReasonSecretForbidden:        true,
+	v1alpha1.ReasonSecretNotFound:         true,
+	v1alpha1.ReasonSecretTypeMismatch:     true,
+	v1alpha1.ReasonSecretKeyNotFound:      true,
+	v1alpha1.ReasonInvalidSecretValue:     true,
+	v1alpha1.ReasonSecretUnread:           true,
 }
 
 var actions = map[string]string{
@@ -112,4 +122,6 @@ var actions = map[string]string{
 	v1alpha1.ConditionHealthy:         "CheckHealth",
 	v1alpha1.ConditionConflict:        "FindConflicts",
 	v1alpha1.ConditionDenyPending:     "FollowCluster",
+
+	v1alpha1.ConditionCredentialsUnavailable: "ReadSecrets",
 }
