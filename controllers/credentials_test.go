@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -241,6 +242,31 @@ var _ = Describe("Credentials of checks", func() {
 })
 
 var _ = Describe("A Secret with credentials", func() {
+	It("is read as the documentation sets it up", func(ctx SpecContext) {
+		ownOperator(operatorOptions{secretPeriod: soon})
+		s := newScene(ctx)
+		host, certificate, err := network.SecureHost("192.0.2.10:8443", "payments.example.com")
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func() { network.Remove("192.0.2.10:8443") })
+		s.service(ctx, "payments")
+		var want []byte
+		for _, object := range documented("security.md") {
+			object.SetNamespace(s.namespace)
+			if object.GetKind() == "Secret" {
+				value, _, err := unstructured.NestedString(object.Object, "stringData", "authorization")
+				Expect(err).NotTo(HaveOccurred())
+				want = []byte(value)
+			}
+			if object.GetKind() == "ExternalBackend" { // whose host has no certificate of a public authority
+				checks := object.Object["spec"].(map[string]any)["healthCheck"].(map[string]any)["checks"].([]any)
+				checks[0].(map[string]any)["tls"] = map[string]any{"caBundle": certificate}
+			}
+			Expect(admin.Create(ctx, object)).To(Succeed())
+		}
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		Expect(host.Received("Authorization")).To(Equal([]string{string(want)}))
+	})
+
 	It("is read by name and once, however many ExternalBackends and keys refer to it, and never listed", func(ctx SpecContext) {
 		sharedOperator()
 		s := newScene(ctx)
