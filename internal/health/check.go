@@ -73,8 +73,8 @@ type HTTPCheck struct {
 	// Host is the Host header, with or without a port. Default: the address
 	// of the target, with the port unless it is the scheme's default.
 	Host string
-	// Headers are sent in order. Headers that frame the message
-	// or belong to the connection are rejected by NewCheck.
+	// Headers are sent in order, those from Secrets first. Headers that frame
+	// the message or belong to the connection are rejected by NewCheck.
 	Headers []Header
 	// ExpectedStatuses are the statuses that pass. Default: 200 to 399.
 	ExpectedStatuses []StatusRange
@@ -108,10 +108,7 @@ func (c *Check) Credentials() iter.Seq[SecretKey] {
 
 // HasCredentials says whether a check sends values from Secrets.
 func (c *Check) HasCredentials() bool {
-	for range c.Credentials() {
-		return true
-	}
-	return false
+	return c.HTTP != nil && slices.ContainsFunc(c.HTTP.Headers, func(h Header) bool { return h.From != (SecretKey{}) })
 }
 
 // StatusRange is a range of HTTP status codes, both ends inclusive.

@@ -72,20 +72,14 @@ func conditionEvents(transitions []transition) []Event {
 	var events []Event
 	for _, t := range transitions {
 		c := t.next
-		if c.Type == "" && t.previous.Type == v1alpha1.ConditionConflict {
-			c = condition(v1alpha1.ConditionConflict, false, "ForeignEndpointSlicesGone", "every EndpointSlice of the Service is the operator's")
-		}
-		if c.Type == "" && t.previous.Type == v1alpha1.ConditionDenyPending {
-			c = condition(v1alpha1.ConditionDenyPending, false, "DenyPendingOver", "no published address is about to be taken out any more")
-		}
-		if c.Type == "" && t.previous.Type == v1alpha1.ConditionCredentialsUnavailable {
-			c = condition(v1alpha1.ConditionCredentialsUnavailable, false, "CredentialsAvailable", "every credential of the checks is there")
+		if c.Type == "" {
+			c = over[t.previous.Type]
 		}
 		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) || c.Reason == v1alpha1.ReasonNotPublishable {
 			continue
 		}
-		passing := []string{v1alpha1.ConditionConflict, v1alpha1.ConditionDenyPending, v1alpha1.ConditionCredentialsUnavailable}
-		bad := c.Status == metav1.ConditionFalse && !slices.Contains(passing, c.Type) || told[c.Reason]
+		_, passing := over[c.Type]
+		bad := c.Status == metav1.ConditionFalse && !passing || told[c.Reason]
 		if t.previous == nil && !bad && c.Reason != v1alpha1.ReasonPublished {
 			continue
 		}
@@ -96,6 +90,16 @@ func conditionEvents(transitions []transition) []Event {
 		events = append(events, event)
 	}
 	return events
+}
+
+// over tells the end of conditions that are there only while something is wrong.
+var over = map[string]metav1.Condition{
+	v1alpha1.ConditionConflict: condition(v1alpha1.ConditionConflict, false,
+		"ForeignEndpointSlicesGone", "every EndpointSlice of the Service is the operator's"),
+	v1alpha1.ConditionDenyPending: condition(v1alpha1.ConditionDenyPending, false,
+		"DenyPendingOver", "no published address is about to be taken out any more"),
+	v1alpha1.ConditionCredentialsUnavailable: condition(v1alpha1.ConditionCredentialsUnavailable, false,
+		"CredentialsAvailable", "every credential of the checks is there"),
 }
 
 // told are reasons of True conditions that a user should hear about.

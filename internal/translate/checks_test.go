@@ -207,7 +207,9 @@ func TestChecks(t *testing.T) {
 			HTTP: &health.HTTPCheck{
 				Method: "HEAD", Path: "/healthz?full=1", Host: "app.example:8443",
 				Headers: []health.Header{
-					{Name: "X-Check", Value: "1"}, {Name: "Accept", Value: "*/*"}, {Name: "X-Empty"},
+					{Name: "X-Check", Value: "1"},
+					{Name: "Accept", Value: "*/*"},
+					{Name: "X-Empty"},
 					{Name: "Authorization", From: health.SecretKey{Namespace: "shop", Secret: "payments", Key: "token"}},
 				},
 				ExpectedStatuses: []health.StatusRange{{From: 204, To: 204}, {From: 300, To: 302}},

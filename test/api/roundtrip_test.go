@@ -43,7 +43,8 @@ func full() []*v1alpha1.ExternalBackend {
 					{Name: "http", Port: new(intstr.FromString("http")), HTTP: &v1alpha1.HTTPCheck{
 						Path: "/healthz", Method: "HEAD", Hostname: "app.example.com",
 						Headers: []v1alpha1.HTTPHeader{
-							{Name: "X-Health-Check", Value: new("<operator>")}, {Name: "X-Empty", Value: new("")},
+							{Name: "X-Health-Check", Value: new("<operator>")},
+							{Name: "X-Empty", Value: new("")},
 							{Name: "Authorization", ValueFrom: &v1alpha1.HTTPHeaderSource{SecretKeyRef: &v1alpha1.SecretKeyRef{Name: "checks", Key: "authorization"}}},
 						},
 						ExpectedStatuses: []v1alpha1.StatusRange{"200", "300-399"},
