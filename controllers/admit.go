@@ -100,7 +100,7 @@ func mayCheck(scope *guard.Scope, addr netip.Addr, checks entryChecks, entry str
 func useOf(check *health.Check, addr netip.Addr) guard.CheckUse {
 	use := guard.CheckUse{Addr: addr, Port: check.Port, Kind: check.Kind.String()}
 	if check.HTTP != nil {
-		use.CustomHost = check.HTTP.Host != ""
+		use.CustomHost, use.Secret = check.HTTP.Host != "", check.HasCredentials()
 		use.Body = check.HTTP.Body != nil
 	}
 	if check.TLS != nil {

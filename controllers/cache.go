@@ -79,6 +79,7 @@ func restMapper[HTTPClient any](*rest.Config, HTTPClient) (meta.RESTMapper, erro
 	}
 	add(meta.RESTScopeNamespace,
 		v1alpha1.GroupVersion.WithKind(translate.Kind),
+		corev1.SchemeGroupVersion.WithKind("Secret"),
 		corev1.SchemeGroupVersion.WithKind("Service"),
 		discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"),
 	)

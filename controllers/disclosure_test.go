@@ -159,6 +159,20 @@ var _ = Describe("What a host answers", func() {
 		expectSilence(ctx)
 	})
 
+	It("with what a check sends it, is told nowhere else either", func(ctx SpecContext) {
+		s.grantSecrets(ctx)
+		s.credentials(ctx, "checks", map[string]string{"token": confidential, "broken": confidential + "\r\nX: " + confidential})
+		recite("192.0.2.10", "HTTP/1.1 200 OK\r\n\r\n")
+		recite("192.0.2.11", "HTTP/1.1 500 "+confidential+"\r\n\r\n")
+		s.backend(ctx, "payments", sending("Authorization", "token"), entry("rack", "192.0.2.10", "192.0.2.11"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out})
+		s.backend(ctx, "broken", of("payments"), sending("Authorization", "broken"), entry("rack", "192.0.2.12"))
+		s.expectCondition(ctx, "broken", v1alpha1.ConditionCredentialsUnavailable, yes(v1alpha1.ReasonInvalidSecretValue))
+		Eventually(s.warnings).WithContext(ctx).WithArguments("broken").Should(HaveKey(v1alpha1.ReasonInvalidSecretValue))
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Unhealthy", HaveLen(1)))
+		expectSilence(ctx)
+	})
+
 	It("sends a check nowhere else", func(ctx SpecContext) {
 		elsewhere := s.host("192.0.2.99")
 		for i, status := range []string{"301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"} {

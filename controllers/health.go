@@ -46,7 +46,7 @@ func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
 		}
 		// In the order in which check has them checked.
 		own := target.Arbitrate([]target.Claim{{Owner: p.backend.Owner, Targets: p.candidates}})[0].Targets
-		r.Health.Ensure(p.subscriber(), p.backend.Thresholds, p.targets(own, checks, nil))
+		r.haveChecked(w.scope, p, p.targets(own, checks, nil))
 		for _, s := range r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(own))) {
 			if s.Verdict == health.Unknown && !s.Fresh && s.Obstacle == "" {
 				p.awaiting = true
@@ -65,7 +65,7 @@ func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
 // takeover knows how they are. Where the spec does not say what to check, the
 // checks before go on; where it never did, what is published stands: no
 // evidence, no change.
-func (r *ServiceReconciler) check(passes []*pass) {
+func (r *ServiceReconciler) check(scope *guard.Scope, passes []*pass) {
 	for _, p := range passes {
 		published := p.publication()
 		p.inherit(published, passes)
@@ -87,10 +87,31 @@ func (r *ServiceReconciler) check(passes []*pass) {
 				list = append(list, loss.Target)
 			}
 		}
-		r.Health.Ensure(p.subscriber(), p.backend.Thresholds, p.targets(list, checks, published))
+		r.haveChecked(scope, p, p.targets(list, checks, published))
 		p.checks = checks
 		p.health = r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(list)))[:served]
 	}
+}
+
+// haveChecked has targets checked, with credentials where policy allows them:
+// others are not even read.
+func (r *ServiceReconciler) haveChecked(scope *guard.Scope, p *pass, targets []health.Target) {
+	wanted := make(map[health.SecretKey]bool)
+	for _, t := range targets {
+		for _, check := range t.Checks {
+			if !check.HasCredentials() {
+				continue
+			}
+			if err := scope.Check(useOf(check, t.Addr)); err != nil && !isStaged(err) {
+				continue
+			}
+			for ref := range check.Credentials() {
+				wanted[ref] = true
+			}
+		}
+	}
+	r.Credentials.Ensure(p.subscriber(), wanted)
+	r.Health.Ensure(p.subscriber(), p.backend.Thresholds, targets)
 }
 
 // entryChecks are the checks by entry. Those of "" are for entries that have no

@@ -33,6 +33,7 @@ const (
 	managerRole        = "externalbackend-manager-role"
 	leaderElectionRole = "externalbackend-leader-election-role"
 	metricsReaderRole  = "externalbackend-metrics-reader"
+	credentialsRole    = "externalbackend-check-credentials-reader"
 )
 
 func readInstallation(ctx context.Context) *installation {
@@ -50,7 +51,7 @@ func readInstallation(ctx context.Context) *installation {
 	}
 	Expect(i.crds).NotTo(BeEmpty())
 	Expect(i.account.Name).NotTo(BeEmpty())
-	for _, role := range []string{managerRole, leaderElectionRole, metricsReaderRole} {
+	for _, role := range []string{managerRole, leaderElectionRole, metricsReaderRole, credentialsRole} {
 		Expect(i.roles).To(HaveKeyWithValue(role, Not(BeEmpty())))
 	}
 	return i

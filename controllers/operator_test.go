@@ -59,6 +59,7 @@ type operatorOptions struct {
 	deny           []guard.Network
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
+	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
 }
 
 // shared is the operator of the specs that need nothing special.
@@ -162,11 +163,16 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
 	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
+	credentials := &controllers.Credentials{
+		Live: o.manager.GetAPIReader(), Guard: reach, Period: options.secretPeriod,
+		Limit: flowcontrol.NewTokenBucketRateLimiter(25, 50),
+	}
 	reconciler := &controllers.ServiceReconciler{
 		Client:       o.manager.GetClient(),
 		Live:         o.manager.GetAPIReader(),
 		Literals:     static.Resolve,
 		Guard:        reach,
+		Credentials:  credentials,
 		Metrics:      recorder,
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        ticks,
@@ -176,11 +182,12 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
 	}
 	scheduler = probe.New(probe.Options{
-		Guard: reach.Dial, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
+		Guard: reach.Dial, Credentials: credentials.Value, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 	})
 	o.asked = &subscriptions{HealthSource: scheduler, lists: make(map[string][]string)}
-	reconciler.Health, reach.Changed = o.asked, reconciler.Revet
+	reconciler.Health, reach.Changed, credentials.Changed = o.asked, reconciler.Revet, reconciler.Wake
 	Expect(reach.SetupWithManager(ctx, o.manager)).To(Succeed())
+	Expect(credentials.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(o.manager.Add(scheduler)).To(Succeed())
 	Expect(reconciler.SetupWithManager(ctx, o.manager, 8)).To(Succeed())
 }

@@ -50,6 +50,9 @@ func reportPermissions() {
 	used := map[permission]bool{}
 	for _, request := range audit.since(0) {
 		used[permission{request.Group, request.Resource, request.Verb}] = true
+		if request.Verb == "get" && request.Resource == "secrets" {
+			continue // as long as nobody has let it, which is told in a condition
+		}
 		Expect(request.Unauthorized || request.Code == http.StatusUnauthorized).To(BeFalse(), "the operator may not: %s %s/%s", request, request.Namespace, request.Name)
 	}
 	AddReportEntry(permissionsUsed, slices.Collect(maps.Keys(used)), ReportEntryVisibilityNever)
@@ -75,7 +78,7 @@ var _ = ReportAfterSuite("RBAC", func(r Report) {
 			}
 		}
 	}
-	for _, role := range []string{managerRole, leaderElectionRole} {
+	for _, role := range []string{managerRole, leaderElectionRole, credentialsRole} {
 		for _, p := range permissions(shipped.roles[role]) {
 			Expect(used[p] || unused[p] != "").To(BeTrue(), "%s grants what nothing needs: %+v", role, p)
 		}

@@ -39,7 +39,7 @@ func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began
 	}
 	for _, p := range passes {
 		flips := r.measure(p, done, began)
-		facts := p.facts(w, flips, done.errorFor(p.eb.UID), r.Clock.Now())
+		facts := r.facts(p, w, flips, done.errorFor(p.eb.UID), r.Clock.Now())
 		if w.restoring || done.failed[p.eb.UID] != nil {
 			facts.Draining = append(facts.Draining, p.leaving...) // they are still there
 		} else {
@@ -114,13 +114,13 @@ func (p *pass) healthOf(address string) health.Status {
 	return health.Status{}
 }
 
-func (p *pass) facts(w *world, flips []sliceplan.Flip, writeError error, now time.Time) status.Facts {
+func (r *ServiceReconciler) facts(p *pass, w *world, flips []sliceplan.Flip, writeError error, now time.Time) status.Facts {
 	facts := status.Facts{
 		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
 		TellsCode: func(t target.Target) bool { return p.tellsCode(w.scope, t) },
 		Rejected:  p.rejected, Pending: p.pending, Losses: p.grant.Losses, Excluded: p.excluded, Portless: p.portless, Foreign: w.foreign,
-		Awaiting: p.awaiting, Flips: flips, WriteError: writeError, Now: now,
+		Credentials: r.Credentials.Problems(p.subscriber()), Awaiting: p.awaiting, Flips: flips, WriteError: writeError, Now: now,
 	}
 	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
 	for _, d := range p.draining {
@@ -206,6 +206,7 @@ func (r *ServiceReconciler) forgetGone(ctx context.Context, w *world, passes []*
 			continue
 		}
 		r.Health.Forget(sub)
+		r.Credentials.Forget(sub)
 		if err != nil || eb.DeletionTimestamp != nil {
 			r.Metrics.Forget(sub.Namespace, sub.Name)
 		}

@@ -83,7 +83,7 @@ func standbyReconciler(ctx context.Context, ticks clock.PassiveClock) (*controll
 	r := &controllers.ServiceReconciler{
 		Client: cache, Live: o.manager.GetAPIReader(), Foreign: foreign,
 		Health:   probe.New(probe.Options{Guard: reach.Dial}),
-		Literals: static.Resolve, Guard: reach,
+		Literals: static.Resolve, Guard: reach, Credentials: &controllers.Credentials{},
 		Metrics:      metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} }),
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        ticks,

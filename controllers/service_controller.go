@@ -45,9 +45,11 @@ type ServiceReconciler struct {
 	Health   HealthSource
 	Literals LiteralResolver
 	Guard    Guard
-	Metrics  Metrics
-	Events   events.EventRecorder
-	Clock    clock.PassiveClock
+	// Credentials of the checks.
+	Credentials *Credentials
+	Metrics     Metrics
+	Events      events.EventRecorder
+	Clock       clock.PassiveClock
 
 	// Namespaces to work in; empty: all.
 	Namespaces []string
@@ -135,7 +137,7 @@ func (r *ServiceReconciler) resolve(w *world) []*pass {
 	r.awaitFirstChecks(w, passes)
 	arbitrate(passes)
 	r.drain(w, passes)
-	r.check(passes)
+	r.check(w.scope, passes)
 	return passes
 }
 

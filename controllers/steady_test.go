@@ -37,6 +37,7 @@ func steadyWindow() time.Duration {
 var idle = map[string]string{
 	"get leases":                  "leader election",
 	"update leases":               "leader election",
+	"get secrets":                 "credentials of checks, once a minute",
 	"watch externalbackends":      "renewal of a watch",
 	"watch services":              "renewal of a watch",
 	"watch endpointslices":        "renewal of a watch",
@@ -69,6 +70,7 @@ var _ = Describe("In steady state", SpecPriority(1), func() {
 		Expect(counts).To(HaveKey("update leases"), "the audit log is alive")
 		Expect(sum(o.requests.counts())-sum(sent)).To(BeNumerically("~", sum(counts), 2), "the transport has seen what the audit log has")
 		Expect(s.versions(ctx)).To(Equal(versions))
+		Expect(counts["get secrets"]).To(BeNumerically("<=", 1+steadyWindow()/time.Minute), "one a minute of the only Secret")
 		Expect(scrapes).To(BeNumerically(">", 3))
 		for i, after := range attempts(hosts) {
 			Expect(after-checks[i]).To(BeNumerically(">", 3), "every target is being checked all the while")
@@ -92,7 +94,9 @@ var _ = Describe("In steady state", SpecPriority(1), func() {
 func (s *scene) steadyWorld(ctx context.Context) []*targets.Host {
 	GinkgoHelper()
 	var hosts []*targets.Host
-	for i, kind := range []func(*v1alpha1.ExternalBackend){func(*v1alpha1.ExternalBackend) {}, tcp} {
+	s.grantSecrets(ctx)
+	s.credentials(ctx, "checks", map[string]string{"token": "one"})
+	for i, kind := range []func(*v1alpha1.ExternalBackend){func(*v1alpha1.ExternalBackend) {}, tcp, sending("X-Token", "token")} {
 		name := fmt.Sprintf("payments-%d", i)
 		var addresses []string
 		want := endpoints{}

@@ -28,9 +28,12 @@ import (
 )
 
 // walkThrough returns the objects that docs/multi-tenancy.md shows.
-func walkThrough() (objects []*unstructured.Unstructured) {
+func walkThrough() []*unstructured.Unstructured { return documented("multi-tenancy.md") }
+
+// documented returns the objects that a page of the documentation shows.
+func documented(page string) (objects []*unstructured.Unstructured) {
 	GinkgoHelper()
-	text, err := os.ReadFile(filepath.Join("..", "docs", "multi-tenancy.md"))
+	text, err := os.ReadFile(filepath.Join("..", "docs", page))
 	Expect(err).NotTo(HaveOccurred())
 	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		for document := range strings.SplitSeq(block[1], "---\n") {

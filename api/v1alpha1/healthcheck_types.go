@@ -166,9 +166,10 @@ type HTTPCheck struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*(:[1-9][0-9]{0,4})?$') && (!self.contains(':') || int(self.split(':')[1]) <= 65535)",message="must be a host name such as app.example.com, optionally followed by ':' and a port from 1 to 65535"
 	Hostname string `json:"hostname,omitempty"`
 
-	// headers sent with the request, at most 16. Credentials do not belong
-	// here: Authorization, Cookie and Proxy-Authorization are refused, and so
-	// are headers that the connection itself needs.
+	// headers sent with the request, at most 16. Credentials come from a Secret:
+	// Authorization, Cookie and Proxy-Authorization are refused with a value, and
+	// admitted with valueFrom. Headers that the connection itself needs are always
+	// refused.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -226,7 +227,9 @@ type StatusRange string
 
 // HTTPHeader is one request header.
 //
-// +kubebuilder:validation:XValidation:rule="!(self.name.lowerAscii() in ['authorization', 'proxy-authorization', 'cookie', 'host', 'connection', 'keep-alive', 'proxy-connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'user-agent'])",message="this header cannot be set: credentials do not belong in a spec, use http.hostname for Host, and the connection's own headers are fixed",fieldPath=".name"
+// +kubebuilder:validation:XValidation:rule="has(self.value) != has(self.valueFrom)",message="set exactly one of value and valueFrom"
+// +kubebuilder:validation:XValidation:rule="!(self.name.lowerAscii() in ['host', 'connection', 'keep-alive', 'proxy-connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'user-agent'])",message="this header cannot be set: use http.hostname for Host, the connection's own headers are fixed",fieldPath=".name"
+// +kubebuilder:validation:XValidation:rule="!has(self.value) || !(self.name.lowerAscii() in ['authorization', 'proxy-authorization', 'cookie'])",message="credentials do not belong in a spec, where every reader sees them: put the value into a Secret and name it with valueFrom.secretKeyRef",fieldPath=".value"
 type HTTPHeader struct {
 	// name of the header, such as X-Health-Check.
 	// +required
@@ -235,12 +238,49 @@ type HTTPHeader struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",message="must be a header name (RFC 9110 token)"
 	Name string `json:"name"`
 
-	// value of the header: printable ASCII characters.
-	// +required
+	// value of the header: printable ASCII characters. It may be empty.
+	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\t -~]*$')",message="must hold only printable ASCII characters"
-	Value string `json:"value"`
+	Value *string `json:"value,omitempty"`
+
+	// valueFrom says where the value is read, instead of value.
+	// +optional
+	ValueFrom *HTTPHeaderSource `json:"valueFrom,omitempty"`
 }
+
+// HTTPHeaderSource says where the value of a header is read.
+type HTTPHeaderSource struct {
+	// secretKeyRef names a Secret of the same namespace, and the key in it. The
+	// Secret must be of type externalbackend.dev/check-credentials, and the
+	// operator must have been given the right to read it.
+	// +required
+	SecretKeyRef *SecretKeyRef `json:"secretKeyRef,omitempty"`
+}
+
+// SecretKeyRef names a key of a Secret of the same namespace. What it holds is
+// sent as it is, without a newline at its end: 1 byte to 8 KiB of printable ASCII
+// characters. It is read once a minute.
+type SecretKeyRef struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="must be the name of a Secret: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"
+	Name string `json:"name"`
+
+	// key in the data of the Secret, such as authorization.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-zA-Z0-9]+$')",message="must be a key of a Secret: letters, digits, '-', '_' and '.'"
+	Key string `json:"key"`
+}
+
+// SecretTypeCheckCredentials is the type of the Secrets that checks may send. One
+// of another type is never used, whoever refers to it: its owner has not said that
+// it is meant for targets.
+const SecretTypeCheckCredentials = "externalbackend.dev/check-credentials"
 
 // CheckTLS says how the certificate of a target is verified.
 //

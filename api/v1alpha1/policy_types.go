@@ -164,8 +164,8 @@ type PolicyChecks struct {
 	// +optional
 	CustomHost bool `json:"customHost,omitempty"`
 
-	// secrets allows checks to send credentials from Secrets. Default false.
-	// Takes effect with checks that have credentials.
+	// secrets allows checks to send credentials from Secrets. Default false:
+	// then such checks are refused, and their Secrets are not read.
 	// +optional
 	Secrets bool `json:"secrets,omitempty"`
 

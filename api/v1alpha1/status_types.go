@@ -18,7 +18,8 @@ type ExternalBackendStatus struct {
 	// conditions say how far the operator has come, and what is in the way.
 	// Accepted, ServiceResolved, TargetsResolved, Published, Healthy and Ready
 	// are always there; Stalled is there while only an edit can help, Conflict
-	// while EndpointSlices of somebody else are on the Service.
+	// while EndpointSlices of somebody else are on the Service,
+	// CredentialsUnavailable while checks lack a credential.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -194,6 +195,29 @@ const (
 	// that it may be a mistake. The message names them, and until when it can be
 	// corrected.
 	ReasonClusterNetworksChanged = "ClusterNetworksChanged"
+)
+
+// ConditionCredentialsUnavailable is there, and True, while checks cannot be
+// carried out because a credential of theirs cannot be had. What is published
+// stays as it is. The message names the Secrets and keys and says what to do.
+const ConditionCredentialsUnavailable = "CredentialsUnavailable"
+
+// Reasons of the condition CredentialsUnavailable.
+const (
+	// ReasonSecretForbidden: the operator may not read a Secret.
+	ReasonSecretForbidden = "SecretForbidden"
+	// ReasonSecretNotFound: a Secret does not exist in the namespace.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretTypeMismatch: a Secret is not of type
+	// externalbackend.dev/check-credentials.
+	ReasonSecretTypeMismatch = "SecretTypeMismatch"
+	// ReasonSecretKeyNotFound: a Secret does not have the key.
+	ReasonSecretKeyNotFound = "SecretKeyNotFound"
+	// ReasonInvalidSecretValue: what a Secret holds under the key is empty or
+	// cannot be sent as a header.
+	ReasonInvalidSecretValue = "InvalidSecretValue"
+	// ReasonSecretUnread: the API server could not be asked for a Secret yet.
+	ReasonSecretUnread = "SecretUnread"
 )
 
 // Reasons of the condition Accepted.

@@ -81,11 +81,16 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	var scheduler *probe.Scheduler
 	recorder := metrics.New(ctrlmetrics.Registry, func() metrics.CheckerStats { return checkerStats(scheduler) })
 	reach := options.reach.reach()
+	credentials := &controllers.Credentials{
+		Live: mgr.GetAPIReader(), Guard: reach,
+		Limit: flowcontrol.NewTokenBucketRateLimiter(options.apiQPS/4, max(options.apiBurst/4, 1)),
+	}
 	reconciler := &controllers.ServiceReconciler{
 		Client:       mgr.GetClient(),
 		Live:         mgr.GetAPIReader(),
 		Literals:     static.Resolve,
 		Guard:        reach,
+		Credentials:  credentials,
 		Metrics:      recorder,
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
@@ -97,14 +102,18 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	}
 	scheduler = probe.New(probe.Options{
 		Guard:       reach.Dial,
+		Credentials: credentials.Value,
 		Notify:      reconciler.Wake,
 		Observer:    observer{recorder},
 		MaxInFlight: options.maxChecksInFlight, MaxChecksPerNamespace: options.maxChecksPerNamespace,
 		Version: version(),
 	})
-	reconciler.Health, reach.Changed = scheduler, reconciler.Revet
+	reconciler.Health, reach.Changed, credentials.Changed = scheduler, reconciler.Revet, reconciler.Wake
 	if err := reach.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the guard: %w", err)
+	}
+	if err := credentials.SetupWithManager(ctx, mgr); err != nil {
+		return fmt.Errorf("setting up the credentials of checks: %w", err)
 	}
 	if err := mgr.Add(scheduler); err != nil {
 		return fmt.Errorf("adding the checker: %w", err)

@@ -17,7 +17,7 @@ import (
 const (
 	root     = "../.."
 	document = "docs/endpointslice-rules.md"
-	lastRule = 60
+	lastRule = 61
 )
 
 // later are the rules that no code can break yet.

@@ -4,6 +4,7 @@
 package health
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
@@ -73,8 +74,8 @@ type HTTPCheck struct {
 	// Host is the Host header, with or without a port. Default: the address
 	// of the target, with the port unless it is the scheme's default.
 	Host string
-	// Headers are sent as they are, in order. Headers that frame the message
-	// or belong to the connection are rejected by NewCheck.
+	// Headers are sent in order, those from Secrets first. Headers that frame
+	// the message or belong to the connection are rejected by NewCheck.
 	Headers []Header
 	// ExpectedStatuses are the statuses that pass. Default: 200 to 399.
 	ExpectedStatuses []StatusRange
@@ -82,8 +83,36 @@ type HTTPCheck struct {
 	Body *ExpectedBody
 }
 
-// Header is one request header.
-type Header struct{ Name, Value string }
+// Header is one request header. Its value is Value, or what From refers to when
+// the check runs: a credential is no part of a check's definition.
+type Header struct {
+	Name, Value string
+	// From is zero unless the value comes from a Secret.
+	From SecretKey
+}
+
+// SecretKey refers to one value in a Secret.
+type SecretKey struct{ Namespace, Secret, Key string }
+
+// Credentials are the values from Secrets that a check sends, in the order of its
+// headers.
+func (c *Check) Credentials() iter.Seq[SecretKey] {
+	return func(yield func(SecretKey) bool) {
+		if c.HTTP == nil {
+			return
+		}
+		for i := range c.HTTP.Headers {
+			if from := c.HTTP.Headers[i].From; from != (SecretKey{}) && !yield(from) {
+				return
+			}
+		}
+	}
+}
+
+// HasCredentials says whether a check sends values from Secrets.
+func (c *Check) HasCredentials() bool {
+	return c.HTTP != nil && slices.ContainsFunc(c.HTTP.Headers, func(h Header) bool { return h.From != (SecretKey{}) })
+}
 
 // StatusRange is a range of HTTP status codes, both ends inclusive.
 type StatusRange struct{ From, To int }

@@ -137,6 +137,9 @@ func (h Header) validate() error {
 	if slices.ContainsFunc(reservedHeaders, func(r string) bool { return strings.EqualFold(r, h.Name) }) {
 		return fmt.Errorf("http.headers: %s is set by the checker itself; remove it (use http.host for the Host header)", h.Name)
 	}
+	if h.From != (SecretKey{}) && (h.Value != "" || h.From.Namespace == "" || h.From.Secret == "" || h.From.Key == "") {
+		return fmt.Errorf("http.headers: %s needs either a value or the namespace, name and key of a Secret", h.Name)
+	}
 	if strings.ContainsFunc(h.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		return fmt.Errorf("http.headers: the value of %s contains control characters", h.Name)
 	}
@@ -172,6 +175,9 @@ func (c *Check) computeDigest() Digest {
 		for _, header := range h.Headers {
 			text(header.Name)
 			text(header.Value)
+			text(header.From.Namespace)
+			text(header.From.Secret)
+			text(header.From.Key)
 		}
 		number(int64(len(h.ExpectedStatuses)))
 		for _, r := range h.ExpectedStatuses {

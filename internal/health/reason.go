@@ -77,6 +77,19 @@ const (
 	AddressDenied Reason = "AddressDenied"
 	// TooManyChecks: the namespace has more checks than the checker accepts.
 	TooManyChecks Reason = "TooManyChecks"
+	// SecretUnread: the Secret with a credential of the check has not been read
+	// yet.
+	SecretUnread Reason = "SecretUnread"
+	// SecretForbidden: the operator may not read the Secret.
+	SecretForbidden Reason = "SecretForbidden"
+	// SecretNotFound: the Secret does not exist.
+	SecretNotFound Reason = "SecretNotFound"
+	// SecretTypeMismatch: the Secret is not of the type that is meant for checks.
+	SecretTypeMismatch Reason = "SecretTypeMismatch"
+	// SecretKeyNotFound: the Secret does not have the key.
+	SecretKeyNotFound Reason = "SecretKeyNotFound"
+	// InvalidSecretValue: what the Secret holds is empty or no header value.
+	InvalidSecretValue Reason = "InvalidSecretValue"
 	// Canceled: the check was stopped, by shutdown or a changed definition.
 	Canceled Reason = "Canceled"
 	// SchedulingDelay: the checker itself was stalled for a considerable part

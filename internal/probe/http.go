@@ -35,6 +35,8 @@ type httpExchange struct {
 	port        uint16
 	defaultPort bool
 	head, tail  string // of the request, around the Host value
+	// credentials are headers that come between, with a value of the moment.
+	credentials []health.Header
 	request     http.Request
 	body        *bodyMatcher // nil: any will do
 }
@@ -46,10 +48,15 @@ func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *h
 	}
 	h := check.HTTP
 	var tail strings.Builder
+	var credentials []health.Header
 	tail.WriteString("\r\n")
 	for _, header := range h.Headers {
 		if strings.EqualFold(header.Name, "User-Agent") {
 			userAgent = ""
+		}
+		if header.From != (health.SecretKey{}) {
+			credentials = append(credentials, header)
+			continue
 		}
 		fmt.Fprintf(&tail, "%s: %s\r\n", header.Name, header.Value)
 	}
@@ -70,9 +77,26 @@ func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *h
 		defaultPort: check.Port == defaultPort,
 		head:        h.Method + " " + h.Path + " HTTP/1.1\r\nHost: ",
 		tail:        tail.String(),
+		credentials: credentials,
 		request:     http.Request{Method: h.Method},
 		body:        body,
 	}
+}
+
+// with returns an exchange that sends the present values of its credentials to a
+// target, or why one of them cannot be had.
+func (x *httpExchange) with(values func(health.SecretKey, netip.AddrPort) (string, health.Reason), to netip.AddrPort) (*httpExchange, health.Reason) {
+	var lines strings.Builder
+	for _, header := range x.credentials {
+		value, problem := values(header.From, to)
+		if problem != "" {
+			return nil, problem
+		}
+		fmt.Fprintf(&lines, "\r\n%s: %s", header.Name, value)
+	}
+	filled := *x
+	filled.tail = lines.String() + x.tail
+	return &filled, ""
 }
 
 // host returns the Host header for a target.

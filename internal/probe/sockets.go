@@ -20,13 +20,16 @@ type sockets struct {
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	userAgent string
 	slots     *turnstile // for what needs much of the processor
+	// credentials returns what is sent to an address and port, or why it cannot be.
+	credentials func(health.SecretKey, netip.AddrPort) (string, health.Reason)
 }
 
 func newSockets(o Options) *sockets {
 	e := &sockets{
-		dial:      newDial(o.Guard),
-		userAgent: "externalbackend-operator-health-check/" + o.Version,
-		slots:     newTurnstile(4 * runtime.GOMAXPROCS(0)),
+		dial:        newDial(o.Guard),
+		userAgent:   "externalbackend-operator-health-check/" + o.Version,
+		slots:       newTurnstile(4 * runtime.GOMAXPROCS(0)),
+		credentials: o.Credentials,
 	}
 	if o.Dial != nil {
 		e.dial = resetOnClose(o.Dial)
@@ -39,10 +42,7 @@ type conversation func(ctx context.Context, conn net.Conn, addr netip.Addr) find
 
 // Prepare implements Executor.
 func (e *sockets) Prepare(check *health.Check) Run {
-	var talk conversation
-	if check.Kind == health.HTTP {
-		talk = newHTTPExchange(check, e.userAgent, e.slots).talk
-	}
+	secure := func(talk conversation) conversation { return talk }
 	if check.TLS != nil {
 		profile, err := newTLSProfile(check, e.slots)
 		if err != nil {
@@ -50,11 +50,25 @@ func (e *sockets) Prepare(check *health.Check) Run {
 				return health.Result{Outcome: health.Indeterminate, Reason: health.InvalidCABundle}
 			}
 		}
-		talk = profile.secure(talk)
+		secure = profile.secure
 	}
+	var exchange *httpExchange
+	var talk conversation
+	if check.Kind == health.HTTP {
+		exchange = newHTTPExchange(check, e.userAgent, e.slots)
+		talk = exchange.talk
+	}
+	talk = secure(talk)
 	return func(ctx context.Context, addr netip.Addr) health.Result {
-		start := time.Now()
-		f := e.execute(ctx, netip.AddrPortFrom(addr.Unmap(), check.Port), talk)
+		start, to, talk := time.Now(), netip.AddrPortFrom(addr.Unmap(), check.Port), talk
+		if exchange != nil && len(exchange.credentials) > 0 {
+			filled, problem := exchange.with(e.credentials, to)
+			if problem != "" {
+				return health.Result{Outcome: health.Indeterminate, Reason: problem}
+			}
+			talk = secure(filled.talk)
+		}
+		f := e.execute(ctx, to, talk)
 		return health.Result{Outcome: f.outcome, Reason: f.reason, Code: f.code, Latency: time.Since(start)}
 	}
 }

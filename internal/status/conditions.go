@@ -38,6 +38,9 @@ func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.Tar
 	if len(facts.Pending) > 0 {
 		wanted = append(wanted, denyPending(facts))
 	}
+	if len(facts.Credentials) > 0 {
+		wanted = append(wanted, credentialsUnavailable(facts.Credentials))
+	}
 	var transitions []transition
 	for i := range wanted {
 		c := &wanted[i]

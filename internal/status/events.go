@@ -78,16 +78,14 @@ func conditionEvents(transitions []transition) []Event {
 	var events []Event
 	for _, t := range transitions {
 		c := t.next
-		if c.Type == "" && t.previous.Type == v1alpha1.ConditionConflict {
-			c = condition(v1alpha1.ConditionConflict, false, "ForeignEndpointSlicesGone", "every EndpointSlice of the Service is the operator's")
-		}
-		if c.Type == "" && t.previous.Type == v1alpha1.ConditionDenyPending {
-			c = condition(v1alpha1.ConditionDenyPending, false, "DenyPendingOver", "no published address is about to be taken out any more")
+		if c.Type == "" {
+			c = over[t.previous.Type]
 		}
 		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) || c.Reason == v1alpha1.ReasonNotPublishable {
 			continue
 		}
-		bad := c.Status == metav1.ConditionFalse && c.Type != v1alpha1.ConditionConflict && c.Type != v1alpha1.ConditionDenyPending || told[c.Reason]
+		_, passing := over[c.Type]
+		bad := c.Status == metav1.ConditionFalse && !passing || told[c.Reason]
 		if t.previous == nil && !bad && c.Reason != v1alpha1.ReasonPublished {
 			continue
 		}
@@ -100,6 +98,16 @@ func conditionEvents(transitions []transition) []Event {
 	return events
 }
 
+// over tells the end of conditions that are there only while something is wrong.
+var over = map[string]metav1.Condition{
+	v1alpha1.ConditionConflict: condition(v1alpha1.ConditionConflict, false,
+		"ForeignEndpointSlicesGone", "every EndpointSlice of the Service is the operator's"),
+	v1alpha1.ConditionDenyPending: condition(v1alpha1.ConditionDenyPending, false,
+		"DenyPendingOver", "no published address is about to be taken out any more"),
+	v1alpha1.ConditionCredentialsUnavailable: condition(v1alpha1.ConditionCredentialsUnavailable, false,
+		"CredentialsAvailable", "every credential of the checks is there"),
+}
+
 // told are reasons of True conditions that a user should hear about.
 var told = map[string]bool{
 	v1alpha1.ReasonForeignEndpointSlices:  true,
@@ -108,6 +116,12 @@ var told = map[string]bool{
 	v1alpha1.ReasonDuplicateAddress:       true,
 	v1alpha1.ReasonServedByAnother:        true,
 	v1alpha1.ReasonFamilyNotServed:        true,
+	v1alpha1.ReasonSecretForbidden:        true,
+	v1alpha1.ReasonSecretNotFound:         true,
+	v1alpha1.ReasonSecretTypeMismatch:     true,
+	v1alpha1.ReasonSecretKeyNotFound:      true,
+	v1alpha1.ReasonInvalidSecretValue:     true,
+	v1alpha1.ReasonSecretUnread:           true,
 }
 
 var actions = map[string]string{
@@ -118,4 +132,6 @@ var actions = map[string]string{
 	v1alpha1.ConditionHealthy:         "CheckHealth",
 	v1alpha1.ConditionConflict:        "FindConflicts",
 	v1alpha1.ConditionDenyPending:     "FollowCluster",
+
+	v1alpha1.ConditionCredentialsUnavailable: "ReadSecrets",
 }

@@ -54,6 +54,9 @@ type Facts struct {
 	// Foreign are slices of somebody else on the Service, which has no selector.
 	Foreign []ForeignSlice
 
+	// Credentials are those of its checks that cannot be had, sorted.
+	Credentials []CredentialProblem
+
 	// Awaiting is true while the first publication is held.
 	Awaiting bool
 	// Flips are the changes of published readiness that were written.

@@ -84,6 +84,7 @@ type Backend struct {
 	ServiceWarning *Problem
 
 	specified []v1alpha1.Check
+	namespace string
 }
 
 // ServiceName returns the name of the Service that an ExternalBackend serves.
@@ -104,6 +105,8 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, minInterval t
 		Entries: entries(eb),
 		Initial: health.Unknown,
 		Drain:   drainOf(eb),
+
+		namespace: eb.Namespace,
 	}
 	if eb.Spec.HealthCheck.InitialState == v1alpha1.InitialStateHealthy {
 		b.Initial = health.Healthy

@@ -78,7 +78,7 @@ func (b *Backend) checksOn(ports []discoveryv1.EndpointPort) ([]*health.Check, *
 		if problem != nil {
 			return nil, problem
 		}
-		check, err := checkOf(&b.specified[i], port, b.Timing)
+		check, err := b.checkOf(&b.specified[i], port)
 		if err != nil {
 			return nil, invalid("spec.healthCheck.checks["+b.specified[i].Name+"]: %s", err)
 		}
@@ -166,13 +166,13 @@ func incomplete(p discoveryv1.EndpointPort) bool {
 	return p.Name == nil || p.Protocol == nil || p.Port == nil || !validPort(*p.Port)
 }
 
-func checkOf(check *v1alpha1.Check, port uint16, timing health.Timing) (*health.Check, error) {
-	definition := health.Check{Kind: health.TCP, Port: port, Timing: timing}
+func (b *Backend) checkOf(check *v1alpha1.Check, port uint16) (*health.Check, error) {
+	definition := health.Check{Kind: health.TCP, Port: port, Timing: b.Timing}
 	if h := check.HTTP; h != nil {
 		definition.Kind = health.HTTP
 		definition.HTTP = &health.HTTPCheck{Method: h.Method, Path: h.Path, Host: h.Hostname}
-		for _, header := range h.Headers {
-			definition.HTTP.Headers = append(definition.HTTP.Headers, health.Header{Name: header.Name, Value: header.Value})
+		for i := range h.Headers {
+			definition.HTTP.Headers = append(definition.HTTP.Headers, b.header(&h.Headers[i]))
 		}
 		for _, text := range h.ExpectedStatuses {
 			r, err := statusRange(string(text))
@@ -194,6 +194,19 @@ func checkOf(check *v1alpha1.Check, port uint16, timing health.Timing) (*health.
 		}
 	}
 	return health.NewCheck(definition)
+}
+
+// header of a check. Its Secret is of the namespace of the ExternalBackend, always.
+func (b *Backend) header(h *v1alpha1.HTTPHeader) health.Header {
+	header := health.Header{Name: h.Name}
+	switch {
+	case h.ValueFrom != nil && h.ValueFrom.SecretKeyRef != nil:
+		ref := h.ValueFrom.SecretKeyRef
+		header.From = health.SecretKey{Namespace: b.namespace, Secret: ref.Name, Key: ref.Key}
+	case h.Value != nil:
+		header.Value = *h.Value
+	}
+	return header
 }
 
 func statusRange(text string) (health.StatusRange, error) {

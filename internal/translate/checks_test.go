@@ -172,6 +172,10 @@ func TestCheckPortWhileNothingCanBePublished(t *testing.T) {
 	}
 }
 
+func fromSecret(name, secret, key string) v1alpha1.HTTPHeader {
+	return v1alpha1.HTTPHeader{Name: name, ValueFrom: &v1alpha1.HTTPHeaderSource{SecretKeyRef: &v1alpha1.SecretKeyRef{Name: secret, Key: key}}}
+}
+
 func TestChecks(t *testing.T) {
 	pemText := certificate(t)
 	for _, tt := range []struct {
@@ -195,7 +199,7 @@ func TestChecks(t *testing.T) {
 			Name: "http",
 			HTTP: &v1alpha1.HTTPCheck{
 				Path: "/healthz?full=1", Method: "HEAD", Hostname: "app.example:8443",
-				Headers:          []v1alpha1.HTTPHeader{{Name: "X-Check", Value: "1"}, {Name: "Accept", Value: "*/*"}},
+				Headers:          []v1alpha1.HTTPHeader{{Name: "X-Check", Value: new("1")}, {Name: "Accept", Value: new("*/*")}, {Name: "X-Empty", Value: new("")}, fromSecret("Authorization", "payments", "token")},
 				ExpectedStatuses: []v1alpha1.StatusRange{"204", "300-302"},
 			},
 			TLS: &v1alpha1.CheckTLS{ServerName: "tls.example", CABundle: pemText},
@@ -203,7 +207,12 @@ func TestChecks(t *testing.T) {
 			Kind: health.HTTP, Port: 8080, Timing: defaultTiming,
 			HTTP: &health.HTTPCheck{
 				Method: "HEAD", Path: "/healthz?full=1", Host: "app.example:8443",
-				Headers:          []health.Header{{Name: "X-Check", Value: "1"}, {Name: "Accept", Value: "*/*"}},
+				Headers: []health.Header{
+					{Name: "X-Check", Value: "1"},
+					{Name: "Accept", Value: "*/*"},
+					{Name: "X-Empty"},
+					{Name: "Authorization", From: health.SecretKey{Namespace: "shop", Secret: "payments", Key: "token"}},
+				},
 				ExpectedStatuses: []health.StatusRange{{From: 204, To: 204}, {From: 300, To: 302}},
 			},
 			TLS: &health.TLSConfig{ServerName: "tls.example", CABundle: pemText},

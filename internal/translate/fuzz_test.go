@@ -102,7 +102,7 @@ func fuzzedBackend(word func(int) string, flag func(int) bool, port, checkPort i
 	case flag(4):
 		check.HTTP = &v1alpha1.HTTPCheck{
 			Path: word(5), Method: word(6), Hostname: word(7), ExpectedStatuses: []v1alpha1.StatusRange{v1alpha1.StatusRange(word(8))},
-			Headers: []v1alpha1.HTTPHeader{{Name: word(9), Value: word(10)}},
+			Headers: []v1alpha1.HTTPHeader{{Name: word(9), Value: new(word(10))}},
 		}
 	case flag(5):
 		check.None = &v1alpha1.NoCheck{}

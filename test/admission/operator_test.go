@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 )
@@ -68,6 +69,50 @@ var _ = Describe("Whoever gets hold of the operator's token", func() {
 		Entry("write roles", "create", "rbac.authorization.k8s.io", "clusterroles"),
 		Entry("bind roles", "create", "rbac.authorization.k8s.io", "rolebindings"),
 	)
+})
+
+var _ = Describe("The role for credentials of checks", func() {
+	const role = "externalbackend-check-credentials-reader"
+
+	It("is given to nobody by the installation", func(ctx SpecContext) {
+		shipped := render(ctx, filepath.Join("..", "..", "config", "default"))
+		var found []string
+		for _, object := range shipped {
+			if object.GetName() == role {
+				found = append(found, object.GetKind())
+				Expect(object.GetLabels()).NotTo(HaveKey(ContainSubstring("aggregate-to")))
+			}
+			if strings.HasSuffix(object.GetKind(), "RoleBinding") {
+				Expect(object.Object["roleRef"]).NotTo(HaveKeyWithValue("name", role), object.GetName())
+			}
+		}
+		Expect(found).To(Equal([]string{"ClusterRole"}))
+	})
+
+	It("lets the operator read a Secret by its name, in the namespace where it is bound, and nothing else", func(ctx SpecContext) {
+		account := only(render(ctx, filepath.Join("..", "..", "config", "default")), "ServiceAccount")
+		for _, where := range []string{namespace, "kube-system"} {
+			mustCreate(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: where, Name: "checks"}, Type: v1alpha1.SecretTypeCheckCredentials})
+		}
+		read := func(ctx SpecContext, where string) error {
+			return operator.Get(ctx, client.ObjectKey{Namespace: where, Name: "checks"}, &corev1.Secret{})
+		}
+		Expect(apierrors.IsForbidden(read(ctx, namespace))).To(BeTrue())
+		mustCreate(ctx, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "check-credentials"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.GetNamespace(), Name: account.GetName()}},
+		})
+		Eventually(read).WithContext(ctx).WithArguments(namespace).Should(Succeed())
+		Expect(apierrors.IsForbidden(read(ctx, "kube-system"))).To(BeTrue())
+		Expect(apierrors.IsForbidden(operator.List(ctx, &corev1.SecretList{}, client.InNamespace(namespace)))).To(BeTrue())
+		for _, verb := range []string{"list", "watch", "create", "update", "patch", "delete", "deletecollection"} {
+			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+				ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: verb, Resource: "secrets"},
+			}}
+			Expect(operator.Create(ctx, review)).To(Succeed())
+			Expect(review.Status.Allowed).To(BeFalse(), verb)
+		}
+	})
 })
 
 var _ = Describe("A quota of ExternalBackends", func() {

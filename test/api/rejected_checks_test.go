@@ -24,7 +24,11 @@ const (
 	notAServerName  = "must be a host name such as app.example.com"
 	notAHeaderName  = "must be a header name (RFC 9110 token)"
 	notAHeaderValue = "must hold only printable ASCII characters"
-	reservedHeader  = "this header cannot be set: credentials do not belong in a spec, use http.hostname for Host, and the connection's own headers are fixed"
+	reservedHeader  = "this header cannot be set: use http.hostname for Host, the connection's own headers are fixed"
+	credentialValue = "credentials do not belong in a spec, where every reader sees them: put the value into a Secret and name it with valueFrom.secretKeyRef"
+	notOneValue     = "set exactly one of value and valueFrom"
+	notASecretName  = "must be the name of a Secret: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"
+	notASecretKey   = "must be a key of a Secret: letters, digits, '-', '_' and '.'"
 	notAStatus      = "must be a status such as 204 or an ascending range such as 200-299, within 100 to 599"
 	bodyOfHEAD      = "a response to HEAD has no body: use method GET, or leave expectedBody out"
 	notOneBody      = "set exactly one of contains and matches"
@@ -40,6 +44,7 @@ const (
 	path    = check + ".http.path"
 	host    = check + ".http.hostname"
 	headers = check + ".http.headers"
+	secret  = headers + "[0].valueFrom.secretKeyRef"
 	status  = check + ".http.expectedStatuses"
 	body    = check + ".http.expectedBody"
 	tls     = check + ".tls"
@@ -52,7 +57,8 @@ var rejectedChecks = slices.Concat(
 	rejectedTimings("spec.healthCheck.timeout", notATimeout),
 	rejectedThresholds("spec.healthCheck.healthyThreshold"),
 	rejectedThresholds("spec.healthCheck.unhealthyThreshold"),
-	rejectedReserved("Authorization", "proxy-authorization", "Cookie", "HOST", "Connection", "Keep-Alive", "Proxy-Connection",
+	rejectedCredentials("Authorization", "proxy-authorization", "Cookie"),
+	rejectedReserved("HOST", "Connection", "Keep-Alive", "Proxy-Connection",
 		"Content-Length", "Transfer-Encoding", "Upgrade", "TE", "Trailer", "User-Agent"),
 	[]rejection{
 		rejected("spec.healthCheck.interval", notASecondsSpan, set("spec.healthCheck.interval", "999ms"), remove("spec.healthCheck.timeout")),
@@ -110,7 +116,21 @@ var rejectedChecks = slices.Concat(
 		rejected(headers+"[0].name", notAHeaderName, set(headers+"[0].name", `"X-Health:"`)),
 		rejected(headers+"[0].name", atLeast1, set(headers+"[0].name", `""`)).and(headers+"[0].name", notAHeaderName),
 		rejected(headers+"[0].name", "Too long: may not be more than 128 bytes", set(headers+"[0].name", strings.Repeat("a", 129))),
-		rejected(headers+"[0].value", "Required value", remove(headers+"[0].value")),
+		rejected(headers+"[0]", notOneValue, remove(headers+"[0].value")),
+		rejected(headers+"[0]", notOneValue, set(headers+"[0].valueFrom", "{secretKeyRef: {name: a, key: b}}")),
+		rejected(headers+"[0]", notOneValue, set(headers+"[0]", `{name: X-Token, value: "", valueFrom: {secretKeyRef: {name: a, key: b}}}`)),
+		rejected(secret, "Required value", set(headers+"[0]", "{name: X-Token, valueFrom: {}}")),
+		rejected("", `strict decoding error: unknown field "`+secret+`.namespace"`, fromSecret("{name: a, key: b, namespace: kube-system}")),
+		rejected(secret+".name", "Required value", fromSecret("{key: a}")),
+		rejected(secret+".name", atLeast1, fromSecret(`{name: "", key: a}`)).and(secret+".name", notASecretName),
+		rejected(secret+".name", notASecretName, fromSecret("{name: Checks, key: a}")),
+		rejected(secret+".name", notASecretName, fromSecret("{name: kube-system/checks, key: a}")),
+		rejected(secret+".name", notASecretName, fromSecret("{name: .., key: a}")),
+		rejected(secret+".name", "Too long: may not be more than 253 bytes", fromSecret("{name: "+letters254+", key: a}")),
+		rejected(secret+".key", "Required value", fromSecret("{name: a}")),
+		rejected(secret+".key", atLeast1, fromSecret(`{name: a, key: ""}`)).and(secret+".key", notASecretKey),
+		rejected(secret+".key", notASecretKey, fromSecret("{name: a, key: a/b}")),
+		rejected(secret+".key", "Too long: may not be more than 253 bytes", fromSecret("{name: a, key: "+letters254+"}")),
 		rejected(headers+"[0].value", notAHeaderValue, set(headers+"[0].value", `"a\r\nX-Injected: 1"`)),
 		rejected(headers+"[0].value", notAHeaderValue, set(headers+"[0].value", "ü")),
 		rejected(headers+"[0].value", "Too long: may not be more than 1024 bytes", set(headers+"[0].value", strings.Repeat("a", 1025))),
@@ -181,9 +201,23 @@ func rejectedThresholds(field string) []rejection {
 	}
 }
 
+// fromSecret replaces the header by one that comes from a Secret.
+func fromSecret(ref string) edit {
+	return set(headers+"[0]", "{name: X-Token, valueFrom: {secretKeyRef: "+ref+"}}")
+}
+
+// rejectedCredentials are headers that hold credentials, in the spec.
+func rejectedCredentials(names ...string) (list []rejection) {
+	for _, name := range names {
+		list = append(list, rejected(headers+"[0].value", credentialValue, set(headers+"[0].name", name)))
+	}
+	return list
+}
+
 func rejectedReserved(names ...string) (list []rejection) {
 	for _, name := range names {
-		list = append(list, rejected(headers+"[0].name", reservedHeader, set(headers+"[0].name", name)))
+		list = append(list, rejected(headers+"[0].name", reservedHeader, set(headers+"[0].name", name)),
+			rejected(headers+"[0].name", reservedHeader, set(headers+"[0]", "{name: "+name+", valueFrom: {secretKeyRef: {name: a, key: b}}}")))
 	}
 	return list
 }

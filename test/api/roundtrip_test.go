@@ -42,7 +42,11 @@ func full() []*v1alpha1.ExternalBackend {
 					{Name: "tcp", Port: new(intstr.FromInt32(8081)), TCP: &v1alpha1.TCPCheck{}},
 					{Name: "http", Port: new(intstr.FromString("http")), HTTP: &v1alpha1.HTTPCheck{
 						Path: "/healthz", Method: "HEAD", Hostname: "app.example.com",
-						Headers:          []v1alpha1.HTTPHeader{{Name: "X-Health-Check", Value: "<operator>"}},
+						Headers: []v1alpha1.HTTPHeader{
+							{Name: "X-Health-Check", Value: new("<operator>")},
+							{Name: "X-Empty", Value: new("")},
+							{Name: "Authorization", ValueFrom: &v1alpha1.HTTPHeaderSource{SecretKeyRef: &v1alpha1.SecretKeyRef{Name: "checks", Key: "authorization"}}},
+						},
 						ExpectedStatuses: []v1alpha1.StatusRange{"200", "300-399"},
 					}, TLS: &v1alpha1.CheckTLS{ServerName: "app.example.com", CABundle: certificate}},
 					{

@@ -86,7 +86,7 @@ func largestCheck(n int) v1alpha1.Check {
 	http := &v1alpha1.HTTPCheck{Path: "/" + strings.Repeat("a", 1023), Hostname: letters254[:253] + ":65535"}
 	for i := range 16 {
 		http.Headers = append(http.Headers, v1alpha1.HTTPHeader{
-			Name: fmt.Sprintf("%s%03d", strings.Repeat("a", 125), i), Value: strings.Repeat("a", 1024),
+			Name: fmt.Sprintf("%s%03d", strings.Repeat("a", 125), i), Value: new(strings.Repeat("a", 1024)),
 		})
 		http.ExpectedStatuses = append(http.ExpectedStatuses, v1alpha1.StatusRange(fmt.Sprintf("2%02d-299", i)))
 	}

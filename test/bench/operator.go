@@ -114,6 +114,7 @@ func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
 		Live:         mgr.GetAPIReader(),
 		Literals:     static.Resolve,
 		Guard:        reach,
+		Credentials:  &controllers.Credentials{},
 		Metrics:      recorder,
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},

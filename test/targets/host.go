@@ -54,7 +54,8 @@ type Host struct {
 	behaviour Behaviour
 	text      string // of recite
 	attempts  int
-	failures  int // still to come
+	received  http.Header // of the last request
+	failures  int         // still to come
 	open      map[net.Conn]struct{}
 	changed   chan struct{} // closed when the behaviour changes
 }
@@ -103,6 +104,13 @@ func (h *Host) Attempts() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.attempts
+}
+
+// Received returns the values of a header of the last request that was read.
+func (h *Host) Received(header string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.received.Values(header)
 }
 
 // FailNext makes the next n connections be refused, whatever the behaviour.
@@ -185,6 +193,9 @@ func (h *Host) answer(conn net.Conn, behaviour Behaviour, changed <-chan struct{
 	if err != nil {
 		return
 	}
+	h.mu.Lock()
+	h.received = request.Header
+	h.mu.Unlock()
 	status, body := http.StatusOK, io.Reader(strings.NewReader("served by "+h.address.String()+"\n"))
 	switch behaviour {
 	case Serve, Refuse, Vanish, recite: // who gets through to Refuse and Vanish was faster; recite has returned
