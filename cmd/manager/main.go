@@ -118,6 +118,11 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	if err := mgr.Add(scheduler); err != nil {
 		return fmt.Errorf("adding the checker: %w", err)
 	}
+	if err := mgr.Add(&controllers.FenceCheck{
+		Client: mgr.GetClient(), Namespace: options.fenceNamespace(inClusterNamespace), Found: recorder.SetFenced, Clock: clock.RealClock{},
+	}); err != nil {
+		return fmt.Errorf("adding the check of the fence: %w", err)
+	}
 	if err := reconciler.SetupWithManager(ctx, mgr, options.workers); err != nil {
 		return fmt.Errorf("setting up the controller: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -133,6 +134,25 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 	options.LeaderElectionReleaseOnCancel = true
 	options.GracefulShutdownTimeout = new(gracePeriod)
 	return options
+}
+
+// inClusterNamespace is the file that tells a Pod its namespace.
+const inClusterNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// fenceNamespace returns a namespace in which the operator may create
+// EndpointSlices: one of those that it works in, or its own; "" if that is unknown.
+func (o *options) fenceNamespace(file string) string {
+	if len(o.reach.namespaces) > 0 {
+		return o.reach.namespaces[0]
+	}
+	if o.leaderElectionNamespace != "" {
+		return o.leaderElectionNamespace
+	}
+	text, err := os.ReadFile(file) //nolint:gosec // the file of the Pod, and that of a test
+	if err != nil {
+		return "" // outside a cluster
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // withoutHTTP2 keeps the server clear of stream-reset floods (CVE-2023-44487).

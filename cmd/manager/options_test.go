@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"crypto/tls"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -104,5 +106,31 @@ func TestMetricsServerIsSecure(t *testing.T) {
 	}
 	if !slices.Equal(c.NextProtos, []string{"http/1.1"}) {
 		t.Errorf("protocols are %v", c.NextProtos)
+	}
+}
+
+// TestFenceNamespace: it is one in which the operator may write.
+func TestFenceNamespace(t *testing.T) {
+	inCluster := filepath.Join(t.TempDir(), "namespace")
+	if err := os.WriteFile(inCluster, []byte("externalbackend-system\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		file string
+		want string
+	}{
+		{nil, inCluster, "externalbackend-system"},
+		{nil, inCluster + "-missing", ""},
+		{[]string{"--leader-election-namespace=operators"}, inCluster + "-missing", "operators"},
+		{[]string{"--namespaces=shop,search", "--deny-cidrs=10.0.0.0/8"}, inCluster, "shop"},
+	} {
+		o, err := parseFlags(test.args, &bytes.Buffer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.fenceNamespace(test.file); got != test.want {
+			t.Errorf("%v and %s: got %q, want %q", test.args, test.file, got, test.want)
+		}
 	}
 }
