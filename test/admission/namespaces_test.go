@@ -98,7 +98,9 @@ var _ = Describe("Whoever gets hold of the operator's token gives no endpoints",
 	DescribeTable("nor Services", func(ctx SpecContext, in, name, message string, value string) {
 		label(ctx, in, value)
 		edit := func(s *corev1.Service) { s.Namespace = in }
-		try := func(ctx context.Context) error { return client.NewDryRunClient(operator).Create(ctx, service(name, edit)) }
+		try := func(ctx context.Context) error {
+			return client.NewDryRunClient(operator).Create(ctx, service(name, edit))
+		}
 		Eventually(try).WithContext(ctx).Should(refusedBy(serviceFence, message))
 		if name != "kubernetes" {
 			Expect(client.NewDryRunClient(unfenced).Create(ctx, service(name, edit))).To(Succeed(), "the control case")

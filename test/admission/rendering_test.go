@@ -48,27 +48,27 @@ func expectFenced(objects []*unstructured.Unstructured) {
 	Expect(bound).To(HaveLen(3))
 }
 
-var _ = Describe("The fences are about the account that the operator runs as", func() {
-	// overlay renders a kustomization that builds on the shipped one.
-	overlay := func(ctx context.Context, settings string) []*unstructured.Unstructured {
-		GinkgoHelper()
-		folder := GinkgoT().TempDir()
-		shipped, err := filepath.Abs(filepath.Join("..", "..", "config", "default"))
-		Expect(err).NotTo(HaveOccurred())
-		relative, err := filepath.Rel(folder, shipped)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(os.WriteFile(filepath.Join(folder, "kustomization.yaml"), fmt.Appendf(nil, "resources: [%s]\n%s", relative, settings), 0o600)).To(Succeed())
-		return render(ctx, folder)
-	}
+// overlay renders a kustomization that builds on a folder of config.
+func overlay(ctx context.Context, on, settings string) []*unstructured.Unstructured {
+	GinkgoHelper()
+	folder := GinkgoT().TempDir()
+	shipped, err := filepath.Abs(filepath.Join("..", "..", "config", on))
+	Expect(err).NotTo(HaveOccurred())
+	relative, err := filepath.Rel(folder, shipped)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(os.WriteFile(filepath.Join(folder, "kustomization.yaml"), fmt.Appendf(nil, "resources: [%s]\n%s", relative, settings), 0o600)).To(Succeed())
+	return render(ctx, folder)
+}
 
+var _ = Describe("The fences are about the account that the operator runs as", func() {
 	It("as shipped", func(ctx SpecContext) {
-		objects := overlay(ctx, "")
+		objects := overlay(ctx, "default", "")
 		expectFenced(objects)
 		Expect(only(objects, "ServiceAccount").GetNamespace()).To(Equal("externalbackend-system"))
 	})
 
 	DescribeTable("in an overlay with", func(ctx SpecContext, settings, account, namespace string) {
-		objects := overlay(ctx, settings)
+		objects := overlay(ctx, "default", settings)
 		expectFenced(objects)
 		Expect(only(objects, "ServiceAccount").GetName()).To(Equal(account))
 		Expect(only(objects, "ServiceAccount").GetNamespace()).To(Equal(namespace))
