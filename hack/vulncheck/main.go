@@ -8,8 +8,8 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +53,7 @@ func run(w io.Writer, folder string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "database:", cmp.Or(folder, "https://vuln.go.dev"))
+	fmt.Fprintln(w, "database:", describe(folder, time.Now()))
 	found := findings{}
 	for _, scan := range scans {
 		fmt.Fprintln(w, "scanning", scan.what)
@@ -99,6 +99,45 @@ func source(folder string) ([]string, error) {
 		return nil, err
 	}
 	return []string{"-db", "file://" + absolute}, nil
+}
+
+// stale is the age from which on a copy of the database is warned of.
+const stale = 30 * 24 * time.Hour
+
+// describe tells which database is used, and how old it is: a copy says nothing
+// of what was found since.
+func describe(folder string, now time.Time) string {
+	if folder == "" {
+		return "https://vuln.go.dev"
+	}
+	const live = "; `make verify VULNDB=` asks the live one"
+	newest := newestEntry(folder)
+	switch {
+	case newest.IsZero():
+		return folder + "\nWARNING: it is unknown how old this copy is, none of its entries says when it was published or modified" + live
+	case now.Sub(newest) > stale:
+		return fmt.Sprintf("%s\nWARNING: the newest entry of this copy is of %s%s", folder, newest.Format(time.DateOnly), live)
+	}
+	return fmt.Sprintf("%s, whose newest entry is of %s%s", folder, newest.Format(time.DateOnly), live)
+}
+
+// newestEntry returns when an entry of a folder was last published or modified;
+// zero if none says.
+func newestEntry(folder string) (newest time.Time) {
+	files, _ := filepath.Glob(filepath.Join(folder, "GO-*.json"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		var entry struct{ Published, Modified time.Time }
+		if err != nil || json.Unmarshal(text, &entry) != nil {
+			continue // govulncheck complains of it
+		}
+		for _, at := range []time.Time{entry.Published, entry.Modified} {
+			if at.After(newest) {
+				newest = at
+			}
+		}
+	}
+	return newest
 }
 
 // govulncheck returns the messages of a scan. Findings are no error.
