@@ -22,7 +22,8 @@ import (
 // targeted and that the Service can have.
 func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 	for _, p := range passes {
-		checks := p.checksByEntry()
+		// Those that will be carried out: without any in the spec, the ones before.
+		checks := r.known.checks(p.subscriber(), p.checksByEntry())
 		for i := range p.backend.Entries {
 			entry := &p.backend.Entries[i]
 			found, problems := r.Literals(entry.Name, entry.Literals)
@@ -100,6 +101,7 @@ func useOf(check *health.Check, addr netip.Addr) guard.CheckUse {
 	use := guard.CheckUse{Addr: addr, Port: check.Port, Kind: check.Kind.String()}
 	if check.HTTP != nil {
 		use.CustomHost, use.Secret = check.HTTP.Host != "", check.HasCredentials()
+		use.Body = check.HTTP.Body != nil
 	}
 	if check.TLS != nil {
 		use.CustomHost = use.CustomHost || check.TLS.ServerName != ""

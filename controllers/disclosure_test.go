@@ -56,6 +56,10 @@ var _ = Describe("What a host answers", func() {
 		o = ownOperator(operatorOptions{fault: sent(posted)})
 		s = newScene(ctx)
 		s.service(ctx, "payments")
+		// As much as a policy can allow.
+		s.policy(ctx, "all", granting(v1alpha1.PolicyChecks{
+			CustomHost: true, BodyMatching: true, InsecureSkipVerify: true, StatusDetail: v1alpha1.StatusDetailCode,
+		}))
 	})
 
 	// recite makes a host that says something.
@@ -132,6 +136,11 @@ var _ = Describe("What a host answers", func() {
 		recite("192.0.2.43", strings.Repeat(confidential, 10))
 		over("no-tls", "192.0.2.43", &v1alpha1.CheckTLS{ServerName: "pay.example.com"})
 
+		recite("192.0.2.44", "HTTP/1.1 200 OK\r\n\r\n"+confidential)
+		s.backend(ctx, "searched", of("payments"), entry("rack", "192.0.2.44"), expecting(v1alpha1.ExpectedBody{Contains: "hunter1"}))
+		recite("192.0.2.45", "HTTP/1.1 200 OK\r\n\r\n"+confidential)
+		s.backend(ctx, "matched", of("payments"), entry("rack", "192.0.2.45"), expecting(v1alpha1.ExpectedBody{Matches: "hunter[013-9]"}))
+
 		found := func(ctx SpecContext, name string) (reasons []string) {
 			for _, host := range s.statusOf(ctx, name).Unhealthy {
 				reasons = append(reasons, host.Reason)
@@ -141,6 +150,7 @@ var _ = Describe("What a host answers", func() {
 		for name, want := range map[string][]string{
 			"plain": reasons, "untrusted": {"CertificateUntrusted"}, "misnamed": {"CertificateNameMismatch"},
 			"unverified": {"UnexpectedStatus5xx"}, "no-tls": {"TLSHandshakeFailed"},
+			"searched": {"UnexpectedBody"}, "matched": {"UnexpectedBody"},
 		} {
 			Eventually(found).WithContext(ctx).WithArguments(name).Should(Equal(want), name)
 			Eventually(s.warnings).WithContext(ctx).WithArguments(name).ShouldNot(BeEmpty())

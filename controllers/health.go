@@ -88,7 +88,7 @@ func (r *ServiceReconciler) check(scope *guard.Scope, passes []*pass) {
 			}
 		}
 		r.haveChecked(scope, p, p.targets(list, checks, published))
-		p.checked = true
+		p.checks = checks
 		p.health = r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(list)))[:served]
 	}
 }
@@ -139,15 +139,31 @@ func (c entryChecks) of(entry string) []*health.Check {
 	return c[""]
 }
 
-// targets says what is to be checked. Addresses that keep their ports are checked
-// on those.
+// checksOf returns the checks of a target. Addresses that keep their ports are
+// checked on those.
+func (p *pass) checksOf(t target.Target, checks entryChecks) []*health.Check {
+	if set, kept := p.kept[t.Addr]; kept && p.backend.Checks != nil {
+		return p.backend.Checks[set]
+	}
+	return checks.of(t.Entry)
+}
+
+// tellsCode says whether the exact status that a target answers with may be told,
+// whichever of its checks asked for it.
+func (p *pass) tellsCode(scope *guard.Scope, t target.Target) bool {
+	if p.checks == nil {
+		return false
+	}
+	return !slices.ContainsFunc(p.checksOf(t, p.checks), func(c *health.Check) bool {
+		return c.HTTP != nil && !scope.StatusCodes(useOf(c, t.Addr))
+	})
+}
+
+// targets says what is to be checked.
 func (p *pass) targets(list []target.Target, checks entryChecks, published publication) []health.Target {
 	targets := make([]health.Target, len(list))
 	for i, t := range list {
-		targets[i] = health.Target{Addr: t.Addr, Checks: checks.of(t.Entry), Seed: p.backend.Initial}
-		if set, kept := p.kept[t.Addr]; kept && p.backend.Checks != nil {
-			targets[i].Checks = p.backend.Checks[set]
-		}
+		targets[i] = health.Target{Addr: t.Addr, Checks: p.checksOf(t, checks), Seed: p.backend.Initial}
 		if verdict, ok := published[t.Addr]; ok {
 			targets[i].Seed = verdict
 		}

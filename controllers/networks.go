@@ -92,7 +92,7 @@ func (s networkSet) add(text, why string) {
 func (s networkSet) sorted() []guard.Network {
 	networks := make([]guard.Network, 0, len(s))
 	for prefix, why := range s {
-		networks = append(networks, guard.Network{Prefix: prefix, Why: why})
+		networks = append(networks, guard.Network{Prefix: prefix, Why: why, Discovered: true})
 	}
 	slices.SortFunc(networks, func(a, b guard.Network) int {
 		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))

@@ -86,6 +86,19 @@ var _ = Describe("The networks of the cluster", func() {
 	})
 })
 
+var _ = Describe("What an administrator allows of the cluster's own networks", func() {
+	It("may be targeted, and nothing around it", func(ctx SpecContext) {
+		node(ctx, "e", "192.0.2.0/24", "198.51.100.7")
+		ownOperator(operatorOptions{exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.8/30"), netip.MustParsePrefix("169.254.0.0/16")}})
+		s := newScene(ctx)
+		s.host("192.0.2.10")
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.10", "192.0.2.12", "198.51.100.7", "169.254.169.254"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonAddressDenied, "192.0.2.12", "198.51.100.7", "169.254.169.254"))
+	})
+})
+
 // hexOf returns an IPv4 address as two groups of an IPv6 address.
 func hexOf(address string) string {
 	b := netip.MustParseAddr(address).As4()

@@ -57,8 +57,9 @@ type operatorOptions struct {
 	requirePolicy  bool
 	namespaces     []string // to work in; all if empty
 	deny           []guard.Network
-	denyDelay      time.Duration // before new networks deny what is published, if that is a lot
-	secretPeriod   time.Duration // between two reads of a Secret; the shipped time if zero
+	exempt         []netip.Prefix // from what the cluster's own networks deny
+	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
+	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
 }
 
 // shared is the operator of the specs that need nothing special.
@@ -161,7 +162,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	})
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
-	reach.Fixed.RequirePolicy, reach.Fixed.Networks = options.requirePolicy, options.deny
+	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
 	credentials := &controllers.Credentials{
 		Live: o.manager.GetAPIReader(), Guard: reach, Period: options.secretPeriod,
 		Limit: flowcontrol.NewTokenBucketRateLimiter(25, 50),

@@ -49,8 +49,8 @@ type pass struct {
 	// draining is published, not wanted any more, and stays for a while.
 	draining []departure
 	leaving  []target.Departure // is published as well, and this pass ends that
-	// checked is true if the targets can be checked.
-	checked bool
+	// checks that are carried out; nil if none can be.
+	checks entryChecks
 	// health of the granted targets, then of those that drain.
 	health []health.Status
 	// before is their health in the pass before, if that one found out everything

@@ -111,6 +111,7 @@ func isStaged(err error) bool {
 // SetupWithManager has everything watched that decides what may be targeted.
 func (r *Reach) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	r.dirty = make(chan struct{}, 1)
+	r.staging.exempt = r.Fixed.Exempt
 	if r.Discover {
 		apiServer, err := newAPIServerCache(mgr)
 		if err != nil {

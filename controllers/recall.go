@@ -83,7 +83,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 
 // lasts says whether nothing but health can change what the pass found out.
 func (p *pass) lasts() bool {
-	return p.backend.Publishable && p.checked && !p.awaiting && len(p.draining) == 0 && len(p.leaving) == 0
+	return p.backend.Publishable && p.checks != nil && !p.awaiting && len(p.draining) == 0 && len(p.leaving) == 0
 }
 
 func backendVersions(w *world) []version {

@@ -18,6 +18,7 @@ import (
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
+	"externalbackend.dev/operator/internal/target"
 )
 
 const (
@@ -117,7 +118,8 @@ func (r *ServiceReconciler) facts(p *pass, w *world, flips []sliceplan.Flip, wri
 	facts := status.Facts{
 		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
-		Rejected: p.rejected, Pending: p.pending, Losses: p.grant.Losses, Excluded: p.excluded, Portless: p.portless, Foreign: w.foreign,
+		TellsCode: func(t target.Target) bool { return p.tellsCode(w.scope, t) },
+		Rejected:  p.rejected, Pending: p.pending, Losses: p.grant.Losses, Excluded: p.excluded, Portless: p.portless, Foreign: w.foreign,
 		Credentials: r.Credentials.Problems(p.subscriber()), Awaiting: p.awaiting, Flips: flips, WriteError: writeError, Now: now,
 	}
 	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)

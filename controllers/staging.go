@@ -27,6 +27,8 @@ type staging struct {
 	// since is when networks were found that are staged; zero for those that are
 	// in force.
 	since map[netip.Prefix]time.Time
+	// exempt is what no network of the cluster takes out.
+	exempt []netip.Prefix
 }
 
 // stage returns the networks, staged or in force, and the time after which that
@@ -42,7 +44,7 @@ func (s *staging) stage(found []guard.Network, published func() ([]netip.Addr, e
 			added = append(added, network)
 		}
 	}
-	suspicious, err := takesOutMany(added, published)
+	suspicious, err := s.takesOutMany(added, published)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -71,7 +73,7 @@ func (s *staging) stage(found []guard.Network, published func() ([]netip.Addr, e
 	return networks, next, nil
 }
 
-func takesOutMany(added []guard.Network, published func() ([]netip.Addr, error)) (bool, error) {
+func (s *staging) takesOutMany(added []guard.Network, published func() ([]netip.Addr, error)) (bool, error) {
 	if len(added) == 0 {
 		return false, nil
 	}
@@ -79,7 +81,7 @@ func takesOutMany(added []guard.Network, published func() ([]netip.Addr, error))
 	if err != nil {
 		return false, err
 	}
-	matcher, err := guard.Compile(guard.Config{AllowClassE: true, Networks: added})
+	matcher, err := guard.Compile(guard.Config{AllowClassE: true, Networks: added, Exempt: s.exempt})
 	if err != nil {
 		return false, fmt.Errorf("compiling the networks of the cluster: %w", err)
 	}

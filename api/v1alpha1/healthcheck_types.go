@@ -113,9 +113,9 @@ type Check struct {
 	TCP *TCPCheck `json:"tcp,omitempty"`
 
 	// http sends one HTTP/1.1 request over a new connection and passes when the
-	// response has an expected status. Redirects are not followed; at most
-	// 64 KiB of the body are read, and never reported. {} asks for / and expects
-	// a status from 200 to 399.
+	// response has an expected status and, if that is asked for, an expected
+	// body. Redirects are not followed; at most 64 KiB of the body are read, and
+	// never reported. {} asks for / and expects a status from 200 to 399.
 	// +optional
 	HTTP *HTTPCheck `json:"http,omitempty"`
 
@@ -139,6 +139,8 @@ type NoCheck struct{}
 
 // HTTPCheck sends one HTTP/1.1 request over a new connection. Redirects are
 // not followed; at most 64 KiB of the body are read, and never reported.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.expectedBody) || !has(self.method) || self.method != 'HEAD'",message="a response to HEAD has no body: use method GET, or leave expectedBody out",fieldPath=".expectedBody"
 type HTTPCheck struct {
 	// path of the request, with an optional query, such as /healthz?full=1.
 	// Default /.
@@ -183,6 +185,37 @@ type HTTPCheck struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	ExpectedStatuses []StatusRange `json:"expectedStatuses,omitempty"`
+
+	// expectedBody is what the body of a response with an expected status must
+	// hold. Left out, any body will do. An ExternalBackendPolicy of the namespace
+	// has to allow it (spec.allow.checks.bodyMatching).
+	// +optional
+	ExpectedBody *ExpectedBody `json:"expectedBody,omitempty"`
+}
+
+// ExpectedBody is what the first 64 KiB of a body must hold, as the target sends
+// them: nothing is unpacked. The rest is read up to there all the same, and none
+// of it is ever reported.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.contains) != has(self.matches)",message="set exactly one of contains and matches"
+type ExpectedBody struct {
+	// contains is a text that must occur in the body, such as "status":"UP": 1 to
+	// 1024 printable characters, tabs and line breaks.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.matches(r'^[\\t\\n\\r\\pL\\pM\\pN\\pP\\pS\\p{Zs}]*$')",message="must hold only printable characters, tabs and line breaks"
+	Contains string `json:"contains,omitempty"`
+
+	// matches is a regular expression in the syntax of RE2 that must match
+	// somewhere in the body, such as "version":\s*"2[.]: 1 to 1024 characters. ^
+	// and $ stand for the beginning and the end of what is read, and of each line
+	// after (?m). It may become 1024 characters with every repetition written out.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="''.matches(self) in [true, false]",message="must be a regular expression in the syntax of RE2, which has neither backreferences nor lookarounds"
+	Matches string `json:"matches,omitempty"`
 }
 
 // StatusRange is an HTTP status such as "204", or an inclusive range such as

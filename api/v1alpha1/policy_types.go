@@ -169,9 +169,9 @@ type PolicyChecks struct {
 	// +optional
 	Secrets bool `json:"secrets,omitempty"`
 
-	// bodyMatching allows checks to look for text in the response, which tells
-	// their author what is in it. Default false. Takes effect with checks that
-	// look at the response.
+	// bodyMatching allows checks to expect something of the body of a response,
+	// which tells their author what is in it. Default false. Namespaces without a
+	// policy that allows anything need one for that, too.
 	// +optional
 	BodyMatching bool `json:"bodyMatching,omitempty"`
 
@@ -179,8 +179,9 @@ type PolicyChecks struct {
 	// +optional
 	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
 
-	// statusDetail is how much of an unexpected HTTP status is told: Class, such
-	// as 5xx, or Code, such as 503. Default Class.
+	// statusDetail is how much of an unexpected HTTP status is told in status and
+	// events: Class, such as 5xx, or Code, such as 503. Default Class, and so in
+	// namespaces without a policy that allows anything.
 	// +optional
 	StatusDetail StatusDetail `json:"statusDetail,omitempty"`
 }

@@ -139,6 +139,14 @@ type UnhealthyTarget struct {
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason"`
 
+	// httpStatus is the exact HTTP status that was not expected, 100 to 999, where
+	// an ExternalBackendPolicy of the namespace lets it be told
+	// (spec.allow.checks.statusDetail).
+	// +optional
+	// +kubebuilder:validation:Minimum=100
+	// +kubebuilder:validation:Maximum=999
+	HTTPStatus int32 `json:"httpStatus,omitempty"`
+
 	// since is when the address became unhealthy.
 	// +required
 	Since metav1.Time `json:"since"`
@@ -223,8 +231,9 @@ const (
 	// ports or their checks, or none of those of the namespace allows them; the
 	// others are served.
 	ReasonPolicyDenied = "PolicyDenied"
-	// ReasonNoPolicy: the operator requires an ExternalBackendPolicy, and none
-	// that allows anything selects the namespace.
+	// ReasonNoPolicy: no ExternalBackendPolicy that allows anything selects the
+	// namespace, and it takes one: always, if the operator requires policies, or
+	// for a check of bodies.
 	ReasonNoPolicy = "NoPolicy"
 	// ReasonLimitExceeded: there are more addresses than the policies of the
 	// namespace allow an ExternalBackend; the first ones are served.

@@ -105,8 +105,8 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Credentials: credentials.Value,
 		Notify:      reconciler.Wake,
 		Observer:    observer{recorder},
-		MaxInFlight: options.maxChecksInFlight,
-		Version:     version(),
+		MaxInFlight: options.maxChecksInFlight, MaxChecksPerNamespace: options.maxChecksPerNamespace,
+		Version: version(),
 	})
 	reconciler.Health, reach.Changed, credentials.Changed = scheduler, reconciler.Revet, reconciler.Wake
 	if err := reach.SetupWithManager(ctx, mgr); err != nil {

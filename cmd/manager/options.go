@@ -50,6 +50,7 @@ type options struct {
 	serviceAnnotations      []string
 	maxEndpoints            int
 	maxChecksInFlight       int
+	maxChecksPerNamespace   int
 	reach                   reachOptions
 	apiQPS                  float32
 	apiBurst                int
@@ -79,6 +80,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 		return nil
 	})
 	flags.IntVar(&o.maxChecksInFlight, "max-checks-in-flight", 0, "health checks that run at the same time; 0 means the lesser of 4096 and half of the file descriptor limit")
+	flags.IntVar(&o.maxChecksPerNamespace, "max-checks-per-namespace", probe.DefaultMaxChecksPerNamespace, "health checks that the ExternalBackends of a namespace may have; addresses beyond stay as they are, unchecked")
 	o.reach.register(flags)
 	flags.Float64Var(&qps, "kube-api-qps", 100, "requests per second to the API server")
 	flags.IntVar(&o.apiBurst, "kube-api-burst", 200, "burst of requests to the API server")
@@ -92,6 +94,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 		inRange("max-endpoints-per-slice", o.maxEndpoints, 1, sliceplan.HardMaxEndpoints),
 		inRange("concurrent-services", o.workers, 1, 1000),
 		inRange("max-checks-in-flight", o.maxChecksInFlight, 0, 1_000_000),
+		inRange("max-checks-per-namespace", o.maxChecksPerNamespace, 1, 10_000_000),
 		inRange("kube-api-burst", o.apiBurst, 1, 100_000),
 		inRange("kube-api-qps", int(qps), 1, 100_000),
 		o.reach.check(),

@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -33,10 +34,12 @@ func TestFlagsOutOfBounds(t *testing.T) {
 		{"--max-endpoints-per-slice=1001", "it must be between 1 and 1000"},
 		{"--concurrent-services=0", "--concurrent-services is 0"},
 		{"--max-checks-in-flight=-1", "--max-checks-in-flight is -1"},
+		{"--max-checks-per-namespace=0", "--max-checks-per-namespace is 0: it must be between 1 and 10000000"},
 		{"--kube-api-qps=0", "--kube-api-qps is 0"},
 		{"--kube-api-burst=0", "--kube-api-burst is 0"},
 		{"--cluster-deny-delay=25h", "--cluster-deny-delay is 25h0m0s: it must be between 0s and 24h"},
 		{"--deny-cidrs=10.0.0.1", `"10.0.0.1" is no network such as 10.0.0.0/8 or fd00::/8`},
+		{"--allow-cluster-cidrs=10.0.0.0/33", `"10.0.0.0/33" is no network`},
 		{"--policy-mode=loose", "it is baseline or require"},
 		{"--namespaces=a,b", "--namespaces needs --deny-cidrs"},
 		{"--no-such-flag", "flag provided but not defined"},
@@ -73,9 +76,15 @@ func TestReachFlags(t *testing.T) {
 	if o, err = parseFlags([]string{"--policy-mode=require"}, &bytes.Buffer{}); err != nil || !o.reach.reach().Fixed.RequirePolicy || !o.reach.reach().Discover {
 		t.Errorf("flags were not taken: %+v, %v", o.reach, err)
 	}
-	if _, err := parseFlags([]string{"--policy-mode=require", "--namespaces=a", "--deny-cidrs=10.0.0.0/8"}, &bytes.Buffer{}); err == nil ||
-		!strings.Contains(err.Error(), "--policy-mode=require does not go with --namespaces") {
-		t.Error(err)
+	if o, err = parseFlags([]string{"--allow-cluster-cidrs=10.1.2.3/24"}, &bytes.Buffer{}); err != nil || !slices.Equal(o.reach.reach().Fixed.Exempt, []netip.Prefix{netip.MustParsePrefix("10.1.2.0/24")}) {
+		t.Errorf("flags were not taken: %+v, %v", o.reach, err)
+	}
+	for _, flag := range []string{"--policy-mode=require", "--allow-cluster-cidrs=10.1.0.0/16"} {
+		name, _, _ := strings.Cut(flag, "=")
+		if _, err := parseFlags([]string{flag, "--namespaces=a", "--deny-cidrs=10.0.0.0/8"}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), name) ||
+			!strings.Contains(err.Error(), "does not go with --namespaces") {
+			t.Errorf("%s with --namespaces: %v", flag, err)
+		}
 	}
 }
 

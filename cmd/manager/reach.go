@@ -20,29 +20,21 @@ import (
 
 // reachOptions say what may be targeted.
 type reachOptions struct {
-	allowClassE   bool
-	clusterDomain string
-	denyCIDRs     []netip.Prefix
-	denyDelay     time.Duration
-	namespaces    []string
-	requirePolicy bool
+	allowClassE       bool
+	allowClusterCIDRs []netip.Prefix
+	clusterDomain     string
+	denyCIDRs         []netip.Prefix
+	denyDelay         time.Duration
+	namespaces        []string
+	requirePolicy     bool
 }
 
 func (o *reachOptions) register(flags *flag.FlagSet) {
 	flags.BoolVar(&o.allowClassE, "allow-class-e", false, "allow targets in 240.0.0.0/4, which some networks use")
 	flags.StringVar(&o.clusterDomain, "cluster-domain", "cluster.local", "DNS domain of the cluster's Services, names in which are no targets")
 	flags.DurationVar(&o.denyDelay, "cluster-deny-delay", 10*time.Minute, "how long published addresses are spared that lie in new networks of the cluster, if they are more than 10 and more than a tenth of all; up to 24h")
-	flags.Func("deny-cidrs", "networks that no target may lie in, separated by commas, besides those that the cluster itself tells (default none)", func(list string) error {
-		o.denyCIDRs = nil
-		for _, text := range split(list) {
-			prefix, err := netip.ParsePrefix(text)
-			if err != nil {
-				return fmt.Errorf("%q is no network such as 10.0.0.0/8 or fd00::/8", text)
-			}
-			o.denyCIDRs = append(o.denyCIDRs, prefix.Masked())
-		}
-		return nil
-	})
+	flags.Func("deny-cidrs", "networks that no target may lie in, separated by commas, besides those that the cluster itself tells (default none)", networks(&o.denyCIDRs))
+	flags.Func("allow-cluster-cidrs", "networks, separated by commas, that targets may lie in although they are the cluster's own; what policies, --deny-cidrs and the operator itself deny stays denied (default none)", networks(&o.allowClusterCIDRs))
 	flags.Func("namespaces", "namespaces to work in, separated by commas, with permissions in these alone; needs --deny-cidrs, since the networks of the cluster cannot be read then (default all)", func(list string) error {
 		o.namespaces = split(list)
 		return nil
@@ -54,6 +46,21 @@ func (o *reachOptions) register(flags *flag.FlagSet) {
 		o.requirePolicy = mode == "require"
 		return nil
 	})
+}
+
+// networks parses a list of networks.
+func networks(into *[]netip.Prefix) func(string) error {
+	return func(list string) error {
+		*into = nil
+		for _, text := range split(list) {
+			prefix, err := netip.ParsePrefix(text)
+			if err != nil {
+				return fmt.Errorf("%q is no network such as 10.0.0.0/8 or fd00::/8", text)
+			}
+			*into = append(*into, prefix.Masked())
+		}
+		return nil
+	}
 }
 
 // split returns the items of a list, without those that are empty.
@@ -69,6 +76,9 @@ func (o *reachOptions) check() error {
 	if len(o.namespaces) > 0 && len(o.denyCIDRs) == 0 {
 		errs = append(errs, errors.New("--namespaces needs --deny-cidrs: list the networks of the cluster's Services, Pods and Nodes, which cannot be read then"))
 	}
+	if len(o.namespaces) > 0 && len(o.allowClusterCIDRs) > 0 {
+		errs = append(errs, errors.New("--allow-cluster-cidrs does not go with --namespaces: nothing but --deny-cidrs tells the networks of the cluster then, so leave these out there"))
+	}
 	if len(o.namespaces) > 0 && o.requirePolicy {
 		errs = append(errs, errors.New("--policy-mode=require does not go with --namespaces: ExternalBackendPolicies cannot be read then"))
 	}
@@ -77,7 +87,9 @@ func (o *reachOptions) check() error {
 
 func (o *reachOptions) reach() *controllers.Reach {
 	reach := &controllers.Reach{
-		Fixed:    guard.Config{AllowClassE: o.allowClassE, ClusterDomain: o.clusterDomain, RequirePolicy: o.requirePolicy},
+		Fixed: guard.Config{
+			AllowClassE: o.allowClassE, Exempt: o.allowClusterCIDRs, ClusterDomain: o.clusterDomain, RequirePolicy: o.requirePolicy,
+		},
 		Discover: len(o.namespaces) == 0, Delay: o.denyDelay, Clock: clock.RealClock{},
 	}
 	for _, prefix := range o.denyCIDRs {

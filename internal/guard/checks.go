@@ -53,6 +53,9 @@ func (s *Scope) Check(use CheckUse) error {
 	if s.open && !use.Body || s.anyGrant(func(g *grant) bool { return g.allows(&use, spelled.all()) }) {
 		return staged
 	}
+	if s.open { // all the rest of it is allowed
+		use = CheckUse{Addr: use.Addr, Port: use.Port, Kind: use.Kind, Body: use.Body}
+	}
 	return s.ungranted(DeniedError{Addr: use.Addr, Port: use.Port, Use: use.String()})
 }
 

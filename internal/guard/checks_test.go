@@ -73,6 +73,27 @@ func TestChecksAreGrantedOneByOne(t *testing.T) {
 	}
 }
 
+// TestBodiesWithoutGrants: the refusal names the one thing that an open namespace
+// does not have.
+func TestBodiesWithoutGrants(t *testing.T) {
+	use := guard.CheckUse{Addr: netip.MustParseAddr("192.0.2.1"), Port: 80, Kind: "HTTP", CustomHost: true, Body: true, InsecureSkipVerify: true}
+	for want, require := range map[string]bool{
+		"a check of kind HTTP with bodyMatching must not be used on 192.0.2.1:80: no ExternalBackendPolicy with spec.allow selects this namespace, " +
+			"and this takes one with spec.allow.checks.bodyMatching: true, which must then allow the addresses, too; ask an administrator for one": false,
+		"192.0.2.1 must not be targeted: no ExternalBackendPolicy with spec.allow selects this namespace, " +
+			"and it takes one that allows it; ask an administrator for one": true,
+	} {
+		m, err := guard.Compile(guard.Config{RequirePolicy: require})
+		if err != nil {
+			t.Fatal(err)
+		}
+		denied := asDenied(t, m.Scope("shop").Check(use))
+		if denied == nil || denied.Layer != guard.LayerNoPolicy || denied.Error() != want {
+			t.Errorf("got %v, want %s", denied, want)
+		}
+	}
+}
+
 // TestOneGrantIsNotMixedWithAnother: address, port, kind and the rest come from
 // the same policy.
 func TestOneGrantIsNotMixedWithAnother(t *testing.T) {

@@ -10,6 +10,7 @@
 //
 //  1. Hard: compiled in, and no setting lifts it (but AllowClassE).
 //  2. Cluster: Config.Networks, the cluster's own ranges and --deny-cidrs.
+//     Config.Exempt lifts the former.
 //  3. Policy: a deny of any policy that selects the namespace, and then the
 //     lack of a grant by those of them that allow anything.
 //  4. NoPolicy: no such policy, where one is required.

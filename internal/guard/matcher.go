@@ -18,6 +18,8 @@ type Config struct {
 	AllowClassE bool
 	// Networks are denied to every namespace.
 	Networks []Network
+	// Exempt ranges lift Networks that are Discovered, and nothing else.
+	Exempt []netip.Prefix
 	// ClusterDomain is the DNS domain of the cluster's Services, if it has
 	// another than cluster.local. All names below either are denied.
 	ClusterDomain string
@@ -35,7 +37,10 @@ type Network struct {
 	Prefix netip.Prefix
 	// Why says in a few words what it is: "Pod network of Node a".
 	Why string
-	// Staged networks deny as others do, but every denial that comes from
+	// Discovered networks are the cluster's own, and lifted where Config.Exempt
+	// says so.
+	Discovered bool
+	// Staged networks, which are Discovered, deny as others do, but every denial that comes from
 	// nothing else says that it is staged.
 	Staged bool
 }
@@ -56,6 +61,11 @@ func Compile(config Config) (*Matcher, error) {
 	for i, n := range config.Networks {
 		if !n.Prefix.IsValid() {
 			problems = append(problems, fmt.Errorf("network %d (%s): the prefix is invalid", i, n.Why))
+		}
+	}
+	for i, p := range config.Exempt {
+		if !p.IsValid() {
+			problems = append(problems, fmt.Errorf("exempt range %d: the prefix is invalid", i))
 		}
 	}
 	names, err := hardNamesFor(config.ClusterDomain)

@@ -5,6 +5,7 @@ package guard_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 
 func TestNetworks(t *testing.T) {
 	network := func(prefix, why string, staged bool) guard.Network {
-		return guard.Network{Prefix: netip.MustParsePrefix(prefix), Why: why, Staged: staged}
+		return guard.Network{Prefix: netip.MustParsePrefix(prefix), Why: why, Discovered: staged, Staged: staged}
 	}
 	s := compile(t, guard.Config{Networks: []guard.Network{
 		network("10.0.0.0/8", "Pods", false),
@@ -70,8 +71,46 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+func TestExemptRanges(t *testing.T) {
+	prefix := netip.MustParsePrefix
+	s := compile(t, guard.Config{
+		Networks: []guard.Network{
+			{Prefix: prefix("10.0.0.0/8"), Why: "Pods", Discovered: true},
+			{Prefix: prefix("10.1.2.128/25"), Why: "a Node", Discovered: true},
+			{Prefix: prefix("20.0.0.0/8"), Why: "new Pods", Discovered: true, Staged: true},
+			{Prefix: prefix("10.1.2.64/32"), Why: "denied to all"},
+		},
+		Exempt: []netip.Prefix{prefix("10.1.2.0/24"), prefix("20.1.0.0/16"), prefix("169.254.169.254/32"), prefix("::ffff:30.0.0.0/104")},
+	}).Scope("any")
+	for addr, want := range map[string]string{
+		"10.1.1.255":        "Pods (10.0.0.0/8)",
+		"10.1.2.0":          allowed,
+		"::ffff:10.1.2.1":   allowed,
+		"64:ff9b::10.1.2.1": allowed,
+		"64:ff9b::10.1.3.1": "which carries 10.1.3.1, must not be targeted: Pods (10.0.0.0/8)",
+		"10.1.2.64":         "denied to all (10.1.2.64/32)",
+		"10.1.2.129":        allowed,
+		"10.1.3.0":          "Pods (10.0.0.0/8)",
+		"20.0.0.1":          "new Pods (20.0.0.0/8); what was",
+		"20.1.0.1":          allowed,
+		"30.0.0.1":          allowed,
+		"169.254.169.254":   "link-local",
+		"2002:a9fe:a9fe::":  "which carries 169.254.169.254",
+	} {
+		t.Run(addr, func(t *testing.T) {
+			err := s.Addr(netip.MustParseAddr(addr))
+			switch {
+			case want == allowed && err != nil:
+				t.Error(err)
+			case want != allowed && (err == nil || !strings.Contains(err.Error(), want)):
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		})
+	}
+}
+
 // TestLongestPrefixIsReported compares the text with a search through all
-// networks: enforced ones before staged ones, then the longest.
+// networks: given ones before discovered before staged ones, then the longest.
 func TestLongestPrefixIsReported(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := world{config: guard.Config{AllowClassE: true, Networks: networks(12).Draw(t, "networks")}}
@@ -86,10 +125,11 @@ func TestLongestPrefixIsReported(t *testing.T) {
 			if denied.Carried.IsValid() {
 				at = numberOf(denied.Carried)
 			}
+			given := slices.ContainsFunc(w.config.Networks, func(n guard.Network) bool { return !n.Discovered && within(at, n.Prefix) })
 			longest := -1
 			var bits []int
 			for _, n := range w.config.Networks {
-				if n.Staged == denied.Staged && within(at, n.Prefix) {
+				if n.Staged == denied.Staged && n.Discovered == !given && within(at, n.Prefix) {
 					length := n.Prefix.Bits()
 					if n.Prefix.Addr().Is4In6() && length >= 96 {
 						length -= 96

@@ -29,7 +29,9 @@ func (w world) judge(addr netip.Addr, port uint16) (layer guard.Layer, staged bo
 		return guard.LayerHard, false
 	}
 	for _, n := range w.config.Networks {
-		if slices.ContainsFunc(spelled, func(of number) bool { return within(of, n.Prefix) }) {
+		if slices.ContainsFunc(spelled, func(of number) bool {
+			return within(of, n.Prefix) && !(n.Discovered && anyWithin(of, w.config.Exempt))
+		}) {
 			if !n.Staged {
 				return guard.LayerCluster, false
 			}
@@ -116,7 +118,9 @@ func allowParts() *rapid.Generator[*guard.Allow] {
 func networks(most int) *rapid.Generator[[]guard.Network] {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) guard.Network {
 		p := prefixes().Draw(t, "prefix")
-		return guard.Network{Prefix: p, Why: "network " + p.String(), Staged: rapid.Bool().Draw(t, "staged")}
+		n := guard.Network{Prefix: p, Why: "network " + p.String(), Discovered: rapid.Bool().Draw(t, "discovered")}
+		n.Staged = n.Discovered && rapid.Bool().Draw(t, "staged")
+		return n
 	}), 0, most)
 }
 
@@ -126,6 +130,7 @@ func worlds() *rapid.Generator[world] {
 			AllowClassE:   rapid.Bool().Draw(t, "class E"),
 			RequirePolicy: rapid.Bool().Draw(t, "require"),
 			Networks:      networks(3).Draw(t, "networks"),
+			Exempt:        rapid.SliceOfN(prefixes(), 0, 2).Draw(t, "exempt"),
 			Namespaces:    map[string][]string{"b": nil},
 		}}
 		for i := range rapid.IntRange(0, 3).Draw(t, "policies") {

@@ -14,13 +14,20 @@ type rule struct {
 	prefix netip.Prefix
 	why    string
 	layer  Layer
-	staged bool
+	// exempt rules deny nothing, and lift what is discovered or staged.
+	exempt, discovered, staged bool
 }
 
 // rank orders rules: where several hold, the lowest decides.
 func (r *rule) rank() int {
-	if r.staged {
-		return int(LayerNoPolicy) + 1
+	const firstAfterLayers = int(LayerNoPolicy) + 1
+	switch {
+	case r.staged:
+		return firstAfterLayers + 2
+	case r.discovered:
+		return firstAfterLayers + 1
+	case r.exempt:
+		return firstAfterLayers
 	}
 	return int(r.layer)
 }
@@ -90,11 +97,11 @@ func newRanges(rules []rule) ranges {
 	return out
 }
 
-// find returns the rule for an address without a zone, nil if there is none. It
+// find returns the rule for an address without a zone, nil if none denies it. It
 // takes logarithmic time and does not allocate.
 func (r ranges) find(addr netip.Addr) *rule {
 	i, _ := slices.BinarySearchFunc(r, addr, func(s span, addr netip.Addr) int { return s.last.Compare(addr) })
-	if i < len(r) && r[i].first.Compare(addr) <= 0 {
+	if i < len(r) && r[i].first.Compare(addr) <= 0 && !r[i].rule.exempt {
 		return r[i].rule
 	}
 	return nil

@@ -174,6 +174,9 @@ func (s *Scope) ungranted(e DeniedError) error {
 	if len(s.grants) == 0 {
 		e.Layer = LayerNoPolicy
 		e.Why = "no ExternalBackendPolicy with spec.allow selects this namespace, and it takes one that allows it"
+		if s.open {
+			e.Why = "no ExternalBackendPolicy with spec.allow selects this namespace, and this takes one with spec.allow.checks.bodyMatching: true, which must then allow the addresses, too"
+		}
 		return &e
 	}
 	e.Layer, e.Policy = LayerPolicy, s.names

@@ -16,7 +16,8 @@ const (
 	// TCP passes when a connection can be made and, with TLS configured, the
 	// handshake succeeds.
 	TCP Kind = iota + 1
-	// HTTP passes when the response has an expected status and is complete.
+	// HTTP passes when the response has an expected status and body, and is
+	// complete.
 	// With TLS configured it is HTTPS.
 	HTTP
 )
@@ -78,6 +79,8 @@ type HTTPCheck struct {
 	Headers []Header
 	// ExpectedStatuses are the statuses that pass. Default: 200 to 399.
 	ExpectedStatuses []StatusRange
+	// Body, if set, is what a response with an expected status must hold.
+	Body *ExpectedBody
 }
 
 // Header is one request header. Its value is Value, or what From refers to when

@@ -18,6 +18,7 @@ func httpCheck() Check {
 			Method: "GET", Path: "/healthz?full=1", Host: "app.example:8080",
 			Headers:          []Header{{Name: "X-Probe", Value: "1"}, {Name: "Accept", Value: "*/*"}, {Name: "Cookie", From: SecretKey{"shop", "checks", "cookie"}}},
 			ExpectedStatuses: []StatusRange{{200, 204}, {301, 301}},
+			Body:             &ExpectedBody{Contains: "ok"},
 		},
 		TLS: &TLSConfig{ServerName: "app.example", CABundle: "pem"},
 	}
@@ -42,7 +43,7 @@ func TestDigestCoversEveryField(t *testing.T) {
 		"timeout":            func(c *Check) { c.Timing.Timeout++ },
 		"edge interval":      func(c *Check) { c.Timing.EdgeInterval++ },
 		"unhealthy interval": func(c *Check) { c.Timing.UnhealthyInterval++ },
-		"method":             func(c *Check) { c.HTTP.Method = "HEAD" },
+		"method":             func(c *Check) { c.HTTP.Method = "OPTIONS" },
 		"path":               func(c *Check) { c.HTTP.Path = "/" },
 		"host":               func(c *Check) { c.HTTP.Host = "" },
 		"header name":        func(c *Check) { c.HTTP.Headers[0].Name = "X-Prob" },
@@ -55,6 +56,10 @@ func TestDigestCoversEveryField(t *testing.T) {
 		"header order":       func(c *Check) { h := c.HTTP.Headers; h[0], h[1] = h[1], h[0] },
 		"fewer headers":      func(c *Check) { c.HTTP.Headers = c.HTTP.Headers[:1] },
 		"statuses":           func(c *Check) { c.HTTP.ExpectedStatuses[0].To++ },
+		"body text":          func(c *Check) { c.HTTP.Body.Contains = "OK" },
+		"way of matching":    func(c *Check) { c.HTTP.Body = &ExpectedBody{Matches: "ok"} },
+		"body pattern":       func(c *Check) { c.HTTP.Body = &ExpectedBody{Matches: "OK"} },
+		"no body":            func(c *Check) { c.HTTP.Body = nil },
 		"server name":        func(c *Check) { c.TLS.ServerName = "" },
 		"ca bundle":          func(c *Check) { c.TLS.CABundle = "" },
 		"skip verify":        func(c *Check) { c.TLS.InsecureSkipVerify = true },
@@ -73,7 +78,7 @@ func TestDigestCoversEveryField(t *testing.T) {
 func TestNewCheckDoesNotShareMemory(t *testing.T) {
 	given := httpCheck()
 	made := mustCheck(t, given)
-	given.HTTP.Path, given.HTTP.Headers[0].Value, given.HTTP.ExpectedStatuses[0].From, given.TLS.ServerName = "/other", "9", 500, "other"
+	given.HTTP.Path, given.HTTP.Headers[0].Value, given.HTTP.ExpectedStatuses[0].From, given.TLS.ServerName, given.HTTP.Body.Contains = "/other", "9", 500, "other", "other"
 	if again := mustCheck(t, httpCheck()); made.computeDigest() != again.Digest() {
 		t.Error("an edit of the argument reached the finished check")
 	}
@@ -103,31 +108,59 @@ func TestNewCheckDefaults(t *testing.T) {
 
 func TestNewCheckRejects(t *testing.T) {
 	for field, edit := range map[string]func(*Check){
-		"port":                  func(c *Check) { c.Port = 0 },
-		"kind":                  func(c *Check) { c.HTTP = nil },
-		"interval":              func(c *Check) { c.Timing.Interval = 0 },
-		"timeout":               func(c *Check) { c.Timing.Timeout = c.Timing.Interval + 1 },
-		"edgeInterval":          func(c *Check) { c.Timing.EdgeInterval = -1 },
-		"unhealthyInterval":     func(c *Check) { c.Timing.UnhealthyInterval = c.Timing.Timeout - 1 },
-		"http.method":           func(c *Check) { c.HTTP.Method = "TRACE" },
-		"http.path":             func(c *Check) { c.HTTP.Path = "/ HTTP/1.1\r\nX: y" },
-		"http.path: \"health\"": func(c *Check) { c.HTTP.Path = "health" },
-		"http.host":             func(c *Check) { c.HTTP.Host = "a\r\nb" },
-		"http.host: \"a/b\"":    func(c *Check) { c.HTTP.Host = "a/b" },
-		"http.headers: \"\"":    func(c *Check) { c.HTTP.Headers[0].Name = "" },
-		"http.headers: \"X Y\"": func(c *Check) { c.HTTP.Headers[0].Name = "X Y" },
-		"http.headers: host":    func(c *Check) { c.HTTP.Headers[0].Name = "host" },
-		"Cookie needs either":   func(c *Check) { c.HTTP.Headers[2].Value = "1" },
-		"Cookie needs":          func(c *Check) { c.HTTP.Headers[2].From.Key = "" },
-		"the value of X-Probe":  func(c *Check) { c.HTTP.Headers[0].Value = "1\r\nHost: other" },
-		"http.expectedStatuses": func(c *Check) { c.HTTP.ExpectedStatuses[0] = StatusRange{299, 200} },
-		"tls.serverName":        func(c *Check) { c.TLS.ServerName = "a b" },
+		"port":                                  func(c *Check) { c.Port = 0 },
+		"kind":                                  func(c *Check) { c.HTTP = nil },
+		"interval":                              func(c *Check) { c.Timing.Interval = 0 },
+		"timeout":                               func(c *Check) { c.Timing.Timeout = c.Timing.Interval + 1 },
+		"edgeInterval":                          func(c *Check) { c.Timing.EdgeInterval = -1 },
+		"unhealthyInterval":                     func(c *Check) { c.Timing.UnhealthyInterval = c.Timing.Timeout - 1 },
+		"http.method":                           func(c *Check) { c.HTTP.Method = "TRACE" },
+		"http.path":                             func(c *Check) { c.HTTP.Path = "/ HTTP/1.1\r\nX: y" },
+		"http.path: \"health\"":                 func(c *Check) { c.HTTP.Path = "health" },
+		"http.host":                             func(c *Check) { c.HTTP.Host = "a\r\nb" },
+		"http.host: \"a/b\"":                    func(c *Check) { c.HTTP.Host = "a/b" },
+		"http.headers: \"\"":                    func(c *Check) { c.HTTP.Headers[0].Name = "" },
+		"http.headers: \"X Y\"":                 func(c *Check) { c.HTTP.Headers[0].Name = "X Y" },
+		"http.headers: host":                    func(c *Check) { c.HTTP.Headers[0].Name = "host" },
+		"Cookie needs either":                   func(c *Check) { c.HTTP.Headers[2].Value = "1" },
+		"Cookie needs":                          func(c *Check) { c.HTTP.Headers[2].From.Key = "" },
+		"the value of X-Probe":                  func(c *Check) { c.HTTP.Headers[0].Value = "1\r\nHost: other" },
+		"http.expectedStatuses":                 func(c *Check) { c.HTTP.ExpectedStatuses[0] = StatusRange{299, 200} },
+		"http.expectedBody: a response to HEAD": func(c *Check) { c.HTTP.Method = "HEAD" },
+		"http.expectedBody: set exactly one":    func(c *Check) { c.HTTP.Body = &ExpectedBody{} },
+		"set exactly one of contains":           func(c *Check) { c.HTTP.Body.Matches = "ok" },
+		"http.expectedBody.contains":            func(c *Check) { c.HTTP.Body.Contains = strings.Repeat("x", MaxBodyText+1) },
+		"http.expectedBody.matches: error":      pattern("a("),
+		"http.expectedBody.matches: 4097 bytes": pattern(strings.Repeat("x", 4097)),
+		"too large, 1025 characters":            pattern(strings.Repeat("x", 1025)),
+		"too large, 2000 characters":            pattern("a{500}b{500}"),
+		"too large, 1150 characters":            pattern("(?:.{3}|b*){115}"),
+		"tls.serverName":                        func(c *Check) { c.TLS.ServerName = "a b" },
 	} {
 		c := httpCheck()
 		edit(&c)
 		if _, err := NewCheck(c); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: got error %v, want one that names it", field, err)
 		}
+	}
+}
+
+func pattern(text string) func(*Check) {
+	return func(c *Check) { c.HTTP.Body = &ExpectedBody{Matches: text} }
+}
+
+// TestPatternsOfTheLimit: without counted repetitions, all that the API takes
+// is small enough.
+func TestPatternsOfTheLimit(t *testing.T) {
+	for _, unit := range []string{"x", "a|bc|", "a?", "(a)", "[ab]*", `\pL+`, "(?:ab|a*)", "^$", "(?i:ab)"} {
+		c := httpCheck()
+		pattern(strings.Repeat(unit, 1024/len(unit)))(&c)
+		if made := mustCheck(t, c); made.HTTP.Body.Pattern() == nil {
+			t.Errorf("%s: no expression", unit)
+		}
+	}
+	if mustCheck(t, httpCheck()).HTTP.Body.Pattern() != nil {
+		t.Error("a text is an expression")
 	}
 }
 

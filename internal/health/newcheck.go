@@ -106,16 +106,28 @@ func (h HTTPCheck) completed() (*HTTPCheck, error) {
 			return nil, err
 		}
 	}
+	if err := h.completeExpectations(); err != nil {
+		return nil, err
+	}
+	return &h, nil
+}
+
+// completeExpectations is about what an answer must be like.
+func (h *HTTPCheck) completeExpectations() error {
 	if len(h.ExpectedStatuses) == 0 {
 		h.ExpectedStatuses = []StatusRange{{200, 399}}
 	}
 	h.ExpectedStatuses = slices.Clone(h.ExpectedStatuses)
 	for _, r := range h.ExpectedStatuses {
 		if r.From < 100 || r.To > 599 || r.From > r.To {
-			return nil, fmt.Errorf("http.expectedStatuses: %d-%d must be a range within 100-599", r.From, r.To)
+			return fmt.Errorf("http.expectedStatuses: %d-%d must be a range within 100-599", r.From, r.To)
 		}
 	}
-	return &h, nil
+	if h.Body == nil {
+		return nil
+	}
+	h.Body = new(*h.Body)
+	return h.Body.validate(h.Method)
 }
 
 func (h Header) validate() error {
@@ -171,6 +183,11 @@ func (c *Check) computeDigest() Digest {
 		for _, r := range h.ExpectedStatuses {
 			number(int64(r.From))
 			number(int64(r.To))
+		}
+		if h.Body != nil {
+			number(-1) // is no length, unlike what follows without
+			text(h.Body.Contains)
+			text(h.Body.Matches)
 		}
 	}
 	if t := c.TLS; t != nil {

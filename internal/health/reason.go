@@ -35,6 +35,8 @@ const (
 	UnexpectedStatus5xx Reason = "UnexpectedStatus5xx"
 	// UnexpectedStatusOther: an HTTP status of 600 or more.
 	UnexpectedStatusOther Reason = "UnexpectedStatusOther"
+	// UnexpectedBody: the status is expected, and the body is not.
+	UnexpectedBody Reason = "UnexpectedBody"
 	// InvalidResponse: the answer does not follow the protocol.
 	InvalidResponse Reason = "InvalidResponse"
 	// ResponseTooLarge: the HTTP response header exceeds 16 KiB. The size of

@@ -17,6 +17,7 @@ type State struct {
 	failure  Reason // of the last Fail
 	obstacle Reason // of the last result, if it was Indeterminate
 	since    int64  // Unix nanoseconds at which the verdict was reached; 0: before our time
+	code     uint16 // of failure, if it is an unexpected status
 	streak   uint16 // consecutive results against the verdict; for Unknown, fails
 	verdict  Verdict
 	fresh    bool
@@ -31,7 +32,7 @@ func Seed(v Verdict) State { return State{verdict: v} }
 // Resume returns the state of a check that replaces others: it keeps the
 // verdict that they had come to and starts counting anew.
 func Resume(s Status) State {
-	st := State{failure: s.Reason, verdict: s.Verdict, fresh: s.Fresh}
+	st := State{failure: s.Reason, code: s.Code, verdict: s.Verdict, fresh: s.Fresh}
 	if !s.Since.IsZero() {
 		st.since = s.Since.UnixNano()
 	}
@@ -45,7 +46,7 @@ func (s State) Step(r Result, t Thresholds, now time.Time) (next State, changed 
 	case Pass:
 		s.fresh, s.obstacle, s.lasting = true, "", false
 	case Fail:
-		s.fresh, s.obstacle, s.lasting, s.failure = true, "", false, r.Reason
+		s.fresh, s.obstacle, s.lasting, s.failure, s.code = true, "", false, r.Reason, r.Code
 	default:
 		s.obstacle, s.lasting = r.Reason, s.obstacle != ""
 		return s, false
@@ -120,7 +121,7 @@ func (s State) Status() Status {
 		st.Obstacle = s.obstacle
 	}
 	if s.verdict != Healthy {
-		st.Reason = s.failure
+		st.Reason, st.Code = s.failure, s.code
 	}
 	if s.since != 0 {
 		st.Since = time.Unix(0, s.since)

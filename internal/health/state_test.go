@@ -92,32 +92,41 @@ func TestStateStatus(t *testing.T) {
 		t.Errorf("a seeded state says %+v: it has no evidence and no time of its own", got)
 	}
 	thresholds := Thresholds{Healthy: 1, Unhealthy: 2}
-	s, _ = s.Step(Result{Fail, ConnectTimeout, 0}, thresholds, epoch)
+	s, _ = s.Step(Result{Outcome: Fail, Reason: ConnectTimeout}, thresholds, epoch)
 	if got := s.Status(); got != (Status{Verdict: Healthy, Fresh: true}) {
 		t.Errorf("a fail that does not flip shows: %+v", got)
 	}
-	s, _ = s.Step(Result{Fail, ConnectionRefused, 0}, thresholds, epoch.Add(time.Second))
+	s, _ = s.Step(Result{Outcome: Fail, Reason: ConnectionRefused}, thresholds, epoch.Add(time.Second))
 	flipped := Status{Verdict: Unhealthy, Reason: ConnectionRefused, Since: time.Unix(0, epoch.Add(time.Second).UnixNano()), Fresh: true}
 	if got := s.Status(); got != flipped {
 		t.Errorf("after the flip: %+v, want %+v", got, flipped)
 	}
-	s, _ = s.Step(Result{Indeterminate, AddressDenied, 0}, thresholds, epoch.Add(time.Minute))
+	s, _ = s.Step(Result{Outcome: Indeterminate, Reason: AddressDenied}, thresholds, epoch.Add(time.Minute))
 	if got := s.Status(); got != flipped {
 		t.Errorf("a single Indeterminate shows: %+v", got)
 	}
-	s, _ = s.Step(Result{Indeterminate, AddressDenied, 0}, thresholds, epoch.Add(time.Minute))
+	s, _ = s.Step(Result{Outcome: Indeterminate, Reason: AddressDenied}, thresholds, epoch.Add(time.Minute))
 	obstructed := flipped
 	obstructed.Obstacle = AddressDenied
 	if got := s.Status(); got != obstructed {
 		t.Errorf("after an Indeterminate: %+v, want %+v", got, obstructed)
 	}
-	s, _ = s.Step(Result{Fail, ConnectionReset, 0}, thresholds, epoch.Add(time.Hour))
-	flipped.Reason = ConnectionReset
+	s, _ = s.Step(Result{Outcome: Fail, Reason: UnexpectedStatus5xx, Code: 503}, thresholds, epoch.Add(time.Hour))
+	flipped.Reason, flipped.Code = UnexpectedStatus5xx, 503
 	if got := s.Status(); got != flipped {
 		t.Errorf("a further fail: %+v, want the new reason and the old time %+v", got, flipped)
 	}
 	if got := Resume(s.Status()).Status(); got != flipped {
 		t.Errorf("resumed: %+v, want %+v", got, flipped)
+	}
+	s, _ = s.Step(Result{Outcome: Fail, Reason: ConnectionReset}, thresholds, epoch.Add(time.Hour))
+	flipped.Reason, flipped.Code = ConnectionReset, 0
+	if got := s.Status(); got != flipped {
+		t.Errorf("a fail without a code: %+v, want %+v", got, flipped)
+	}
+	s, _ = s.Step(Result{Outcome: Fail, Reason: UnexpectedStatus5xx, Code: 503}, thresholds, epoch)
+	if s, _ = s.Step(Result{Outcome: Pass}, thresholds, epoch); s.Status().Code != 0 {
+		t.Errorf("a Healthy one shows code %d", s.Status().Code)
 	}
 }
 

@@ -11,6 +11,9 @@ type Status struct {
 	// Reason is that of the last failed check; empty while Healthy, and for
 	// an Unhealthy or Unknown target of which no check has failed yet.
 	Reason Reason
+	// Code is the HTTP status code that Reason is about; 0 if it is about none.
+	// It must not be told unless policy says so (guard.Scope.StatusCodes).
+	Code uint16
 	// Since is when the verdict was reached. Zero: not known, because the
 	// verdict is Unknown or was taken over.
 	Since time.Time
@@ -52,7 +55,7 @@ func (s Status) and(o Status) Status {
 		return joined
 	}
 	if joined.Reason == "" {
-		joined.Reason = other.Reason
+		joined.Reason, joined.Code = other.Reason, other.Code
 	}
 	if joined.Verdict == Healthy && other.Since.After(joined.Since) {
 		joined.Since = other.Since

@@ -18,9 +18,9 @@ func TestCombine(t *testing.T) {
 	}
 	since := func(at time.Duration) time.Time { return time.Unix(0, epoch.Add(at).UnixNano()) }
 	early, late := state(Result{Outcome: Pass}, 1), state(Result{Outcome: Pass}, 2)
-	refused := state(Result{Fail, ConnectionRefused, 0}, 3)
-	status := state(Result{Fail, UnexpectedStatus5xx, 0}, 4)
-	denied := state(Result{Indeterminate, AddressDenied, 0}, 5)
+	refused := state(Result{Outcome: Fail, Reason: ConnectionRefused}, 3)
+	status := state(Result{Outcome: Fail, Reason: UnexpectedStatus5xx, Code: 503}, 4)
+	denied := state(Result{Outcome: Indeterminate, Reason: AddressDenied}, 5)
 	denied.lasting = true
 	for name, tc := range map[string]struct {
 		states []State
@@ -30,10 +30,12 @@ func TestCombine(t *testing.T) {
 		"one":                               {[]State{refused}, refused.Status()},
 		"all Healthy, since the last":       {[]State{late, early}, Status{Verdict: Healthy, Fresh: true, Since: since(2)}},
 		"one Unhealthy suffices":            {[]State{early, refused, late}, Status{Verdict: Unhealthy, Reason: ConnectionRefused, Fresh: true, Since: since(3)}},
-		"two Unhealthy, since the first":    {[]State{status, refused}, Status{Verdict: Unhealthy, Reason: UnexpectedStatus5xx, Fresh: true, Since: since(3)}},
+		"two Unhealthy, since the first":    {[]State{status, refused}, Status{Verdict: Unhealthy, Reason: UnexpectedStatus5xx, Code: 503, Fresh: true, Since: since(3)}},
 		"Unknown beats Healthy":             {[]State{early, {}}, Status{}},
 		"Unhealthy beats Unknown":           {[]State{{}, refused}, Status{Verdict: Unhealthy, Reason: ConnectionRefused, Since: since(3)}},
 		"an obstacle shows":                 {[]State{early, denied}, Status{Obstacle: AddressDenied}},
+		"the code is that of the reason":    {[]State{Seed(Unhealthy), status}, Status{Verdict: Unhealthy, Reason: UnexpectedStatus5xx, Code: 503}},
+		"another reason has no code":        {[]State{refused, status}, Status{Verdict: Unhealthy, Reason: ConnectionRefused, Fresh: true, Since: since(3)}},
 		"a seeded one without own time":     {[]State{Seed(Unhealthy), refused}, Status{Verdict: Unhealthy, Reason: ConnectionRefused}},
 		"not fresh until every check is so": {[]State{Seed(Healthy), early}, Status{Verdict: Healthy, Since: since(1)}},
 	} {

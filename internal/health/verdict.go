@@ -61,6 +61,9 @@ type Result struct {
 	Outcome Outcome
 	// Reason says why; it is empty for a Pass.
 	Reason Reason
+	// Code is the HTTP status code that was not expected; 0 if that is not the
+	// reason. Who may be told it is a matter of policy.
+	Code uint16
 	// Latency is the time from the start of dialling to the decision.
 	Latency time.Duration
 }

@@ -98,6 +98,27 @@ func BenchmarkHTTPCheck(b *testing.B) {
 	benchmarkCheck(b, server, check(b, server, overHTTP()))
 }
 
+// BenchmarkHTTPBody compares what it costs to look at a body, by its size: what
+// counts are the allocations, which do not grow with it, and the time.
+func BenchmarkHTTPBody(b *testing.B) {
+	for _, size := range []int{100, 4 << 10, maxResponseBody} {
+		response := "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", size-2) + "UP"
+		for name, edit := range map[string]func(*health.HTTPCheck){
+			"any": func(*health.HTTPCheck) {}, "contains": containing("UP"), "matches": matching(`U[Pp]\s*$`),
+		} {
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				x := newHTTPExchange(check(b, netip.AddrPortFrom(documented, 80), overHTTP(edit)), "bench", newTurnstile(1))
+				b.ReportAllocs()
+				for b.Loop() {
+					if got := x.talk(b.Context(), &canned{Reader: strings.NewReader(response), Writer: io.Discard}, documented); got != passed {
+						b.Fatal(got)
+					}
+				}
+			})
+		}
+	}
+}
+
 func benchmarkCheck(b *testing.B, server netip.AddrPort, c *health.Check) {
 	run := newSockets(Options{}.withDefaults()).Prepare(c)
 	before := cpuTime(b)

@@ -19,13 +19,19 @@ import (
 type finding struct {
 	outcome health.Outcome
 	reason  health.Reason
+	code    uint16 // the HTTP status code that the reason is about; else 0
 }
 
 var passed = finding{outcome: health.Pass}
 
-func failed(r health.Reason) finding { return finding{health.Fail, r} }
+func failed(r health.Reason) finding { return finding{outcome: health.Fail, reason: r} }
 
-func undecided(r health.Reason) finding { return finding{health.Indeterminate, r} }
+// unexpected is about an HTTP status code, of three digits.
+func unexpected(code int) finding {
+	return finding{health.Fail, health.UnexpectedStatus(code), uint16(code)} //nolint:gosec // it is below 1000
+}
+
+func undecided(r health.Reason) finding { return finding{outcome: health.Indeterminate, reason: r} }
 
 // errDenied is returned by a dial that the guard stopped at connect time.
 var errDenied = errors.New("connecting to this address is forbidden by policy")

@@ -38,9 +38,10 @@ type httpExchange struct {
 	// credentials are headers that come between, with a value of the moment.
 	credentials []health.Header
 	request     http.Request
+	body        *bodyMatcher // nil: any will do
 }
 
-func newHTTPExchange(check *health.Check, userAgent string) *httpExchange {
+func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *httpExchange {
 	defaultPort := uint16(80)
 	if check.TLS != nil {
 		defaultPort = 443
@@ -66,6 +67,10 @@ func newHTTPExchange(check *health.Check, userAgent string) *httpExchange {
 		tail.WriteString("Content-Length: 0\r\n")
 	}
 	tail.WriteString("Connection: close\r\n\r\n")
+	var body *bodyMatcher
+	if h.Body != nil {
+		body = &bodyMatcher{text: []byte(h.Body.Contains), pattern: h.Body.Pattern(), slots: slots, timeout: check.Timing.Timeout}
+	}
 	return &httpExchange{
 		check:       h,
 		port:        check.Port,
@@ -74,6 +79,7 @@ func newHTTPExchange(check *health.Check, userAgent string) *httpExchange {
 		tail:        tail.String(),
 		credentials: credentials,
 		request:     http.Request{Method: h.Method},
+		body:        body,
 	}
 }
 
@@ -110,7 +116,8 @@ func (x *httpExchange) host(addr netip.Addr) string {
 }
 
 // talk sends the request and judges the response. A complete response has an
-// expected status and a body that ends, or exceeds what is read of it.
+// expected status and a body that ends, or exceeds what is read of it. What it
+// has to hold makes no difference to that.
 func (x *httpExchange) talk(ctx context.Context, conn net.Conn, addr netip.Addr) finding {
 	if _, err := io.WriteString(conn, x.head+x.host(addr)+x.tail); err != nil {
 		return classify(ctx, err, health.ResponseTimeout)
@@ -123,9 +130,12 @@ func (x *httpExchange) talk(ctx context.Context, conn net.Conn, addr netip.Addr)
 		return f
 	}
 	if !x.check.Expects(response.StatusCode) {
-		return failed(health.UnexpectedStatus(response.StatusCode))
+		return unexpected(response.StatusCode)
 	}
 	r.limited.N = math.MaxInt64
+	if x.body != nil {
+		return x.body.judge(ctx, response.Body)
+	}
 	if _, err := io.CopyN(io.Discard, response.Body, maxResponseBody); err != nil && !errors.Is(err, io.EOF) {
 		return classifyHTTP(ctx, err)
 	}

@@ -22,9 +22,9 @@ const (
 	// or for one NAT device in front of many. Namespaces count apart, or one of
 	// them could keep another from checking its own hosts.
 	maxInFlightPerAddress = 8
-	// maxChecksPerNamespace takes about 50 MB, and is enough for twenty
+	// DefaultMaxChecksPerNamespace takes about 50 MB, and is enough for twenty
 	// ExternalBackends of 5,000 addresses with a check each.
-	maxChecksPerNamespace = 100_000
+	DefaultMaxChecksPerNamespace = 100_000
 )
 
 // Options configures a Scheduler. The zero value is usable.
@@ -63,7 +63,7 @@ type Options struct {
 	MaxInFlight int
 	// MaxChecksPerNamespace bounds the checks that the subscribers of a
 	// namespace can ask for, and thereby the memory that they take, about 500
-	// bytes each. A target without checks counts as one. Default: 100,000.
+	// bytes each. A target without checks counts as one. Default: DefaultMaxChecksPerNamespace.
 	MaxChecksPerNamespace int
 	// Version is sent in the User-Agent of HTTP checks. Default: "unknown".
 	Version string
@@ -99,7 +99,7 @@ func (o Options) withDefaults() Options {
 		o.MaxInFlight = max(1, min(maxInFlightCeiling, openFilesLimit()/2))
 	}
 	if o.MaxChecksPerNamespace <= 0 {
-		o.MaxChecksPerNamespace = maxChecksPerNamespace
+		o.MaxChecksPerNamespace = DefaultMaxChecksPerNamespace
 	}
 	if o.Version == "" {
 		o.Version = "unknown"

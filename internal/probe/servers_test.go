@@ -151,7 +151,7 @@ func execute(t testing.TB, opts Options, addr netip.Addr, c *health.Check) healt
 func wantFinding(t *testing.T, server netip.AddrPort, c *health.Check, want finding) {
 	t.Helper()
 	got := execute(t, Options{Dial: dialTo(t, server)}, documented, c)
-	if (finding{got.Outcome, got.Reason}) != want {
+	if (finding{got.Outcome, got.Reason, got.Code}) != want {
 		t.Errorf("got %s %s, want %s %s", got.Outcome, got.Reason, want.outcome, want.reason)
 	}
 	if got.Latency <= 0 {

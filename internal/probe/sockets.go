@@ -17,18 +17,18 @@ import (
 // nothing is left in TIME_WAIT on either side, and little in connection
 // tracking on the way.
 type sockets struct {
-	dial       func(ctx context.Context, network, address string) (net.Conn, error)
-	userAgent  string
-	handshakes *turnstile // those that may use the CPU
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	userAgent string
+	slots     *turnstile // for what needs much of the processor
 	// credentials returns what is sent to an address and port, or why it cannot be.
 	credentials func(health.SecretKey, netip.AddrPort) (string, health.Reason)
 }
 
 func newSockets(o Options) *sockets {
 	e := &sockets{
-		dial:       newDial(o.Guard),
-		userAgent:  "externalbackend-operator-health-check/" + o.Version,
-		handshakes: newTurnstile(4 * runtime.GOMAXPROCS(0)),
+		dial:      newDial(o.Guard),
+		userAgent: "externalbackend-operator-health-check/" + o.Version,
+		slots:     newTurnstile(4 * runtime.GOMAXPROCS(0)),
 
 		credentials: o.Credentials,
 	}
@@ -45,7 +45,7 @@ type conversation func(ctx context.Context, conn net.Conn, addr netip.Addr) find
 func (e *sockets) Prepare(check *health.Check) Run {
 	secure := func(talk conversation) conversation { return talk }
 	if check.TLS != nil {
-		profile, err := newTLSProfile(check, e.handshakes)
+		profile, err := newTLSProfile(check, e.slots)
 		if err != nil {
 			return func(context.Context, netip.Addr) health.Result {
 				return health.Result{Outcome: health.Indeterminate, Reason: health.InvalidCABundle}
@@ -56,7 +56,7 @@ func (e *sockets) Prepare(check *health.Check) Run {
 	var exchange *httpExchange
 	var talk conversation
 	if check.Kind == health.HTTP {
-		exchange = newHTTPExchange(check, e.userAgent)
+		exchange = newHTTPExchange(check, e.userAgent, e.slots)
 		talk = exchange.talk
 	}
 	talk = secure(talk)
@@ -70,7 +70,7 @@ func (e *sockets) Prepare(check *health.Check) Run {
 			talk = secure(filled.talk)
 		}
 		f := e.execute(ctx, to, talk)
-		return health.Result{Outcome: f.outcome, Reason: f.reason, Latency: time.Since(start)}
+		return health.Result{Outcome: f.outcome, Reason: f.reason, Code: f.code, Latency: time.Since(start)}
 	}
 }
 

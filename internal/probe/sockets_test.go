@@ -56,11 +56,11 @@ func TestHTTP(t *testing.T) {
 		"a redirect passes unfollowed": {answer("HTTP/1.1 302 Found\r\nLocation: http://192.0.2.99/\r\n\r\n"), ample, nil, passed},
 		"a redirect may be unexpected": {answer("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), ample, func(h *health.HTTPCheck) {
 			h.ExpectedStatuses = []health.StatusRange{{From: 200, To: 299}}
-		}, failed(health.UnexpectedStatus3xx)},
-		"not found":                {answer("HTTP/1.1 404 Not Found\r\n\r\n"), ample, nil, failed(health.UnexpectedStatus4xx)},
-		"unavailable":              {answer("HTTP/1.1 503 Service Unavailable\r\n\r\n"), ample, nil, failed(health.UnexpectedStatus5xx)},
+		}, unexpected(302)},
+		"not found":                {answer("HTTP/1.1 404 Not Found\r\n\r\n"), ample, nil, unexpected(404)},
+		"unavailable":              {answer("HTTP/1.1 503 Service Unavailable\r\n\r\n"), ample, nil, unexpected(503)},
 		"unavailable may be fine":  {answer("HTTP/1.1 503 Service Unavailable\r\n\r\n"), ample, func(h *health.HTTPCheck) { h.ExpectedStatuses = []health.StatusRange{{From: 503, To: 503}} }, passed},
-		"switching protocols":      {answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), ample, nil, failed(health.UnexpectedStatus1xx)},
+		"switching protocols":      {answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), ample, nil, unexpected(101)},
 		"informational for ever":   {drip("", "HTTP/1.1 100 Continue\r\n\r\n", 0), ample, nil, failed(health.InvalidResponse)},
 		"another protocol":         {answer("SSH-2.0-OpenSSH_9.9\r\n"), ample, nil, failed(health.InvalidResponse)},
 		"another HTTP":             {answer("HTTP/2.0 200 OK\r\n\r\n"), ample, nil, failed(health.InvalidResponse)},
@@ -172,7 +172,7 @@ func TestDialFailures(t *testing.T) {
 		t.Run(tc.err.Error(), func(t *testing.T) {
 			dial := func(context.Context, string, string) (net.Conn, error) { return nil, tc.err }
 			got := execute(t, Options{Dial: dial}, documented, check(t, netip.AddrPortFrom(documented, 80)))
-			if (finding{got.Outcome, got.Reason}) != tc.want {
+			if (finding{got.Outcome, got.Reason, got.Code}) != tc.want {
 				t.Errorf("got %s %s, want %s %s", got.Outcome, got.Reason, tc.want.outcome, tc.want.reason)
 			}
 		})

@@ -4,6 +4,7 @@
 package status
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -11,14 +12,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/health"
 )
 
 // flipEvents tells which addresses went in or out, one event for each cause
 // however many they are. What somebody wants out is no reason for a warning.
 func flipEvents(facts Facts) []Event {
 	var in, out, draining, disabled []string
-	var reasons map[string]health.Reason
+	var reasons map[string]string
 	if len(facts.Flips) > 0 {
 		reasons = failures(facts)
 	}
@@ -31,7 +31,7 @@ func flipEvents(facts Facts) []Event {
 		case facts.Disabled[f.Entry]:
 			disabled = append(disabled, f.Address)
 		case reasons[f.Address] != "":
-			out = append(out, f.Address+" ("+string(reasons[f.Address])+")")
+			out = append(out, f.Address+" ("+reasons[f.Address]+")")
 		default:
 			out = append(out, f.Address)
 		}
@@ -55,12 +55,18 @@ func flipEvents(facts Facts) []Event {
 }
 
 // failures are the reasons why addresses are not healthy, by address.
-func failures(facts Facts) map[string]health.Reason {
-	reasons := make(map[string]health.Reason)
+func failures(facts Facts) map[string]string {
+	reasons := make(map[string]string)
 	for i, t := range facts.Targets {
-		if r := facts.Health[i].Reason; r != "" {
-			reasons[t.Addr.String()] = r
+		h := &facts.Health[i]
+		if h.Reason == "" {
+			continue
 		}
+		text := string(h.Reason)
+		if code := facts.code(t, h); code != 0 {
+			text += fmt.Sprintf(", HTTP %d", code)
+		}
+		reasons[t.Addr.String()] = text
 	}
 	return reasons
 }

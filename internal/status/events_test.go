@@ -47,6 +47,7 @@ func flip(f sliceplan.Flip, addresses ...string) func(*status.Facts) {
 // TestFlipEvents: one event for each cause, however many flip.
 func TestFlipEvents(t *testing.T) {
 	refused := func(f *status.Facts) { f.Health[0].Reason = health.ConnectionRefused }
+	unavailable := func(f *status.Facts) { f.Health[0].Reason, f.Health[0].Code = health.UnexpectedStatus5xx, 503 }
 	drains := sliceplan.Flip{Entry: "rack", Draining: true}
 	drained := func(addresses ...string) func(*status.Facts) {
 		return func(f *status.Facts) {
@@ -67,6 +68,12 @@ func TestFlipEvents(t *testing.T) {
 		{name: "none"},
 		{name: "one out, with the reason", edits: []func(*status.Facts){refused, flips(false, "192.0.2.1")}, want: []string{
 			"Warning Withdraw TargetsUnhealthy: 1 address no longer takes traffic: 192.0.2.1 (ConnectionRefused)",
+		}},
+		{name: "one out, with the class of its status", edits: []func(*status.Facts){unavailable, flips(false, "192.0.2.1")}, want: []string{
+			"Warning Withdraw TargetsUnhealthy: 1 address no longer takes traffic: 192.0.2.1 (UnexpectedStatus5xx)",
+		}},
+		{name: "one out, with its status", edits: []func(*status.Facts){unavailable, telling("192.0.2.1"), flips(false, "192.0.2.1")}, want: []string{
+			"Warning Withdraw TargetsUnhealthy: 1 address no longer takes traffic: 192.0.2.1 (UnexpectedStatus5xx, HTTP 503)",
 		}},
 		{name: "out without a reason", edits: []func(*status.Facts){flips(false, "192.0.2.2", "198.51.100.1")}, want: []string{
 			"Warning Withdraw TargetsUnhealthy: 2 addresses no longer take traffic: 192.0.2.2; 198.51.100.1",

@@ -29,6 +29,9 @@ type Facts struct {
 	// in Disabled are among them, those that drain are not.
 	Targets []target.Target
 	Health  []health.Status
+	// TellsCode says whether policy lets an author know the exact HTTP status
+	// that a target answers with. Nil: of none.
+	TellsCode func(target.Target) bool
 	// Draining are addresses that are published and not wanted any more: most of
 	// them as terminating, some as before if that could not be written.
 	Draining []target.Departure

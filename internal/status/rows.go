@@ -104,10 +104,15 @@ func unhealthyRow(previous []v1alpha1.UnhealthyTarget, t target.Target, h *healt
 	}
 	if h.Verdict == health.Unknown {
 		row.Reason = string(h.Obstacle)
+	} else {
+		row.HTTPStatus = facts.code(t, h)
 	}
 	if i := slices.IndexFunc(previous, func(p v1alpha1.UnhealthyTarget) bool { return p.Address == row.Address }); i >= 0 {
 		if row.Reason == "" {
 			row.Reason = previous[i].Reason
+			if facts.tellsCode(t) {
+				row.HTTPStatus = previous[i].HTTPStatus
+			}
 		}
 		if h.Since.IsZero() {
 			row.Since = previous[i].Since
@@ -123,6 +128,17 @@ func unhealthyRow(previous []v1alpha1.UnhealthyTarget, t target.Target, h *healt
 	row.Since = metav1.NewTime(row.Since.Truncate(time.Second))
 	return row
 }
+
+// code is the HTTP status that an address failed with; 0 if there is none or it
+// is not to be told.
+func (f *Facts) code(t target.Target, h *health.Status) int32 {
+	if h.Code == 0 || !f.tellsCode(t) {
+		return 0
+	}
+	return int32(h.Code)
+}
+
+func (f *Facts) tellsCode(t target.Target) bool { return f.TellsCode != nil && f.TellsCode(t) }
 
 // naming lists the first few of many.
 func naming(items []string) string {

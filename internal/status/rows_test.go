@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,52 @@ func TestUnhealthyRows(t *testing.T) {
 			}
 			if got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// telling has policy tell the exact statuses of addresses.
+func telling(addresses ...string) func(*status.Facts) {
+	return func(f *status.Facts) {
+		f.TellsCode = func(t target.Target) bool { return slices.Contains(addresses, t.Addr.String()) }
+	}
+}
+
+// TestExactStatuses are told of the addresses of which policy says so, now as when
+// they are carried over.
+func TestExactStatuses(t *testing.T) {
+	failing := func(f *status.Facts) {
+		serve(targets("192.0.2.1/rack", "192.0.2.2/rack", "192.0.2.3/rack", "192.0.2.4/rack"),
+			health.Unhealthy, health.Unhealthy, health.Unhealthy, health.Unknown)(f)
+		for i, code := range []uint16{503, 504, 0, 0} {
+			f.Health[i].Code, f.Health[i].Reason = code, health.UnexpectedStatus5xx
+		}
+		f.Health[2].Reason, f.Health[3].Obstacle = health.ConnectionRefused, health.AddressDenied
+		f.Health[3].Code = 502 // of a check before
+	}
+	everywhere := telling("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")
+	forgotten := serve(targets("192.0.2.1/rack", "192.0.2.2/rack"), health.Unhealthy, health.Unhealthy)
+	told := after(good(failing, everywhere))
+	for name, tt := range map[string]struct {
+		previous *v1alpha1.ExternalBackend
+		edits    []func(*status.Facts)
+		want     []int32
+	}{
+		"of none":                        {backend(), []func(*status.Facts){failing}, []int32{0, 0, 0, 0}},
+		"of one":                         {backend(), []func(*status.Facts){failing, telling("192.0.2.2")}, []int32{0, 504, 0, 0}},
+		"of all that failed for it":      {backend(), []func(*status.Facts){failing, everywhere}, []int32{503, 504, 0, 0}},
+		"not any more":                   {told, []func(*status.Facts){failing}, []int32{0, 0, 0, 0}},
+		"carried over":                   {told, []func(*status.Facts){forgotten, everywhere}, []int32{503, 504}},
+		"carried over, and not any more": {told, []func(*status.Facts){forgotten, telling("192.0.2.1")}, []int32{503, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []int32
+			for _, row := range status.Compute(tt.previous, good(tt.edits...)).Status.Unhealthy {
+				got = append(got, row.HTTPStatus)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
 	}

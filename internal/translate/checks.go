@@ -181,6 +181,9 @@ func (b *Backend) checkOf(check *v1alpha1.Check, port uint16) (*health.Check, er
 			}
 			definition.HTTP.ExpectedStatuses = append(definition.HTTP.ExpectedStatuses, r)
 		}
+		if body := h.ExpectedBody; body != nil {
+			definition.HTTP.Body = &health.ExpectedBody{Contains: body.Contains, Matches: body.Matches}
+		}
 	}
 	if t := check.TLS; t != nil {
 		if t.CABundle != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.CABundle)) {

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -216,6 +217,20 @@ func TestChecks(t *testing.T) {
 			},
 			TLS: &health.TLSConfig{ServerName: "tls.example", CABundle: pemText},
 		}}},
+		{name: "a text in the body", checks: []v1alpha1.Check{{
+			Name: "http", HTTP: &v1alpha1.HTTPCheck{ExpectedBody: &v1alpha1.ExpectedBody{Contains: "status: UP"}},
+		}}, want: []*health.Check{{
+			Kind: health.HTTP, Port: 8080, Timing: defaultTiming, HTTP: &health.HTTPCheck{
+				Method: "GET", Path: "/", ExpectedStatuses: []health.StatusRange{{From: 200, To: 399}}, Body: &health.ExpectedBody{Contains: "status: UP"},
+			},
+		}}},
+		{name: "an expression for the body", checks: []v1alpha1.Check{{
+			Name: "http", HTTP: &v1alpha1.HTTPCheck{ExpectedBody: &v1alpha1.ExpectedBody{Matches: "status: (UP|OK)"}},
+		}}, want: []*health.Check{{
+			Kind: health.HTTP, Port: 8080, Timing: defaultTiming, HTTP: &health.HTTPCheck{
+				Method: "GET", Path: "/", ExpectedStatuses: []health.StatusRange{{From: 200, To: 399}}, Body: &health.ExpectedBody{Matches: "status: (UP|OK)"},
+			},
+		}}},
 		{name: "https without verification", checks: []v1alpha1.Check{{
 			Name: "http", HTTP: &v1alpha1.HTTPCheck{}, TLS: &v1alpha1.CheckTLS{InsecureSkipVerify: true},
 		}}, want: []*health.Check{{
@@ -248,6 +263,11 @@ func TestInvalidChecks(t *testing.T) {
 	statuses := func(text v1alpha1.StatusRange) v1alpha1.Check {
 		return http(func(c *v1alpha1.Check) { c.HTTP.ExpectedStatuses = []v1alpha1.StatusRange{"200", text} })
 	}
+	body := func(contains, matches string) v1alpha1.Check {
+		return http(func(c *v1alpha1.Check) {
+			c.HTTP.ExpectedBody = &v1alpha1.ExpectedBody{Contains: contains, Matches: matches}
+		})
+	}
 	for name, tt := range map[string]struct {
 		check    v1alpha1.Check
 		culprits []string
@@ -266,6 +286,18 @@ func TestInvalidChecks(t *testing.T) {
 		"path with newline": {http(func(c *v1alpha1.Check) { c.HTTP.Path = "/\r\nX: y" }), []string{"path"}},
 		"host":              {http(func(c *v1alpha1.Check) { c.HTTP.Hostname = "a b" }), []string{"host", "a b"}},
 		"header":            {http(func(c *v1alpha1.Check) { c.HTTP.Headers = []v1alpha1.HTTPHeader{{Name: "Host"}} }), []string{"headers", "Host"}},
+		"body of HEAD": {
+			http(func(c *v1alpha1.Check) {
+				c.HTTP.Method, c.HTTP.ExpectedBody = "HEAD", &v1alpha1.ExpectedBody{Contains: "ok"}
+			}),
+			[]string{"expectedBody", "HEAD", "GET"},
+		},
+		"body without a demand":   {body("", ""), []string{"expectedBody", "exactly one"}},
+		"body with two demands":   {body("ok", "ok"), []string{"expectedBody", "exactly one"}},
+		"body text too long":      {body(strings.Repeat("x", 4097), ""), []string{"expectedBody.contains", "4096"}},
+		"expression, unfinished":  {body("", "a("), []string{"expectedBody.matches", "missing closing )", "RE2"}},
+		"expression, lookahead":   {body("", "(?=a)"), []string{"expectedBody.matches", "(?=", "RE2"}},
+		"expression, repetitions": {body("", "(?:abc){999}"), []string{"expectedBody.matches", "too large", "1024", "contains"}},
 		"server name": {
 			http(func(c *v1alpha1.Check) { c.TLS = &v1alpha1.CheckTLS{ServerName: "a b"} }),
 			[]string{"serverName", "a b"},

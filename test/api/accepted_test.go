@@ -95,6 +95,14 @@ var accepted = slices.Concat(
 		{set(status, `["204", "301-301"]`)},
 		{set(status, repeated(16, `"2%02d"`))},
 
+		{set(body, `{contains: "\"status\":\t\"UP\"\r\n"}`)},
+		{set(body, "{contains: Größe ≥ 1 € 日本}")},
+		{set(body, "{contains: a}"), set(check+".http.method", "OPTIONS")},
+		{set(body, "{contains: "+strings.Repeat("a", 1024)+"}")},
+		{set(body, `{matches: "(?im)^\\s*status:\\s+(up|ok)\\b.{0,100}$"}`)},
+		{set(body, "{matches: a}")},
+		{set(body, "{matches: "+strings.Repeat("a", 1024)+"}")},
+
 		{set(tls, "{insecureSkipVerify: true}")},
 		{set(tls+".serverName", "a")},
 		{set(tls+".serverName", letters254[:253])},
@@ -111,6 +119,8 @@ var accepted = slices.Concat(
 		{set("status.unhealthy[0].address", strings.Repeat("a", 45))},
 		{set("status.unhealthy[0].target", letters64[:63])},
 		{set("status.unhealthy[0].reason", letters64)},
+		{set("status.unhealthy[0].httpStatus", "100")},
+		{set("status.unhealthy[0].httpStatus", "999")},
 	},
 )
 

@@ -30,6 +30,10 @@ const (
 	notASecretName  = "must be the name of a Secret: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"
 	notASecretKey   = "must be a key of a Secret: letters, digits, '-', '_' and '.'"
 	notAStatus      = "must be a status such as 204 or an ascending range such as 200-299, within 100 to 599"
+	bodyOfHEAD      = "a response to HEAD has no body: use method GET, or leave expectedBody out"
+	notOneBody      = "set exactly one of contains and matches"
+	notAText        = "must hold only printable characters, tabs and line breaks"
+	notAPattern     = "must be a regular expression in the syntax of RE2, which has neither backreferences nor lookarounds"
 	notACertificate = "must hold at least one PEM block '-----BEGIN CERTIFICATE-----'"
 	uselessBundle   = "has no effect with insecureSkipVerify: set one of them"
 )
@@ -42,6 +46,7 @@ const (
 	headers = check + ".http.headers"
 	secret  = headers + "[0].valueFrom.secretKeyRef"
 	status  = check + ".http.expectedStatuses"
+	body    = check + ".http.expectedBody"
 	tls     = check + ".tls"
 )
 
@@ -140,6 +145,21 @@ var rejectedChecks = slices.Concat(
 		rejected(status+"[0]", notAStatus, set(status+"[0]", "200-")),
 		rejected(status+"[0]", "Too long: may not be more than 7 bytes", set(status+"[0]", "200 - 299")),
 		rejected(status+"[0]", "must be of type string", set(status+"[0]", "200")),
+
+		rejected(body, bodyOfHEAD, set(body, "{contains: ok}"), set(check+".http.method", "HEAD")),
+		rejected(body, notOneBody, set(body, "{}")),
+		rejected(body, notOneBody, set(body, "{contains: ok, matches: ok}")),
+		rejected(body+".contains", atLeast1, set(body, `{contains: ""}`)),
+		rejected(body+".contains", notAText, set(body, `{contains: "a\0b"}`)),
+		rejected(body+".contains", notAText, set(body, `{contains: "a\eb"}`)),
+		rejected(body+".contains", notAText, set(body, `{contains: "a\u200bb"}`)),
+		rejected(body+".contains", "Too long: may not be more than 1024 bytes", set(body, "{contains: "+strings.Repeat("a", 1025)+"}")),
+		rejected(body+".matches", atLeast1, set(body, `{matches: ""}`)),
+		rejected(body+".matches", notAPattern, set(body, `{matches: "a("}`)),
+		rejected(body+".matches", notAPattern, set(body, `{matches: "a{1001}"}`)),
+		rejected(body+".matches", notAPattern, set(body, `{matches: "(a)\\1"}`)),
+		rejected(body+".matches", notAPattern, set(body, `{matches: "(?=a)"}`)),
+		rejected(body+".matches", "Too long: may not be more than 1024 bytes", set(body, "{matches: "+strings.Repeat("a", 1025)+"}")),
 
 		rejected(tls+".serverName", notAServerName, set(tls+".serverName", `"app.example.com:443"`)),
 		rejected(tls+".serverName", notAServerName, set(tls+".serverName", "app..example.com")),

@@ -36,6 +36,8 @@ var rejectedStatuses = []rejection{
 	rejected("status.unhealthy[0].reason", "Required value", remove("status.unhealthy[0].reason")),
 	rejected("status.unhealthy[0].reason", "Too long: may not be more than 64 bytes",
 		set("status.unhealthy[0].reason", strings.Repeat("a", 65))),
+	rejected("status.unhealthy[0].httpStatus", "should be greater than or equal to 100", set("status.unhealthy[0].httpStatus", "99")),
+	rejected("status.unhealthy[0].httpStatus", "should be less than or equal to 999", set("status.unhealthy[0].httpStatus", "1000")),
 	rejected("status.unhealthy[0].since", "Required value", remove("status.unhealthy[0].since")),
 }
 

@@ -50,9 +50,12 @@ func full() []*v1alpha1.ExternalBackend {
 						ExpectedStatuses: []v1alpha1.StatusRange{"200", "300-399"},
 					}, TLS: &v1alpha1.CheckTLS{ServerName: "app.example.com", CABundle: certificate}},
 					{
-						Name: "any", HTTP: &v1alpha1.HTTPCheck{Path: "/", Method: "GET", ExpectedStatuses: []v1alpha1.StatusRange{"200"}},
+						Name: "any", HTTP: &v1alpha1.HTTPCheck{Path: "/", Method: "GET", ExpectedStatuses: []v1alpha1.StatusRange{"200"}, ExpectedBody: &v1alpha1.ExpectedBody{Contains: "<ok>"}},
 						TLS: &v1alpha1.CheckTLS{InsecureSkipVerify: true},
 					},
+					{Name: "pattern", HTTP: &v1alpha1.HTTPCheck{
+						Path: "/", Method: "GET", ExpectedStatuses: []v1alpha1.StatusRange{"200"}, ExpectedBody: &v1alpha1.ExpectedBody{Matches: "^<ok>$"},
+					}},
 				},
 			},
 		},
@@ -65,7 +68,7 @@ func full() []*v1alpha1.ExternalBackend {
 			Service:   &v1alpha1.ServiceStatus{Name: "payments", UID: "8c0dd73e-4d0c-4d5a-a1f5-2d3a1e7a9d11"},
 			Targets:   v1alpha1.TargetCounts{Total: 5, Healthy: 1, Unhealthy: 1, Unknown: 1, Draining: 1, Disabled: 1},
 			Sources:   []v1alpha1.SourceStatus{{Target: "rack", Addresses: 2, Problem: "one is denied"}},
-			Unhealthy: []v1alpha1.UnhealthyTarget{{Address: "192.0.2.10", Target: "rack", Reason: "ConnectionRefused", Since: whole(2026, time.January, 2)}},
+			Unhealthy: []v1alpha1.UnhealthyTarget{{Address: "192.0.2.10", Target: "rack", Reason: "UnexpectedStatus5xx", HTTPStatus: 503, Since: whole(2026, time.January, 2)}},
 		},
 	}
 	unchecked := everything.DeepCopy()
