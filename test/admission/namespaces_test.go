@@ -36,7 +36,8 @@ func inside(namespace string) func(*discoveryv1.EndpointSlice) {
 	return func(s *discoveryv1.EndpointSlice) { s.Namespace = namespace }
 }
 
-// label sets the label of a namespace, until the spec is over; "" is none.
+// label sets the label of a namespace, until the spec is over and the API server
+// has noticed; "" is none.
 func label(ctx context.Context, namespace, value string) {
 	GinkgoHelper()
 	set := func(ctx context.Context, value string) {
@@ -52,7 +53,16 @@ func label(ctx context.Context, namespace, value string) {
 		Expect(admin.Patch(ctx, &ns, before)).To(Succeed())
 	}
 	set(ctx, value)
-	DeferCleanup(func(ctx SpecContext) { set(ctx, "") }, NodeTimeout(time.Minute))
+	DeferCleanup(func(ctx SpecContext) {
+		set(ctx, "")
+		as := Succeed()
+		if namespace == "kube-system" {
+			as = refusedBy(sliceFence, closedToSlices)
+		}
+		Eventually(func(ctx context.Context) error {
+			return client.NewDryRunClient(operator).Create(ctx, slice("trial", inside(namespace)))
+		}).WithContext(ctx).Should(as)
+	}, NodeTimeout(time.Minute))
 }
 
 var _ = Describe("Whoever gets hold of the operator's token gives no endpoints", Serial, func() {
