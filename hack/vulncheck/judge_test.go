@@ -129,7 +129,8 @@ func TestDescribe(t *testing.T) {
 			`{"id": "GO-2026-0002", "modified": "2026-11-20T10:00:00Z", "published": "2026-01-02T10:00:00Z"}`,
 		}, false, "newest entry is of 2026-11-20"},
 		"old":            {[]string{`{"id": "GO-2026-0001", "published": "2026-10-02T10:00:00Z"}`}, true, "2026-10-02"},
-		"of unknown age": {[]string{`{"id": "GO-2026-0001"}`, `{`}, true, "unknown"},
+		"of unknown age": {[]string{`{"id": "GO-2026-0001", "published": "2026-11-30T10:00:00Z"}`, `{"published": "0001-01-01T00:00:00Z"}`}, true, "unknown how old this copy is: its last entry is GO-2026-0001"},
+		"garbled":        {[]string{`{`}, true, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
@@ -143,5 +144,16 @@ func TestDescribe(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 		})
+	}
+}
+
+func TestLater(t *testing.T) {
+	ids := []string{"", "GO-2025-99999", "GO-2026-0001", "GO-2026-9999", "GO-2026-12345", "GO-2027-0001"}
+	for i, a := range ids {
+		for j, b := range ids {
+			if later(a, b) != (i > j) {
+				t.Errorf("later(%q, %q) is %t", a, b, i <= j)
+			}
+		}
 	}
 }

@@ -8,6 +8,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -111,33 +113,50 @@ func describe(folder string, now time.Time) string {
 		return "https://vuln.go.dev"
 	}
 	const live = "; `make verify VULNDB=` asks the live one"
-	newest := newestEntry(folder)
+	id, newest := newestEntry(folder)
 	switch {
 	case newest.IsZero():
-		return folder + "\nWARNING: it is unknown how old this copy is, none of its entries says when it was published or modified" + live
+		return fmt.Sprintf("%s\nWARNING: it is unknown how old this copy is: its last entry is %s, which has no date%s", folder, id, live)
 	case now.Sub(newest) > stale:
-		return fmt.Sprintf("%s\nWARNING: the newest entry of this copy is of %s%s", folder, newest.Format(time.DateOnly), live)
+		return fmt.Sprintf("%s\nWARNING: the newest entry of this copy is of %s (the last one: %s)%s", folder, newest.Format(time.DateOnly), id, live)
 	}
-	return fmt.Sprintf("%s, whose newest entry is of %s%s", folder, newest.Format(time.DateOnly), live)
+	return fmt.Sprintf("%s, whose newest entry is of %s (the last one: %s)%s", folder, newest.Format(time.DateOnly), id, live)
 }
 
-// newestEntry returns when an entry of a folder was last published or modified;
-// zero if none says.
-func newestEntry(folder string) (newest time.Time) {
+// newestEntry returns the last id of a folder, and when an entry was last
+// published or modified; zero if the last one does not say, as in copies of the
+// sources of the database.
+func newestEntry(folder string) (last string, newest time.Time) {
 	files, _ := filepath.Glob(filepath.Join(folder, "GO-*.json"))
+	dated := make(map[string]bool)
 	for _, file := range files {
+		id := strings.TrimSuffix(filepath.Base(file), ".json")
+		if later(id, last) {
+			last = id
+		}
 		text, err := os.ReadFile(file)
 		var entry struct{ Published, Modified time.Time }
 		if err != nil || json.Unmarshal(text, &entry) != nil {
 			continue // govulncheck complains of it
 		}
 		for _, at := range []time.Time{entry.Published, entry.Modified} {
+			dated[id] = dated[id] || !at.IsZero()
 			if at.After(newest) {
 				newest = at
 			}
 		}
 	}
-	return newest
+	if !dated[last] {
+		return last, time.Time{}
+	}
+	return last, newest
+}
+
+// later orders ids such as GO-2026-0999 and GO-2026-12345.
+func later(a, b string) bool {
+	yearA, _, _ := strings.Cut(strings.TrimPrefix(a, "GO-"), "-")
+	yearB, _, _ := strings.Cut(strings.TrimPrefix(b, "GO-"), "-")
+	return cmp.Or(cmp.Compare(yearA, yearB), cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) > 0
 }
 
 // govulncheck returns the messages of a scan. Findings are no error.
