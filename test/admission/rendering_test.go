@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // expectFenced expects of a rendered installation that both fences are about the
@@ -65,6 +66,16 @@ var _ = Describe("The fences are about the account that the operator runs as", f
 		objects := overlay(ctx, "default", "")
 		expectFenced(objects)
 		Expect(only(objects, "ServiceAccount").GetNamespace()).To(Equal("externalbackend-system"))
+	})
+
+	It("though kustomize takes policies and their bindings for objects of a namespace, which the API server does not", func(ctx SpecContext) {
+		for _, kind := range []string{"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"} {
+			for _, object := range of(overlay(ctx, "default", ""), kind) {
+				stored := object.DeepCopy()
+				Expect(admin.Get(ctx, client.ObjectKey{Name: object.GetName()}, stored)).To(Succeed())
+				Expect(stored.GetNamespace()).To(BeEmpty())
+			}
+		}
 	})
 
 	DescribeTable("in an overlay with", func(ctx SpecContext, settings, account, namespace string) {
