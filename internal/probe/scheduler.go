@@ -119,7 +119,9 @@ func (s *Scheduler) begin(ctx context.Context) error {
 	}
 	for _, p := range s.probes {
 		p.heard = now
-		s.scheduleFirst(p, now, math.MaxInt64)
+		for _, c := range p.claims {
+			s.scheduleFirst(c, now, math.MaxInt64)
+		}
 	}
 	return nil
 }
@@ -230,9 +232,9 @@ func (s *Scheduler) Stats() Stats {
 	now := s.now()
 	for _, p := range s.probes {
 		stats.OldestResult = max(stats.OldestResult, time.Duration(now-p.heard))
-		if p.cancel == nil && p.due < now {
+		if due := p.due(); p.cancel == nil && due < now {
 			stats.Waiting++
-			stats.Lag = max(stats.Lag, time.Duration(now-p.due))
+			stats.Lag = max(stats.Lag, time.Duration(now-due))
 		}
 	}
 	return stats

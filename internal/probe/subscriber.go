@@ -236,7 +236,7 @@ func (s *Scheduler) rebind(m *member, checks []*health.Check, start health.State
 		s.attach(m, i, c, now)
 	}
 	for _, p := range old.probes {
-		s.dropUnused(p)
+		s.dropUnused(p, m.sub.tenant)
 	}
 }
 
@@ -245,7 +245,7 @@ func (s *Scheduler) drop(m *member) {
 	m.sub.tenant.checks -= m.cost()
 	for _, p := range m.probes {
 		p.unlink(m)
-		s.dropUnused(p)
+		s.dropUnused(p, m.sub.tenant)
 	}
 }
 
