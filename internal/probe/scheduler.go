@@ -47,6 +47,11 @@ type Scheduler struct {
 	definitions   map[health.Digest]*definition
 	probes        map[probeKey]*probe
 	tenants       map[string]*tenant
+	checks        int // of all tenants
+	// away are the tenants of which targets were turned away, and roomMade says
+	// that they have not been told of some room yet.
+	away     map[*tenant]struct{}
+	roomMade bool
 	// unknown and seeded count the namespaces that expect first checks.
 	unknown, seeded int
 	dispatcher      dispatcher
@@ -74,6 +79,7 @@ func New(opts Options) *Scheduler {
 		probes:        map[probeKey]*probe{},
 		changed:       map[health.Subscriber]struct{}{},
 		tenants:       map[string]*tenant{},
+		away:          map[*tenant]struct{}{},
 		dispatcher:    newDispatcher(opts.MaxInFlight),
 		planned:       math.MaxInt64,
 		launchLimit:   launchesPerProcessor * runtime.GOMAXPROCS(0),

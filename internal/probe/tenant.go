@@ -24,6 +24,9 @@ type tenant struct {
 
 	subscriptions int
 	checks        int // that its subscribers want, whoever else wants them too
+	// away are the subscriptions of which targets were turned away, in the order
+	// in which they are told of room.
+	away []*subscription
 	// unknown and seeded are its first checks: of Unknown targets, and of those
 	// whose verdict was taken over.
 	unknown, seeded firstChecks
