@@ -75,7 +75,13 @@ func (d *desk) end(i int, pause int64) {
 // evictAll ends what is to be ended for others, and checks each of these
 // decisions. It returns how many they are.
 func (d *desk) evictAll(fatalf func(string, ...any)) (ended int) {
-	for p := d.evict(d.now); p != nil; p = d.evict(d.now) {
+	waiting := 0
+	for _, p := range d.probes {
+		if !p.running() && p.due() <= d.now {
+			waiting++
+		}
+	}
+	for _, p := range d.evict(d.now) {
 		least := d.limit[live]
 		for _, q := range d.probes {
 			for _, c := range q.claims {
@@ -88,6 +94,9 @@ func (d *desk) evictAll(fatalf func(string, ...any)) (ended int) {
 			fatalf("a check was ended of a lane that runs %d, for one that runs %d", p.payer.running, least)
 		}
 		ended++
+	}
+	if ended > waiting {
+		fatalf("%d checks were ended for %d that wait", ended, waiting)
 	}
 	return ended
 }

@@ -9,21 +9,29 @@ import "time"
 // with the usual timeout, 3 s, are never ended before their time.
 const undisturbed = 5 * time.Second
 
-// evict chooses a running check that is to be ended for the sake of a lane that
-// has checks due and no slots for them, or returns nil: of the lane that runs the
-// most, the check that has run for the longest. Without it, slots would be shared
-// fairly among those only who are there when slots become free, and checks may
-// take an hour.
+// evicted bounds how many more checks are ended at a time; the next ones follow
+// when the first have ended.
+const evicted = 64
+
+// evict chooses running checks that are to be ended for the sake of lanes that
+// have checks due and no slots for them: of the lane that runs the most, the
+// check that has run for the longest. Without it, slots would be shared fairly
+// among those only who are there when slots become free, and checks may take an
+// hour.
 //
-// As many are chosen at a time as it takes for the least lane to catch up with
-// the greatest, so that nobody gains by it who has as much as others.
-func (d *dispatcher) evict(now int64) *probe {
+// No more are chosen than wait, nor than it takes for the least lane to catch up
+// with the greatest, so that nobody gains by it who has as much as others.
+func (d *dispatcher) evict(now int64) (ended []*probe) {
 	for c := range d.held {
 		for !d.held[c].empty() {
 			_, l := d.held[c].least()
 			if l.ready(now) != nil {
-				if p := d.evictFor(l, now); p != nil {
-					return p
+				for due := l.due(now, d.leaving+evicted); d.leaving < due; {
+					p := d.evictFor(l, now)
+					if p == nil {
+						break
+					}
+					ended = append(ended, p)
 				}
 				break
 			}
@@ -32,10 +40,10 @@ func (d *dispatcher) evict(now int64) *probe {
 			d.rearrange(l)
 		}
 	}
-	return nil
+	return ended
 }
 
-// evictFor chooses a check that is to be ended for a lane.
+// evictFor chooses a check that is to be ended for a lane, or returns nil.
 func (d *dispatcher) evictFor(l *lane, now int64) *probe {
 	for {
 		from := d.busiestFor(l)

@@ -49,8 +49,8 @@ func TestLatecomersGetTheirShare(t *testing.T) {
 			if d.evictAll(t.Fatalf) == 0 {
 				break
 			}
-			for i := len(d.running) - 1; i >= 0; i-- {
-				if d.running[i].place == nowhere {
+			for i, p := range slices.Backward(slices.Clone(d.running)) {
+				if p.place == nowhere {
 					d.end(i, 0)
 				}
 			}

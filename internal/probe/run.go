@@ -29,7 +29,7 @@ func (s *Scheduler) startDue(now int64) {
 
 // makeRoom ends checks that have run for long, for others to which slots are due.
 func (s *Scheduler) makeRoom(now int64) {
-	for p := s.dispatcher.evict(now); p != nil; p = s.dispatcher.evict(now) {
+	for _, p := range s.dispatcher.evict(now) {
 		p.cancel()
 	}
 }

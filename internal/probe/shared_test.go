@@ -114,8 +114,8 @@ func TestSharedChecksWaitNoLonger(t *testing.T) {
 					started++
 				}
 			}
-			for i := len(d.running) - 1; i >= 0; i-- {
-				if ofTheirs[d.running[i]] {
+			for i, p := range slices.Backward(slices.Clone(d.running)) {
+				if ofTheirs[p] {
 					d.end(i, 0)
 				}
 			}

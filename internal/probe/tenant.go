@@ -101,6 +101,9 @@ func (l *lane) ready(now int64) *claim {
 	return nil
 }
 
+// due counts the claims in the queue that are due, up to a limit.
+func (l *lane) due(now int64, limit int) int { return min(limit, l.queue.count(0, now, limit)) }
+
 // wait sets a claim aside until a check of its address has ended.
 func (l *lane) wait(c *claim) {
 	w := l.waiting[c.probe.addr]
