@@ -73,11 +73,11 @@ func TestLatecomersGetTheirShare(t *testing.T) {
 // hour, when another comes with targets that are slow to answer: it needs more
 // slots than are free, and fewer than its share.
 func TestHangingForAnHour(t *testing.T) {
-	for _, hostile := range []int{1, 5, 10} {
+	for _, hostile := range []int{1, 5, 10, 50} {
 		t.Run(fmt.Sprint(hostile), func(t *testing.T) {
 			inWorld(t, Options{MaxInFlight: 800}, func(w *world) {
 				w.standard = host{result: pass, latency: 2 * time.Hour}
-				list := targets(1000, health.Healthy, tcp(80, forAnHour))
+				list := targets(1500, health.Healthy, tcp(80, forAnHour))
 				w.run()
 				n := len(list) / hostile
 				for i := range hostile {
