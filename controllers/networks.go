@@ -21,6 +21,7 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/guard"
+	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/translate"
 )
 
@@ -54,6 +55,9 @@ func (r *Reach) networks(ctx context.Context) ([]guard.Network, error) {
 		}
 	}
 	for i := range apiServer.Items {
+		if sliceplan.OwnerUID(&apiServer.Items[i]) != "" || apiServer.Items[i].Labels[discoveryv1.LabelManagedBy] == sliceplan.ManagedBy {
+			continue // whatever it is, it is not the API server's
+		}
 		for _, e := range apiServer.Items[i].Endpoints {
 			for _, address := range e.Addresses {
 				found.add(address, isAPIServer)

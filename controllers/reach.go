@@ -30,9 +30,9 @@ import (
 	"externalbackend.dev/operator/internal/guard"
 )
 
-// +kubebuilder:rbac:groups="",resources=nodes;namespaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
-// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackendpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=nodes;namespaces,verbs=list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=list;watch
+// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackendpolicies,verbs=list;watch
 
 const (
 	// vetInterval is the least time between two compilations of what may be
@@ -146,13 +146,13 @@ func (r *Reach) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	return nil
 }
 
-// newAPIServerCache makes a cache of the slices of the Service that the API server
-// is reached by in the cluster.
+// newAPIServerCache makes a cache of the slice that the API server writes of its
+// own addresses. Others on its Service may be anybody's.
 func newAPIServerCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 		DefaultLabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: "kubernetes"}),
-		DefaultFieldSelector: fields.OneTermEqualSelector("metadata.namespace", metav1.NamespaceDefault),
+		DefaultFieldSelector: fields.SelectorFromSet(fields.Set{"metadata.namespace": metav1.NamespaceDefault, "metadata.name": "kubernetes"}),
 		DefaultTransform:     cache.TransformStripManagedFields(),
 		NewInformer:          newInformer,
 	})
