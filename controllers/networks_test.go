@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -104,45 +103,3 @@ func hexOf(address string) string {
 	b := netip.MustParseAddr(address).As4()
 	return fmt.Sprintf("%x:%x", uint16(b[0])<<8|uint16(b[1]), uint16(b[2])<<8|uint16(b[3]))
 }
-
-var _ = Describe("A network of the cluster that would take out many addresses", func() {
-	var s *scene
-	published := endpoints{}
-	publish := func(ctx SpecContext) *v1alpha1.ExternalBackend {
-		GinkgoHelper()
-		s = newScene(ctx)
-		s.service(ctx, "payments")
-		var addresses []string
-		for i := range 12 {
-			addresses = append(addresses, fmt.Sprintf("192.0.2.%d", 10+i))
-			published[addresses[i]] = in
-		}
-		eb := s.backend(ctx, "payments", none, entry("rack", addresses...))
-		s.expect(ctx, "payments", published)
-		return eb
-	}
-
-	It("is staged: what is published stays for the moment, and nothing is added", func(ctx SpecContext) {
-		ownOperator(operatorOptions{denyDelay: time.Hour})
-		eb := publish(ctx)
-		joined := node(ctx, "c", "192.0.2.0/24")
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionDenyPending, yes(v1alpha1.ReasonClusterNetworksChanged, "12 published addresses", "192.0.2.10", "denied from"))
-		edit(ctx, eb, entry("more", "192.0.2.99"))
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonAddressDenied, "192.0.2.99"))
-		Expect(s.endpointsOf(ctx, "payments")).To(Equal(published))
-
-		Expect(admin.Delete(ctx, joined)).To(Succeed())
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
-		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(
-			HaveField("Conditions", Not(ContainElement(HaveField("Type", v1alpha1.ConditionDenyPending)))))
-	})
-
-	It("takes them out when its time has come", func(ctx SpecContext) {
-		ownOperator(operatorOptions{denyDelay: 3 * time.Second})
-		publish(ctx)
-		node(ctx, "d", "192.0.2.0/24")
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionDenyPending, yes(v1alpha1.ReasonClusterNetworksChanged))
-		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonAddressDenied, "Pods of this cluster"))
-	})
-})
