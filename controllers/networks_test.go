@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 
@@ -70,6 +71,19 @@ var _ = Describe("The networks of the cluster", func() {
 			denied(ctx, name, netip.MustParseAddr(target.address).String(), target.what)
 		}
 		Expect(s.slices(ctx)).To(BeEmpty())
+	})
+
+	It("are in no status and in no event, and neither are those of policies: what lives there is", func(ctx SpecContext) {
+		node(ctx, "m", "198.51.100.0/26")
+		s.policy(ctx, "off-limits", denying(v1alpha1.PolicyDeny{CIDRs: []v1alpha1.CIDR{"192.0.2.0/27"}}))
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", none, entry("pods", "198.51.100.7"), entry("others", "192.0.2.9"))
+		denied(ctx, "payments", "198.51.100.7", "Pods of this cluster")
+		denied(ctx, "payments", "192.0.2.9", "off-limits")
+		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKey(v1alpha1.ReasonAddressDenied))
+		told, err := json.Marshal([]any{s.statusOf(ctx, "payments"), s.events(ctx, "payments")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(told)).NotTo(Or(ContainSubstring("/26"), ContainSubstring("/27"), ContainSubstring("198.51.100.0"), ContainSubstring("192.0.2.0")))
 	})
 
 	It("take out at once what is published in a new one, and give it back when that is gone", func(ctx SpecContext) {

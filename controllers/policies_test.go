@@ -59,7 +59,7 @@ func (s *stored) namespace(name, team string) {
 // policy adds one that lets a team reach what is in a network.
 func (s *stored) policy(name, team string, allowed v1alpha1.CIDR) *v1alpha1.ExternalBackendPolicy {
 	policy := v1alpha1.ExternalBackendPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	policy.Spec.NamespaceSelector.MatchLabels = v1alpha1.MatchLabels{"team": v1alpha1.LabelValue(team)}
+	policy.Spec.NamespaceSelector.MatchLabels = v1alpha1.MatchLabels{"team": team}
 	policy.Spec.Allow = &v1alpha1.PolicyAllow{CIDRs: []v1alpha1.CIDR{allowed}}
 	s.policies = append(s.policies, policy)
 	return &s.policies[len(s.policies)-1]
@@ -69,7 +69,7 @@ func (s *stored) reach() *Reach {
 	return &Reach{Discover: true, Clock: clock.RealClock{}, caches: []cache.Cache{s, &stored{slices: s.slices}}}
 }
 
-func refresh(t testing.TB, ctx context.Context, r *Reach) {
+func refresh(ctx context.Context, t testing.TB, r *Reach) {
 	t.Helper()
 	if _, err := r.refresh(ctx); err != nil {
 		t.Fatal(err)
@@ -106,8 +106,8 @@ func TestBrokenPolicies(t *testing.T) {
 			var told []string
 			ctx := logf.IntoContext(t.Context(), funcr.New(func(_, args string) { told = append(told, args) }, funcr.Options{}))
 			r := s.reach()
-			refresh(t, ctx, r)
-			refresh(t, ctx, r)
+			refresh(ctx, t, r)
+			refresh(ctx, t, r)
 			for _, namespace := range []string{"a", "b", "nobody"} {
 				err := r.Scope(namespace).Addr(netip.MustParseAddr("192.0.2.1"))
 				if open := err == nil; open != slices.Contains(tt.open, namespace) {
@@ -163,7 +163,7 @@ func TestOtherNamespaces(t *testing.T) {
 		}, "[a b nobody]"},
 	} {
 		step.change()
-		refresh(t, t.Context(), r)
+		refresh(t.Context(), t, r)
 		if got := fmt.Sprint(changed); got != step.want {
 			t.Errorf("%s: changed in %s, want %s", step.name, got, step.want)
 		}
@@ -225,14 +225,14 @@ func BenchmarkNamespace(b *testing.B) {
 		s.policy(fmt.Sprint("p", i), fmt.Sprint(i), "192.0.2.0/24")
 	}
 	r := s.reach()
-	refresh(b, b.Context(), r)
+	refresh(b.Context(), b, r)
 	var kept *guard.Scope
 	b.ReportAllocs()
 	for b.Loop() {
 		s.namespace("more", "7")
-		refresh(b, b.Context(), r)
+		refresh(b.Context(), b, r)
 		s.namespaces = s.namespaces[:len(s.namespaces)-1]
-		refresh(b, b.Context(), r)
+		refresh(b.Context(), b, r)
 		if now := r.Scope("n1"); kept != nil && now != kept {
 			b.Fatal("another namespace has another scope")
 		} else {

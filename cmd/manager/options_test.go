@@ -5,7 +5,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,7 +16,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 
+	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/sliceplan"
 )
 
@@ -113,5 +118,23 @@ func TestMetricsServerIsSecure(t *testing.T) {
 	}
 	if !slices.Equal(c.NextProtos, []string{"http/1.1"}) {
 		t.Errorf("protocols are %v", c.NextProtos)
+	}
+}
+
+// A replica is ready when it knows what may be targeted, not only what there is.
+func TestReadiness(t *testing.T) {
+	reach := &controllers.Reach{Clock: clock.RealClock{}}
+	ready := cachesSynced(&controllers.ServiceReconciler{}, reach)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil)
+	if err := ready(request); err == nil || !strings.Contains(err.Error(), "what may be targeted") {
+		t.Errorf("ready before anything may be targeted: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it ends when it has decided once
+	if err := reach.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := ready(request); err != nil {
+		t.Error(err)
 	}
 }
