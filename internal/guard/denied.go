@@ -116,7 +116,7 @@ func (e *DeniedError) subject() string {
 func (e *DeniedError) advice() string {
 	switch {
 	case e.Staged:
-		return "; what was published before this was known stays until --cluster-deny-delay is over"
+		return "; what was published before this was known stays as it is until --cluster-deny-delay is over"
 	case e.Layer == LayerCluster:
 		return "; choose one outside of the cluster and of what its administrators deny"
 	case e.Layer == LayerPolicy:

@@ -42,7 +42,7 @@ func TestNetworks(t *testing.T) {
 		"10.2.0.0":                "Pods (10.0.0.0/8)",
 		"10.255.255.254":          "Pods (10.0.0.0/8)",
 		"10.255.255.255":          "the last one (10.255.255.255/32)",
-		"11.0.0.0":                "11.0.0.0 must not be targeted: soon (0.0.0.0/0); what was published before this was known stays until --cluster-deny-delay is over",
+		"11.0.0.0":                "11.0.0.0 must not be targeted: soon (0.0.0.0/0); what was published before this was known stays as it is until --cluster-deny-delay is over",
 		"169.254.7.1":             "link-local, where metadata services live (169.254.0.0/16)",
 		"20.0.255.255":            "new Pods (20.0.0.0/8); what was",
 		"20.1.2.3":                "Node b (20.1.0.0/16); choose",
