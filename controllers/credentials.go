@@ -192,7 +192,7 @@ func (c *Credentials) Value(ref health.SecretKey, to netip.AddrPort) (string, he
 	if scope == nil {
 		return "", health.SecretUnread
 	}
-	if err := scope.Check(credentialUse(to.Addr(), to.Port())); err != nil && !isStaged(err) {
+	if err := scope.Check(credentialUse(to.Addr(), to.Port())); err != nil {
 		return "", health.AddressDenied
 	}
 	c.mu.RLock()
