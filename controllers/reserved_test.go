@@ -52,7 +52,7 @@ var _ = Describe("The Service of the API server", func() {
 		Entry("that would manage it", managed()),
 	)
 
-	It("tells where the API server is by its own slice: the operator reads no slice of somebody else as the API server's", func(ctx SpecContext) {
+	It("reads no slice of somebody else as the API server's", func(ctx SpecContext) {
 		create(ctx, &discoveryv1.EndpointSlice{
 			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "decoy", Labels: map[string]string{
 				discoveryv1.LabelServiceName: "kubernetes", discoveryv1.LabelManagedBy: "somebody",
