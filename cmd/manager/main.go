@@ -130,7 +130,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the health endpoint: %w", err)
 	}
-	if err := mgr.AddReadyzCheck("caches", cachesSynced(reconciler)); err != nil {
+	if err := mgr.AddReadyzCheck("caches", cachesSynced(reconciler, reach)); err != nil {
 		return fmt.Errorf("adding the ready endpoint: %w", err)
 	}
 	return nil

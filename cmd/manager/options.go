@@ -158,13 +158,17 @@ func (o *options) fenceNamespace(file string) string {
 // withoutHTTP2 keeps the server clear of stream-reset floods (CVE-2023-44487).
 func withoutHTTP2(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }
 
-// cachesSynced is ready once the caches hold everything.
-func cachesSynced(reconciler *controllers.ServiceReconciler) healthz.Checker {
+// cachesSynced is ready once the caches hold everything, and it is known what may
+// be targeted.
+func cachesSynced(reconciler *controllers.ServiceReconciler, reach *controllers.Reach) healthz.Checker {
 	return func(request *http.Request) error {
 		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
 		defer cancel()
 		if !reconciler.CachesSynced(ctx) {
 			return errors.New("the caches are not synced yet")
+		}
+		if !reach.Known() {
+			return errors.New("it is not known yet what may be targeted")
 		}
 		return nil
 	}
