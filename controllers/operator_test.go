@@ -60,6 +60,8 @@ type operatorOptions struct {
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
 	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
+	// guard is what passes ask in the place of what is wired; that if nil.
+	guard func(*controllers.Reach) controllers.Guard
 }
 
 // shared is the operator of the specs that need nothing special.
@@ -184,8 +186,11 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	scheduler = probe.New(probe.Options{
 		Guard: reach.Dial, Credentials: credentials.Value, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 	})
-	o.asked = &subscriptions{HealthSource: scheduler, lists: make(map[string][]string)}
+	o.asked = newSubscriptions(scheduler)
 	reconciler.Health, reach.Changed, credentials.Changed = o.asked, reconciler.Revet, reconciler.Wake
+	if options.guard != nil {
+		reconciler.Guard = options.guard(reach)
+	}
 	Expect(reach.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(credentials.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(o.manager.Add(scheduler)).To(Succeed())
