@@ -149,8 +149,20 @@ func (p *pass) limit(most int) {
 
 // denies says whether an address goes at once that is published on these ports.
 func (p *pass) denies(scope *guard.Scope, addr netip.Addr, ports []discoveryv1.EndpointPort) bool {
-	err := scope.Target(addr, portNumbers(ports))
-	return p.refused[addr] || err != nil && !isStaged(err)
+	return p.refused[addr] && !p.serves(addr) || isDenied(scope, addr, portNumbers(ports))
+}
+
+// isDenied says whether an address must not be published on these ports.
+func isDenied(scope *guard.Scope, addr netip.Addr, ports []uint16) bool {
+	err := scope.Target(addr, ports)
+	return err != nil && !isStaged(err)
+}
+
+// isDeniedText is isDenied for an address as slices have it. What is no address
+// must not be published either.
+func isDeniedText(scope *guard.Scope, address string, ports []uint16) bool {
+	addr, err := netip.ParseAddr(address)
+	return err != nil || isDenied(scope, addr, ports)
 }
 
 func portNumbers(ports []discoveryv1.EndpointPort) []uint16 {

@@ -221,6 +221,9 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 				backend.Gone = p.gone()
 			}
 		}
+		if backend.Hold {
+			backend.Gone = p.expelled(w.scope, p.published, backend.Gone)
+		}
 		in.Backends = append(in.Backends, backend)
 	}
 	return in
