@@ -58,7 +58,7 @@ var _ = Describe("What a host answers", func() {
 		s.service(ctx, "payments")
 		// As much as a policy can allow.
 		s.policy(ctx, "all", granting(v1alpha1.PolicyChecks{
-			CustomHost: true, BodyMatching: true, InsecureSkipVerify: true, StatusDetail: v1alpha1.StatusDetailCode,
+			CustomHost: true, Secrets: true, BodyMatching: true, InsecureSkipVerify: true, StatusDetail: v1alpha1.StatusDetailCode,
 		}))
 	})
 
