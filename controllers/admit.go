@@ -165,6 +165,14 @@ func isDeniedText(scope *guard.Scope, address string, ports []uint16) bool {
 	return err != nil || isDenied(scope, addr, ports)
 }
 
+// deniedIn tells the endpoints of a slice that must not be there.
+func deniedIn(scope *guard.Scope, slice *discoveryv1.EndpointSlice) func(discoveryv1.Endpoint) bool {
+	ports := portNumbers(slice.Ports)
+	return func(e discoveryv1.Endpoint) bool {
+		return slices.ContainsFunc(e.Addresses, func(address string) bool { return isDeniedText(scope, address, ports) })
+	}
+}
+
 func portNumbers(ports []discoveryv1.EndpointPort) []uint16 {
 	numbers := make([]uint16, 0, len(ports))
 	for _, port := range ports {

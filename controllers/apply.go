@@ -52,8 +52,8 @@ type operation struct {
 	write func(context.Context, *discoveryv1.EndpointSlice) error
 }
 
-// apply carries a plan out: what moves nothing at first, then the rest in its
-// order. A failed write holds up those that take away what it was to put
+// apply carries a plan out: what moves nothing but takes away what is denied at
+// first, then the rest in its order. A failed write holds up those that take away what it was to put
 // elsewhere; everything else goes on, so that a slice that cannot be created
 // keeps nobody ready.
 func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass, plan *sliceplan.Plan) applied {
@@ -66,12 +66,14 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass,
 	}
 	create := operation{"create", func(ctx context.Context, slice *discoveryv1.EndpointSlice) error { return r.create(ctx, w, slice) }}
 	update, remove := operation{"update", r.update}, operation{"delete", r.delete}
-	inPlace, moving := separate(w.slices, plan.Update)
+	inPlace, moving := separate(w, plan.Update, planned)
+	denied, obsolete := separate(w, plan.Delete, none)
 	r.carryOut(ctx, w, &done, update, inPlace)
+	r.carryOut(ctx, w, &done, remove, denied)
 	r.carryOut(ctx, w, &done, remove, plan.Misplaced)
 	r.carryOut(ctx, w, &done, create, plan.Create)
 	r.carryOut(ctx, w, &done, update, moving)
-	r.carryOut(ctx, w, &done, remove, plan.Delete)
+	r.carryOut(ctx, w, &done, remove, obsolete)
 	if len(done.withheld) > 0 {
 		clear(done.ended) // who does not answer one kind of request may answer another
 		updates, deletes := r.flipsOf(w, passes, &done)
@@ -264,13 +266,11 @@ func (r *ServiceReconciler) delete(ctx context.Context, slice *discoveryv1.Endpo
 // of a slice what it denies: it may know more than when the plan was made, and has
 // everything planned anew then.
 func (r *ServiceReconciler) expel(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
-	scope, ports, planned := r.Guard.Scope(slice.Namespace), portNumbers(slice.Ports), len(slice.Endpoints)
+	scope, planned := r.Guard.Scope(slice.Namespace), len(slice.Endpoints)
 	if scope == nil {
 		return errUnknown
 	}
-	slice.Endpoints = slices.DeleteFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool {
-		return slices.ContainsFunc(e.Addresses, func(address string) bool { return isDeniedText(scope, address, ports) })
-	})
+	slice.Endpoints = slices.DeleteFunc(slice.Endpoints, deniedIn(scope, slice))
 	if denied := planned - len(slice.Endpoints); denied > 0 {
 		logf.FromContext(ctx).Info("Left addresses out of an EndpointSlice that are denied by now", "endpointSlice", slice.Name, "addresses", denied)
 	}

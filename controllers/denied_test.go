@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -112,6 +113,8 @@ var _ = Describe("An address that is denied goes at once, and its neighbours are
 	It("while other writes get no answer, the last ones with their slice", func(ctx SpecContext) {
 		s = newScene(ctx)
 		s.service(ctx, "payments")
+		s.policy(ctx, "six", allowing("2001:db8::/32"))
+		policy := s.policy(ctx, "four", allowing("192.0.2.0/24"))
 		eb = s.backend(ctx, "payments", none, rack)
 		s.expect(ctx, "payments", all)
 		o.requests.cause(creating(s.slicePath(), func(*http.Request, http.RoundTripper) (*http.Response, error) {
@@ -119,9 +122,32 @@ var _ = Describe("An address that is denied goes at once, and its neighbours are
 		}))
 		edit(ctx, eb, entry("cage", "2001:db8::10"))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, no(v1alpha1.ReasonWriteFailed))
-		s.policy(ctx, "deny", cidr("192.0.2.0/24"))
+		edit(ctx, policy, func(p *v1alpha1.ExternalBackendPolicy) {
+			p.Spec.Allow.Checks.Kinds = []v1alpha1.CheckKind{v1alpha1.CheckKindTCP} // and nothing is checked
+		})
 		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
 	})
+
+	DescribeTable("before anything is written that may hang", func(ctx SpecContext, denied v1alpha1.CIDR, left endpoints) {
+		s = newScene(ctx)
+		s.service(ctx, "payments")
+		eb = s.backend(ctx, "payments", none, rack)
+		s.expect(ctx, "payments", all)
+		o.stop()
+		edit(ctx, eb, entry("cage", "2001:db8::10"))
+		s.policy(ctx, "deny", cidr(denied))
+		hung := newStandstill(func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == s.slicePath() })
+		ownOperator(operatorOptions{fault: hung.fault})
+		s.expect(ctx, "payments", left)
+		Eventually(hung.stuck.Load).Should(BeEquivalentTo(1))
+		hung.end()
+		rest := maps.Clone(left)
+		rest["2001:db8::10"] = in
+		s.expect(ctx, "payments", rest)
+	},
+		Entry("from a slice", v1alpha1.CIDR("192.0.2.11/32"), endpoints{"192.0.2.10": in, "192.0.2.12": in}),
+		Entry("with its slice", v1alpha1.CIDR("192.0.2.0/24"), endpoints{}),
+	)
 })
 
 // lateGuard answers the first question about a namespace with what was true when

@@ -70,18 +70,27 @@ func liveOf(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice)
 	return live[i]
 }
 
-// separate splits updates into those that leave every address where it is, and
-// those that do not.
-func separate(live, updates []*discoveryv1.EndpointSlice) (inPlace, moving []*discoveryv1.EndpointSlice) {
+// separate splits writes into those that leave every address where it is that may
+// be there, and those that do not.
+func separate(w *world, writes []*discoveryv1.EndpointSlice, after func(*discoveryv1.EndpointSlice) []discoveryv1.Endpoint) (inPlace, moving []*discoveryv1.EndpointSlice) {
 	same := func(a, b discoveryv1.Endpoint) bool { return slices.Equal(a.Addresses, b.Addresses) }
-	for _, slice := range updates {
-		if before := liveOf(live, slice); before != nil && slices.EqualFunc(before.Endpoints, slice.Endpoints, same) {
+	for _, slice := range writes {
+		if before := liveOf(w.slices, slice); before != nil && slices.EqualFunc(w.allowed(before), after(slice), same) {
 			inPlace = append(inPlace, slice)
 		} else {
 			moving = append(moving, slice)
 		}
 	}
 	return inPlace, moving
+}
+
+// planned and none are what separate takes an update, or a delete, to leave.
+func planned(slice *discoveryv1.EndpointSlice) []discoveryv1.Endpoint { return slice.Endpoints }
+func none(*discoveryv1.EndpointSlice) []discoveryv1.Endpoint          { return nil }
+
+// allowed returns the endpoints of a slice that may be there.
+func (w *world) allowed(slice *discoveryv1.EndpointSlice) []discoveryv1.Endpoint {
+	return slices.DeleteFunc(slices.Clone(slice.Endpoints), deniedIn(w.scope, slice))
 }
 
 // flipsOf plans for the slices that were withheld what can be said in them all
