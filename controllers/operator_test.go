@@ -60,6 +60,7 @@ type operatorOptions struct {
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
 	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
+	maxChecks      int            // of a namespace; the shipped number if zero
 	// guard is what passes ask in the place of what is wired; that if nil.
 	guard func(*controllers.Reach) controllers.Guard
 }
@@ -185,6 +186,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	}
 	scheduler = probe.New(probe.Options{
 		Guard: reach.Dial, Credentials: credentials.Value, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
+		MaxChecksPerNamespace: options.maxChecks,
 	})
 	o.asked = newSubscriptions(scheduler)
 	reconciler.Health, reach.Changed, credentials.Changed = o.asked, reconciler.Revet, reconciler.Wake

@@ -47,7 +47,7 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 		now := *p
 		now.eb, now.before = w.backends[i], p.health
 		all := r.Health.Statuses(now.subscriber(), make([]health.Status, 0, len(p.health)+len(p.grant.Losses)))
-		if len(all) < len(p.health) {
+		if len(all) < len(p.health) || slices.ContainsFunc(all, turnedAway) { // there may be room by now
 			return nil
 		}
 		now.health = all[:len(p.health)]
@@ -55,6 +55,8 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 	}
 	return passes
 }
+
+func turnedAway(s health.Status) bool { return s.Obstacle == health.TooManyChecks }
 
 // remember keeps what recall needs.
 func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.Plan, done applied) {

@@ -106,7 +106,8 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Notify:      reconciler.Wake,
 		Observer:    observer{recorder},
 		MaxInFlight: options.maxChecksInFlight, MaxChecksPerNamespace: options.maxChecksPerNamespace,
-		Version: version(),
+		MaxChecks: maxChecks(),
+		Version:   version(),
 	})
 	reconciler.Health, reach.Changed, credentials.Changed = scheduler, reconciler.Revet, reconciler.Wake
 	if err := reach.SetupWithManager(ctx, mgr); err != nil {

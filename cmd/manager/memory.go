@@ -5,9 +5,12 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime/debug"
 	"strconv"
+
+	"externalbackend.dev/operator/internal/probe"
 )
 
 // limitMemory makes the garbage collector keep the process below the limit of
@@ -25,4 +28,14 @@ func limitMemory() error {
 	// The rest is for what Go does not count, such as the binary itself.
 	debug.SetMemoryLimit(limit - limit/10)
 	return nil
+}
+
+// maxChecks returns how many health checks fit into half of the memory that the
+// process may use, or 0 if that has no limit.
+func maxChecks() int {
+	limit := debug.SetMemoryLimit(-1) // changes nothing
+	if limit == math.MaxInt64 {
+		return 0
+	}
+	return max(1, int(limit/2/probe.CheckSize))
 }

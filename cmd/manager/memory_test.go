@@ -16,14 +16,15 @@ func TestLimitMemory(t *testing.T) {
 	for name, tc := range map[string]struct {
 		limit, gomemlimit string
 		want              int64
+		checks            int
 		refused           bool
 	}{
-		"none":                        {"", "", math.MaxInt64, false},
-		"256Mi":                       {"268435456", "", 241591911, false},
-		"Go's own setting goes first": {"268435456", "1GiB", math.MaxInt64, false},
-		"with a unit":                 {"256Mi", "", math.MaxInt64, true},
-		"zero":                        {"0", "", math.MaxInt64, true},
-		"negative":                    {"-1", "", math.MaxInt64, true},
+		"none":                        {"", "", math.MaxInt64, 0, false},
+		"256Mi":                       {"268435456", "", 241591911, 219629, false},
+		"Go's own setting goes first": {"268435456", "1GiB", math.MaxInt64, 0, false},
+		"with a unit":                 {"256Mi", "", math.MaxInt64, 0, true},
+		"zero":                        {"0", "", math.MaxInt64, 0, true},
+		"negative":                    {"-1", "", math.MaxInt64, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("MEMORY_LIMIT", tc.limit)
@@ -35,6 +36,9 @@ func TestLimitMemory(t *testing.T) {
 			}
 			if got := debug.SetMemoryLimit(-1); got != tc.want {
 				t.Errorf("the limit is %d, want %d", got, tc.want)
+			}
+			if got := maxChecks(); got != tc.checks {
+				t.Errorf("%d checks are allowed, want %d", got, tc.checks)
 			}
 		})
 	}

@@ -93,7 +93,8 @@ const (
 	// Canceled: the check was stopped, by shutdown or a changed definition.
 	Canceled Reason = "Canceled"
 	// SchedulingDelay: the checker itself was stalled for a considerable part
-	// of the timeout, so that the timeout proves nothing.
+	// of the timeout, so that the timeout proves nothing, or it ended the check
+	// early for the sake of others.
 	SchedulingDelay Reason = "SchedulingDelay"
 )
 

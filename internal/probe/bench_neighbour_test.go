@@ -7,9 +7,11 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -110,6 +112,53 @@ func BenchmarkNeighbour(b *testing.B) {
 				lane.count(true)
 				time.Sleep(measured)
 				lane.count(false)
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				b.Fatal(err)
+			}
+			lane.report(b)
+		})
+	}
+}
+
+// BenchmarkNeighbours measures the same for a namespace that comes when others
+// have had all slots that they can get, with checks that hang for an hour. Its
+// 120 targets take half a second to answer, so that it needs 60 slots at a time:
+// fewer than its fair share, but more than are free where many are in its way.
+// One operation takes 21 s.
+func BenchmarkNeighbours(b *testing.B) {
+	const siege = 8 * time.Second // until the slots are taken, and for a while
+	for _, hostile := range []int{0, 1, 5, 10, 50} {
+		b.Run(strconv.Itoa(hostile), func(b *testing.B) {
+			lane, server := &street{}, serveElsewhere(b, "http")
+			list := few(120, health.Healthy, check(b, netip.AddrPortFrom(documented, 80), overHTTP(), hanging(time.Second)))
+			direct := (&net.Dialer{KeepAlive: -1}).DialContext
+			s := New(Options{MaxInFlight: 4096, Observer: lane, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				to := netip.MustParseAddrPort(address).Addr()
+				if slices.ContainsFunc(list, func(t health.Target) bool { return t.Addr == to }) {
+					time.Sleep(500 * time.Millisecond)
+					return direct(ctx, network, server.String())
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}})
+			for i := range hostile {
+				n := 6000 / hostile
+				s.Ensure(health.Subscriber{Namespace: fmt.Sprintf("flood-%d", i)}, usual,
+					targets(6000, health.Unknown, tcp(80, hanging(time.Hour)))[n*i:n*(i+1)])
+			}
+			ctx, cancel := context.WithCancel(b.Context())
+			ended := make(chan error)
+			go func() { ended <- s.Start(ctx) }()
+			for b.Loop() {
+				time.Sleep(siege)
+				s.Ensure(shop, usual, list)
+				time.Sleep(settling)
+				lane.count(true)
+				time.Sleep(measured)
+				lane.count(false)
+				s.Forget(shop)
 			}
 			cancel()
 			if err := <-ended; err != nil {

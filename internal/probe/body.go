@@ -35,7 +35,7 @@ var bodyReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, bo
 // that is cut off or never ends is the same failure whatever it holds. It is taken
 // as it was sent, without unpacking.
 func (m *bodyMatcher) judge(ctx context.Context, body io.Reader) finding {
-	read := &excerpt{body: body, left: maxResponseBody, slots: m.slots, payer: visitOf(ctx).payer}
+	read := &excerpt{body: body, left: maxResponseBody, slots: m.slots, namespaces: visitOf(ctx).namespaces}
 	window := bodyReaders.Get().(*bufio.Reader)
 	window.Reset(read)
 	defer func() {
@@ -85,18 +85,18 @@ func (m *bodyMatcher) find(window *bufio.Reader, read *excerpt) bool {
 // tells a reset once, and then that there is no more. Between begin and stop it
 // holds a slot, but for when it waits for the target.
 type excerpt struct {
-	body   io.Reader
-	left   int
-	end    error // io.EOF if the body ended, or enough of it was read
-	slots  *turnstile
-	payer  string
-	paced  bool
-	waited time.Duration // for slots
+	body       io.Reader
+	left       int
+	end        error // io.EOF if the body ended, or enough of it was read
+	slots      *turnstile
+	namespaces []string // that want the check
+	paced      bool
+	waited     time.Duration // for slots
 }
 
 func (e *excerpt) begin() {
 	e.paced = true
-	e.waited += e.slots.enter(e.payer)
+	e.waited += e.slots.enter(e.namespaces...)
 }
 
 func (e *excerpt) stop() {

@@ -31,31 +31,31 @@ func newDesk(limit, namespaces int) *desk {
 
 // want makes a probe that is due now, wanted by some of the namespaces.
 func (d *desk) want(addr netip.Addr, verdict health.Verdict, namespaces ...int) *probe {
-	p := &probe{addr: addr, due: d.now, place: nowhere}
+	p := &probe{addr: addr, place: nowhere}
 	for _, n := range namespaces {
-		t := d.tenants[n]
-		t.checks++
-		m := &member{sub: &subscription{tenant: t}, states: []health.State{health.Seed(verdict)}}
-		p.links = append(p.links, link{m, 0})
+		m := &member{sub: &subscription{tenant: d.tenants[n]}, states: []health.State{health.Seed(verdict)}}
+		c, _ := p.claimOf(d.tenants[n])
+		c.links, c.due = append(c.links, link{m, 0}), d.now
+		d.place(c)
 	}
 	d.probes = append(d.probes, p)
-	d.place(p)
 	return p
 }
 
 // start starts all that may be started, and checks each of these decisions.
 func (d *desk) start(fatalf func(string, ...any)) {
 	d.advance(d.now)
-	for p := d.next(d.now); p != nil; p = d.next(d.now) {
+	for c := d.next(d.now); c != nil; c = d.next(d.now) {
+		queued := func(c *claim) bool { return c.in != nil }
 		switch before := d.free[live] + 1; {
-		case p.due > d.now || p.in != nil || slices.Contains(d.running, p):
+		case c.due > d.now || slices.ContainsFunc(c.probe.claims, queued) || slices.Contains(d.running, c.probe):
 			fatalf("a check was started that is not due, or queued, or running")
-		case p.lane.running-1 >= shareOfFree*before:
-			fatalf("%s got slot %d with %d free", p.lane.tenant.namespace, p.lane.running, before)
-		case p.lane.class == gone && p.lane.running-1 >= shareOfFree*(d.free[gone]+1):
-			fatalf("%s got slot %d for gone targets with %d free", p.lane.tenant.namespace, p.lane.running, d.free[gone]+1)
+		case c.lane.running-1 >= shareOfFree*before:
+			fatalf("%s got slot %d with %d free", c.lane.tenant.namespace, c.lane.running, before)
+		case c.lane.class == gone && c.lane.running-1 >= shareOfFree*(d.free[gone]+1):
+			fatalf("%s got slot %d for gone targets with %d free", c.lane.tenant.namespace, c.lane.running, d.free[gone]+1)
 		}
-		d.running = append(d.running, p)
+		d.running = append(d.running, c.probe)
 	}
 }
 
@@ -65,32 +65,71 @@ func (d *desk) end(i int, pause int64) {
 	d.running = slices.Delete(d.running, i, i+1)
 	d.release(p)
 	if slices.Contains(d.probes, p) {
-		p.due = d.now + pause
-		d.place(p)
+		for _, c := range p.claims {
+			c.due = d.now + pause
+			d.place(c)
+		}
 	}
+}
+
+// evictAll ends what is to be ended for others, and checks each of these
+// decisions. It returns how many they are.
+func (d *desk) evictAll(fatalf func(string, ...any)) (ended int) {
+	waiting := 0
+	for _, p := range d.probes {
+		if !p.running() && p.due() <= d.now {
+			waiting++
+		}
+	}
+	for _, p := range d.evict(d.now) {
+		least := d.limit[live]
+		for _, q := range d.probes {
+			for _, c := range q.claims {
+				if c.in != nil && c.due <= d.now {
+					least = min(least, c.lane.running)
+				}
+			}
+		}
+		if len(p.payer.oldest.slots) <= least {
+			fatalf("a check was ended of a lane that runs %d, for one that runs %d", p.payer.running, least)
+		}
+		ended++
+	}
+	if ended > waiting {
+		fatalf("%d checks were ended for %d that wait", ended, waiting)
+	}
+	return ended
 }
 
 // drop makes a probe unwanted.
 func (d *desk) drop(i int) {
-	d.withdraw(d.probes[i])
+	for _, c := range d.probes[i].claims {
+		d.withdraw(c)
+	}
+	d.probes[i].claims = nil
 	d.probes = slices.Delete(d.probes, i, i+1)
 }
 
 // check compares the accounts with what is running, and looks for checks that
-// wait without a reason.
+// wait without a reason: each waits in the queue of every namespace that wants
+// it, for a slot that this namespace may not have, or for an address that this
+// namespace keeps busy.
 func (d *desk) check(fatalf func(string, ...any)) {
 	type address struct {
 		*tenant
 		netip.Addr
 	}
-	total, lanes, addresses := [classes]int{}, map[*lane]int{}, map[address]int{}
+	total, lanes, addresses, leaving := [classes]int{}, map[*lane]int{}, map[address]int{}, 0
 	for _, p := range d.running {
-		total[p.lane.class]++
-		lanes[p.lane]++
-		addresses[address{p.lane.tenant, p.addr}]++
+		total[p.payer.class]++
+		lanes[p.payer]++
+		addresses[address{p.payer.tenant, p.addr}]++
+		if p.place == nowhere {
+			leaving++
+		}
 	}
-	if total[live]+total[gone] > d.limit[live] || total[gone] > d.limit[gone] || d.inFlight() != len(d.running) {
-		fatalf("%v running, %d counted, with limits %v", total, d.inFlight(), d.limit)
+	if total[live]+total[gone] > d.limit[live] || total[gone] > d.limit[gone] || d.inFlight() != len(d.running) || leaving != d.leaving {
+		fatalf("%v running, %d counted, with limits %v; %d are to end, %d counted", total, d.inFlight(), d.limit, leaving, d.leaving)
 	}
 	for a, n := range addresses {
 		if n > maxInFlightPerAddress || n != a.perAddress[a.Addr] {
@@ -108,11 +147,14 @@ func (d *desk) check(fatalf func(string, ...any)) {
 		if slices.Contains(d.running, p) {
 			continue
 		}
-		if p.in == nil {
-			fatalf("a probe is lost")
-		}
-		if busy := addresses[address{p.lane.tenant, p.addr}] >= maxInFlightPerAddress; p.due <= d.now && d.entitled(p.lane) && !busy {
-			fatalf("a check of %s waits although there is room for it", p.lane.tenant.namespace)
+		for _, c := range p.claims {
+			busy := addresses[address{c.lane.tenant, p.addr}] >= maxInFlightPerAddress
+			switch {
+			case c.in == nil:
+				fatalf("a probe is lost for %s", c.lane.tenant.namespace)
+			case c.due <= d.now && d.entitled(c.lane) && !busy && (c.lane.curbed <= d.now || c.lane.running < c.lane.most):
+				fatalf("a check of %s waits although there is room for it", c.lane.tenant.namespace)
+			}
 		}
 	}
 }

@@ -22,12 +22,15 @@ type dispatcher struct {
 	limit [classes]int // of running checks: of all, and of gone targets
 	free  [classes]int
 
-	upcoming heap[*lane] // those that are idle, by when they will be due
+	upcoming heap[*lane] // those that are idle or barred, by when they will be due
 	first    *lane       // of those that are ready
 	last     *lane
 	held     [classes]heap[*lane] // by how many checks they run, then by their last start
 	starts   int64                // of all checks, ever
 	served   class                // that got the last slot
+
+	busiest [classes]heap[*lane] // those that run checks, the one with the most first
+	leaving int                  // checks that run and were told to end for the sake of others
 }
 
 func newDispatcher(limit int) dispatcher {
@@ -38,35 +41,31 @@ func newDispatcher(limit int) dispatcher {
 // inFlight returns how many checks are running.
 func (d *dispatcher) inFlight() int { return d.limit[live] - d.free[live] }
 
-// place queues a probe, for whom and as what it counts now.
-func (d *dispatcher) place(p *probe) {
-	d.withdraw(p)
-	c := live
-	if p.unhealthy() {
-		c = gone
-	}
-	p.lane = &p.payer().lanes[c]
-	d.queue(p)
+// place queues a claim, as what it counts now.
+func (d *dispatcher) place(c *claim) {
+	d.withdraw(c)
+	c.lane = &c.lane.tenant.lanes[c.class()]
+	d.queue(c)
 }
 
-// queue puts a probe into the queue of its lane.
-func (d *dispatcher) queue(p *probe) {
-	p.in = &p.lane.queue
-	p.in.set(p, &p.place, p.due)
-	d.rearrange(p.lane)
+// queue puts a claim into the queue of its lane.
+func (d *dispatcher) queue(c *claim) {
+	c.in = &c.lane.queue
+	c.in.set(c, &c.place, c.due)
+	d.rearrange(c.lane)
 }
 
-// withdraw takes a probe out of what it is queued in.
-func (d *dispatcher) withdraw(p *probe) {
-	switch p.in {
+// withdraw takes a claim out of what it is queued in.
+func (d *dispatcher) withdraw(c *claim) {
+	switch c.in {
 	case nil:
-	case &p.lane.queue:
-		p.in.remove(&p.place)
-		p.in = nil
-		d.rearrange(p.lane)
-		d.resume(p.lane, p.addr)
+	case &c.lane.queue:
+		c.in.remove(&c.place)
+		c.in = nil
+		d.rearrange(c.lane)
+		d.resume(c.lane, c.probe.addr)
 	default:
-		p.lane.unwait(p)
+		c.lane.unwait(c)
 	}
 }
 
@@ -96,12 +95,12 @@ func (d *dispatcher) advance(now int64) {
 
 // next takes a slot for the check that is to be started now, or returns nil. It
 // looks at lanes that have or had a turn only.
-func (d *dispatcher) next(now int64) *probe {
-	for l := d.turn(); l != nil; l = d.turn() {
-		if p := l.pop(now); p != nil {
-			d.take(p)
+func (d *dispatcher) next(now int64) *claim {
+	for l := d.turn(now); l != nil; l = d.turn(now) {
+		if c := l.ready(now); c != nil {
+			d.take(c, now)
 			d.enqueue(l)
-			return p
+			return c
 		}
 		l.stage = idle
 		d.rearrange(l)
@@ -122,14 +121,18 @@ func (d *dispatcher) due() (due int64, ok bool) {
 // turn takes out the lane whose turn it is, or returns nil if none may start
 // anything. Lanes that were held come back when they may, one of each class at
 // a time.
-func (d *dispatcher) turn() *lane {
+func (d *dispatcher) turn(now int64) *lane {
 	for _, c := range [classes]class{classes - 1 - d.served, d.served} {
-		if d.held[c].empty() {
-			continue
-		}
-		if _, l := d.held[c].least(); d.entitled(l) {
+		for !d.held[c].empty() {
+			_, l := d.held[c].least()
+			if !d.entitled(l) {
+				break
+			}
 			d.held[c].remove(&l.place)
-			d.enqueue(l)
+			if !d.bar(l, now) {
+				d.enqueue(l)
+				break
+			}
 		}
 	}
 	for d.first != nil {
@@ -138,13 +141,25 @@ func (d *dispatcher) turn() *lane {
 			d.last = nil
 		}
 		l.next = nil
-		if d.entitled(l) {
+		switch {
+		case !d.entitled(l):
+			l.stage = held
+			d.hold(l)
+		case !d.bar(l, now):
 			return l
 		}
-		l.stage = held
-		d.hold(l)
 	}
 	return nil
+}
+
+// bar sets a lane aside that runs as many checks as it may while it is curbed.
+func (d *dispatcher) bar(l *lane, now int64) bool {
+	if l.curbed <= now || l.running < l.most {
+		return false
+	}
+	l.stage = barred
+	d.upcoming.set(l, &l.place, l.curbed)
+	return true
 }
 
 // hold puts a lane that is held where it belongs.
@@ -173,29 +188,43 @@ func (d *dispatcher) entitled(l *lane) bool {
 	return l.running < shareOfFree*free
 }
 
-func (d *dispatcher) take(p *probe) {
-	l := p.lane
+// take gives a slot to the probe of a claim, which waits for nobody any more.
+func (d *dispatcher) take(c *claim, now int64) {
+	for _, o := range c.probe.claims {
+		d.withdraw(o)
+	}
 	d.starts++
-	d.served, l.lastStart = l.class, d.starts
+	d.served, c.lane.lastStart = c.lane.class, d.starts
+	d.charge(c.probe, c.lane, now)
+}
+
+// charge has a check that started at a time count for a lane.
+func (d *dispatcher) charge(p *probe, l *lane, started int64) {
+	p.payer = l
 	l.running++
 	l.tenant.perAddress[p.addr]++
 	d.free[live]--
 	if l.class == gone {
 		d.free[gone]--
 	}
+	l.oldest.set(p, &p.place, started)
+	d.sort(l)
 }
 
 // release gives back the slot of a check that has ended.
 func (d *dispatcher) release(p *probe) {
-	l := p.lane
+	l := p.payer
+	p.payer = nil
 	l.running--
 	d.free[live]++
 	if l.class == gone {
 		d.free[gone]++
 	}
-	if l.stage == held {
-		d.hold(l)
+	if p.place == nowhere {
+		d.leaving--
 	}
+	l.oldest.remove(&p.place)
+	d.sort(l)
 	if l.tenant.perAddress[p.addr]--; l.tenant.perAddress[p.addr] == 0 {
 		delete(l.tenant.perAddress, p.addr)
 	}
@@ -204,7 +233,23 @@ func (d *dispatcher) release(p *probe) {
 	}
 }
 
-// resume queues one of a lane's probes that waited for their address, if it
+// sort puts a lane where it belongs by how many checks it runs.
+func (d *dispatcher) sort(l *lane) {
+	switch {
+	case l.stage == held:
+		d.hold(l)
+	case l.stage == barred && l.running < l.most:
+		d.upcoming.remove(&l.place)
+		d.enqueue(l)
+	}
+	if l.oldest.empty() {
+		d.busiest[l.class].remove(&l.rank)
+	} else {
+		d.busiest[l.class].set(l, &l.rank, -int64(len(l.oldest.slots)))
+	}
+}
+
+// resume queues one of a lane's claims that waited for their address, if it
 // need not wait any longer. It may have to again when it has its turn.
 func (d *dispatcher) resume(l *lane, addr netip.Addr) {
 	if next := l.resumable(addr); next != nil {

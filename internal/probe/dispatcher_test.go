@@ -41,12 +41,16 @@ func TestDispatcher(t *testing.T) {
 			},
 			"verdict changes": func(t *rapid.T) {
 				p := d.probes[pick(t, len(d.probes))]
-				*p.links[0].state() = health.Seed(rapid.SampledFrom([]health.Verdict{health.Healthy, health.Unhealthy}).Draw(t, "verdict"))
+				*p.claims[0].links[0].state() = health.Seed(rapid.SampledFrom([]health.Verdict{health.Healthy, health.Unhealthy}).Draw(t, "verdict"))
 			},
 			"again": func(t *rapid.T) { // as when somebody else wants it too
-				if p := d.probes[pick(t, len(d.probes))]; p.in != nil {
-					d.place(p)
+				if p := d.probes[pick(t, len(d.probes))]; !p.running() {
+					d.place(p.claims[0])
 				}
+			},
+			"room is made": func(t *rapid.T) {
+				d.now += int64(undisturbed)
+				d.evictAll(t.Fatalf)
 			},
 			"drop": func(t *rapid.T) { d.drop(pick(t, len(d.probes))) },
 			"": func(t *rapid.T) {
@@ -61,7 +65,7 @@ func TestDispatcher(t *testing.T) {
 			d.end(0, 0)
 		}
 		d.start(t.Fatalf)
-		if !d.upcoming.empty() || d.first != nil || !d.held[live].empty() || !d.held[gone].empty() {
+		if !d.upcoming.empty() || d.first != nil || !d.held[live].empty() || !d.held[gone].empty() || !d.busiest[live].empty() || !d.busiest[gone].empty() {
 			t.Fatal("lanes without probes are left in the dispatcher")
 		}
 		for _, tenant := range d.tenants {
@@ -82,7 +86,7 @@ func TestAddressResumes(t *testing.T) {
 	d.start(t.Fatalf)
 	d.end(0, 1000)
 	for i, p := range d.probes {
-		if p.in == &p.lane.queue && p.due <= d.now {
+		if c := p.claims[0]; c.in == &c.lane.queue && c.due <= d.now {
 			d.drop(i)
 			break
 		}
@@ -158,12 +162,12 @@ func TestNobodyStarves(t *testing.T) {
 		for _, p := range d.probes {
 			rounds := 0
 			for _, o := range d.probes {
-				if o.lane == p.lane {
+				if o.claims[0].lane == p.claims[0].lane {
 					rounds = max(rounds, started[o])
 				}
 			}
 			if started[p] == 0 || started[p] < rounds/2-1 && !slices.Contains(d.running, p) {
-				t.Fatalf("a check of %s was started %d times, another %d times", p.lane.tenant.namespace, started[p], rounds)
+				t.Fatalf("a check of %s was started %d times, another %d times", p.claims[0].lane.tenant.namespace, started[p], rounds)
 			}
 		}
 	})
@@ -186,7 +190,7 @@ func TestTurns(t *testing.T) {
 		d.start(t.Fatalf)
 		order = order[:0]
 		for _, p := range d.running {
-			order = append(order, p.lane.tenant.namespace)
+			order = append(order, p.payer.tenant.namespace)
 		}
 		d.end(0, 1000)
 	}
@@ -196,28 +200,5 @@ func TestTurns(t *testing.T) {
 	}
 	if counts["ns-0"] > 5 || counts["ns-1"] < 3 {
 		t.Errorf("slots are held by %v, want about as many by each of the two that have more to do", counts)
-	}
-}
-
-// TestPayer: a check that several want counts for the one that wants the fewest.
-func TestPayer(t *testing.T) {
-	d := newDesk(10, 3)
-	d.tenants[0].checks, d.tenants[1].checks, d.tenants[2].checks = 10, 5, 6
-	p := d.want(netip.MustParseAddr("192.0.2.1"), health.Healthy, 0, 2, 1)
-	if got := p.lane.tenant.namespace; got != "ns-1" {
-		t.Errorf("it counts for %s", got)
-	}
-	if got := p.wantedBy(); !slices.Equal(got, []string{"ns-0", "ns-1", "ns-2"}) {
-		t.Errorf("it is wanted by %v", got)
-	}
-	d.tenants[1].checks = 9
-	d.place(p)
-	if got := p.lane.tenant.namespace; got != "ns-2" {
-		t.Errorf("it counts for %s", got)
-	}
-	d.tenants[0].checks, d.tenants[1].checks, d.tenants[2].checks = 1, 1, 1
-	d.place(p)
-	if got := p.lane.tenant.namespace; got != "ns-0" {
-		t.Errorf("of equals, it counts for %s", got)
 	}
 }

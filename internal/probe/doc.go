@@ -23,11 +23,13 @@
 // between namespaces, so that none can delay the verdicts of another, whatever
 // its targets do. Namespaces take turns, a check at a time, and a namespace may
 // start one while it runs fewer than seven times as many as there are free
-// slots: alone, it leaves an eighth free, for whoever comes. The checks of
-// targets that are Unhealthy count apart, by the same rule, and have half of the
-// slots at most. A check that several namespaces want counts for the one that
-// wants the fewest checks. First checks, checks of one address, and the number
-// of checks are bounded for each namespace by itself. See dispatcher.
+// slots: alone, it leaves an eighth free, for whoever comes. For those who find
+// too few, checks of others that run more are ended, once they have run for long.
+// The checks of targets that are Unhealthy count apart, by the same rule, and
+// have half of the slots at most. A check that several namespaces want is queued
+// for each, and counts for the one that has a turn first. First checks, checks of
+// one address, and the number of checks are bounded for each namespace by itself,
+// and the latter over all as well. See dispatcher, claim and Scheduler.room.
 //
 // Reach. The guard is asked before a check starts, and for the address and port
 // that its socket is about to connect to. Answers are never followed anywhere,

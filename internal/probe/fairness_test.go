@@ -125,31 +125,6 @@ func TestOneAddressInTwoNamespaces(t *testing.T) {
 	})
 }
 
-// TestSharedChecksAreNotDrawnIn: a namespace that floods the checker and asks
-// for the very checks of another one as well does not delay them.
-func TestSharedChecksAreNotDrawnIn(t *testing.T) {
-	for name, first := range map[string]bool{"the flood was there first": true, "the flood came later": false} {
-		t.Run(name, func(t *testing.T) {
-			inWorld(t, Options{MaxInFlight: 80}, func(w *world) {
-				w.standard = host{result: pass, latency: time.Hour}
-				good := few(20, health.Healthy, tcp(80, every(time.Second)))
-				w.answering(good, 80)
-				both := append(targets(500, health.Unknown, tcp(80, hanging(time.Second))), good...)
-				w.run()
-				if first {
-					w.Ensure(flood, usual, both)
-					w.Ensure(shop, usual, good)
-				} else {
-					w.Ensure(shop, usual, good)
-					w.Ensure(flood, usual, both)
-				}
-				w.after(10 * time.Second)
-				w.wantPunctual(len(good), 10*time.Second)
-			})
-		})
-	}
-}
-
 // TestNewTargetsOfAnotherNamespaceAreCheckedSoon: they do not queue behind the
 // first checks of a namespace that has just come with very many.
 func TestNewTargetsOfAnotherNamespaceAreCheckedSoon(t *testing.T) {

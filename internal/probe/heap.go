@@ -26,6 +26,19 @@ func (h *heap[T]) empty() bool { return len(h.slots) == 0 }
 // least returns the number and the item at the head. The heap must not be empty.
 func (h *heap[T]) least() (int64, T) { return h.slots[0].key, h.slots[0].item }
 
+// count returns how many items from place i downwards have a number up to most,
+// or at least limit if they are more than that.
+func (h *heap[T]) count(i int, most int64, limit int) int {
+	if i >= len(h.slots) || h.slots[i].key > most {
+		return 0
+	}
+	n := 1
+	for child := arity*i + 1; child <= arity*i+arity && n < limit; child++ {
+		n += h.count(child, most, limit-n)
+	}
+	return n
+}
+
 // set puts an item in, or moves it to where its number belongs.
 func (h *heap[T]) set(item T, place *int, key int64) {
 	i := *place

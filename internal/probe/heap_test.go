@@ -54,6 +54,15 @@ func TestHeap(t *testing.T) {
 						t.Fatalf("an item does not know its place, %d", i.place)
 					}
 				}
+				most, limit, want := rapid.Int64Range(0, 50).Draw(t, "most"), rapid.IntRange(1, 45).Draw(t, "limit"), 0
+				for _, key := range keys {
+					if key <= most {
+						want++
+					}
+				}
+				if got := h.count(0, most, limit); min(got, limit) != min(want, limit) {
+					t.Fatalf("%d items up to %d are counted with the limit %d, want %d", got, most, limit, want)
+				}
 			},
 		})
 	})

@@ -22,9 +22,12 @@ const (
 	// or for one NAT device in front of many. Namespaces count apart, or one of
 	// them could keep another from checking its own hosts.
 	maxInFlightPerAddress = 8
-	// DefaultMaxChecksPerNamespace takes about 50 MB, and is enough for twenty
+	// DefaultMaxChecksPerNamespace takes about 55 MB, and is enough for twenty
 	// ExternalBackends of 5,000 addresses with a check each.
 	DefaultMaxChecksPerNamespace = 100_000
+	// CheckSize is how many bytes of memory a check takes, about
+	// (BenchmarkIdleTarget).
+	CheckSize = 550
 )
 
 // Options configures a Scheduler. The zero value is usable.
@@ -62,9 +65,13 @@ type Options struct {
 	// Default: the lesser of 4096 and half of the file descriptor limit.
 	MaxInFlight int
 	// MaxChecksPerNamespace bounds the checks that the subscribers of a
-	// namespace can ask for, and thereby the memory that they take, about 500
-	// bytes each. A target without checks counts as one. Default: DefaultMaxChecksPerNamespace.
+	// namespace can ask for, and thereby the memory that they take, CheckSize
+	// each. A target without checks counts as one. Default: DefaultMaxChecksPerNamespace.
 	MaxChecksPerNamespace int
+	// MaxChecks bounds the checks of all namespaces, so that a namespace may ask
+	// for more while it has no more than are left for others, or 1,000.
+	// Default: no bound.
+	MaxChecks int
 	// Version is sent in the User-Agent of HTTP checks. Default: "unknown".
 	Version string
 }

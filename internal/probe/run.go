@@ -18,21 +18,31 @@ func (s *Scheduler) startDue(now int64) {
 		return
 	}
 	for int(s.launching.Load()) < s.launchLimit {
-		p := s.dispatcher.next(now)
-		if p == nil {
+		c := s.dispatcher.next(now)
+		if c == nil {
+			s.makeRoom(now)
 			return
 		}
-		s.start(p, now)
+		s.start(c, now)
+	}
+}
+
+// makeRoom ends checks that have run for long, for others to which slots are due.
+func (s *Scheduler) makeRoom(now int64) {
+	for _, p := range s.dispatcher.evict(now) {
+		p.cancel()
 	}
 }
 
 // start runs one check in a goroutine of its own. Its slot is taken.
-func (s *Scheduler) start(p *probe, now int64) {
-	p.settle()
-	lag := time.Duration(now - p.due)
+func (s *Scheduler) start(c *claim, now int64) {
+	p, lag := c.probe, time.Duration(now-c.due)
+	for _, o := range p.claims {
+		o.settle()
+	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	p.started, p.cancel, p.lostAtStart = now, cancel, s.lost+s.late(now)
-	v := &visit{Context: ctx, namespaces: p.namespaces, payer: p.lane.tenant.namespace}
+	v := &visit{Context: ctx, namespaces: p.namespaces}
 	s.launching.Add(1)
 	s.running.Go(func() { s.check(v, p, lag) })
 }
@@ -74,7 +84,7 @@ func (s *Scheduler) finish(p *probe, result *health.Result, began int64) (change
 	now := s.now()
 	p.cancel()
 	p.cancel = nil
-	payer := p.lane.tenant
+	payer, evicted := p.payer.tenant, p.place == nowhere
 	s.dispatcher.release(p)
 	s.dropIdle(payer)
 	if s.ctx.Err() != nil {
@@ -82,9 +92,18 @@ func (s *Scheduler) finish(p *probe, result *health.Result, began int64) (change
 	}
 	if !p.removed {
 		s.doubt(p, result, began, now)
+		if evicted {
+			result.Outcome, result.Reason = health.Indeterminate, health.SchedulingDelay
+		}
 		p.heard = now
 		changes = s.apply(p, *result)
-		s.schedule(p, p.nextDue(now))
+		for _, c := range p.claims {
+			due := now
+			if !evicted {
+				due = c.nextDue(now)
+			}
+			s.schedule(c, due)
+		}
 	}
 	s.startDue(now) // what waited for the slot
 	s.replan()
@@ -108,28 +127,39 @@ func (s *Scheduler) doubt(p *probe, result *health.Result, began, now int64) {
 // apply moves the states of everybody who wants the probe.
 func (s *Scheduler) apply(p *probe, result health.Result) (changes []change) {
 	now := s.opts.Clock.Now()
-	for _, l := range p.links {
-		m := l.member
-		next, flipped := l.state().Step(result, m.sub.thresholds, now)
-		if !flipped && next.Status().Obstacle == l.state().Status().Obstacle {
-			*l.state() = next
-			continue
-		}
-		from := health.Combine(m.states...)
-		*l.state() = next
-		to := health.Combine(m.states...)
-		if from.Verdict != to.Verdict {
-			changes = append(changes, change{m.sub.key, from.Verdict, to.Verdict})
-		}
-		if from.Verdict != to.Verdict || from.Obstacle != to.Obstacle {
-			s.changed[m.sub.key] = struct{}{}
-		}
-	}
-	if len(s.changed) > 0 {
-		select {
-		case s.news <- struct{}{}:
-		default:
+	for _, c := range p.claims {
+		for _, l := range c.links {
+			changes = s.step(l, result, now, changes)
 		}
 	}
 	return changes
+}
+
+// step moves one state, and appends what that changes.
+func (s *Scheduler) step(l link, result health.Result, now time.Time, changes []change) []change {
+	m := l.member
+	next, flipped := l.state().Step(result, m.sub.thresholds, now)
+	if !flipped && next.Status().Obstacle == l.state().Status().Obstacle {
+		*l.state() = next
+		return changes
+	}
+	from := health.Combine(m.states...)
+	*l.state() = next
+	to := health.Combine(m.states...)
+	if from.Verdict != to.Verdict {
+		changes = append(changes, change{m.sub.key, from.Verdict, to.Verdict})
+	}
+	if from.Verdict != to.Verdict || from.Obstacle != to.Obstacle {
+		s.tell(m.sub)
+	}
+	return changes
+}
+
+// tell has a subscriber notified.
+func (s *Scheduler) tell(sub *subscription) {
+	s.changed[sub.key] = struct{}{}
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
 }

@@ -47,6 +47,11 @@ type Scheduler struct {
 	definitions   map[health.Digest]*definition
 	probes        map[probeKey]*probe
 	tenants       map[string]*tenant
+	checks        int // of all tenants
+	// away are the tenants of which targets were turned away, and roomMade says
+	// that they have not been told of some room yet.
+	away     map[*tenant]struct{}
+	roomMade bool
 	// unknown and seeded count the namespaces that expect first checks.
 	unknown, seeded int
 	dispatcher      dispatcher
@@ -74,6 +79,7 @@ func New(opts Options) *Scheduler {
 		probes:        map[probeKey]*probe{},
 		changed:       map[health.Subscriber]struct{}{},
 		tenants:       map[string]*tenant{},
+		away:          map[*tenant]struct{}{},
 		dispatcher:    newDispatcher(opts.MaxInFlight),
 		planned:       math.MaxInt64,
 		launchLimit:   launchesPerProcessor * runtime.GOMAXPROCS(0),
@@ -119,7 +125,9 @@ func (s *Scheduler) begin(ctx context.Context) error {
 	}
 	for _, p := range s.probes {
 		p.heard = now
-		s.scheduleFirst(p, now, math.MaxInt64)
+		for _, c := range p.claims {
+			s.scheduleFirst(c, now, math.MaxInt64)
+		}
 	}
 	return nil
 }
@@ -230,9 +238,9 @@ func (s *Scheduler) Stats() Stats {
 	now := s.now()
 	for _, p := range s.probes {
 		stats.OldestResult = max(stats.OldestResult, time.Duration(now-p.heard))
-		if p.cancel == nil && p.due < now {
+		if due := p.due(); p.cancel == nil && due < now {
 			stats.Waiting++
-			stats.Lag = max(stats.Lag, time.Duration(now-p.due))
+			stats.Lag = max(stats.Lag, time.Duration(now-due))
 		}
 	}
 	return stats

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"externalbackend.dev/operator/internal/health"
 )
@@ -23,6 +22,10 @@ type subscription struct {
 	members    map[netip.Addr]*member
 	order      []*member // as given to Ensure
 	round      uint32    // of Ensure calls that changed something
+	// missing is the least number of checks that one of the targets needs that
+	// were turned away; 0 if it waits for no room. refused is what it will be
+	// after the edit that is going on.
+	missing, refused int
 }
 
 // member is one target of one subscriber.
@@ -49,9 +52,9 @@ func (m *member) has(checks []*health.Check) bool {
 // Thresholds apply from the next result on. The checks of targets that are gone
 // are cancelled. Of several targets with the same address, the first counts.
 //
-// Targets that would exceed Options.MaxChecksPerNamespace are not checked: they
-// keep their verdict, of which TooManyChecks is the obstacle, until an Ensure
-// finds room for them.
+// Targets that would exceed Options.MaxChecksPerNamespace, or what MaxChecks
+// leaves, are not checked: they keep their verdict, of which TooManyChecks is the
+// obstacle, until an Ensure finds room for them. Notify tells when one would.
 func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, targets []health.Target) {
 	wanted := s.edit(sub, true)
 	defer s.edited(wanted)
@@ -64,6 +67,7 @@ func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, 
 	}
 	defer s.replan()
 	now := s.now()
+	wanted.refused = 0
 	order := s.keep(wanted, targets)
 	for i, t := range targets {
 		if order[i] == nil {
@@ -73,6 +77,8 @@ func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, 
 		s.letIn(i)
 	}
 	wanted.order = order
+	s.await(wanted, wanted.refused)
+	s.offer(wanted.tenant)
 }
 
 // edit returns a subscription and locks it and the scheduler, until edited. If
@@ -142,53 +148,27 @@ func (s *Scheduler) keep(wanted *subscription, targets []health.Target) []*membe
 // adjust makes a member, nil if there is none yet, what a target asks for, and
 // returns it.
 func (s *Scheduler) adjust(wanted *subscription, m *member, t health.Target, now int64) *member {
-	switch {
+	switch more := cost(t.Checks) - m.cost(); {
 	case m != nil && m.round == wanted.round: // the same address again
 		return m
 	case m != nil && m.has(t.Checks):
-	case wanted.tenant.checks-m.cost()+cost(t.Checks) > s.opts.MaxChecksPerNamespace:
+	case more > max(0, s.room(wanted.tenant)):
 		if m != nil {
 			s.drop(m)
 			delete(wanted.members, t.Addr)
 		}
-		return excess[t.Seed]
+		return wanted.turnAway(t)
 	case m == nil:
 		m = &member{sub: wanted, addr: t.Addr}
 		wanted.members[t.Addr] = m
-		wanted.tenant.checks += cost(t.Checks)
+		s.charge(wanted.tenant, more)
 		s.rebind(m, t.Checks, health.Seed(t.Seed), now)
 	default:
-		wanted.tenant.checks += cost(t.Checks) - m.cost()
+		s.charge(wanted.tenant, more)
 		s.rebind(m, t.Checks, health.Resume(health.Combine(m.states...)), now)
 	}
 	m.round = wanted.round
 	return m
-}
-
-// cost of a target in checks. One without checks is kept as well.
-func cost(checks []*health.Check) int { return max(1, len(checks)) }
-
-// cost of a member; nil costs nothing.
-func (m *member) cost() int {
-	if m == nil {
-		return 0
-	}
-	return max(1, len(m.probes))
-}
-
-// excess stands for all targets with a verdict for which there was no room.
-var excess = map[health.Verdict]*member{
-	health.Unknown:   exceeding(health.Unknown),
-	health.Healthy:   exceeding(health.Healthy),
-	health.Unhealthy: exceeding(health.Unhealthy),
-}
-
-func exceeding(seed health.Verdict) *member {
-	state := health.Seed(seed)
-	for range 2 { // from the second one on, an obstacle is told
-		state, _ = state.Step(health.Result{Outcome: health.Indeterminate, Reason: health.TooManyChecks}, health.Thresholds{}, time.Time{})
-	}
-	return &member{states: []health.State{state}}
 }
 
 // tenantOf returns the account of a namespace.
@@ -236,16 +216,16 @@ func (s *Scheduler) rebind(m *member, checks []*health.Check, start health.State
 		s.attach(m, i, c, now)
 	}
 	for _, p := range old.probes {
-		s.dropUnused(p)
+		s.dropUnused(p, m.sub.tenant)
 	}
 }
 
 // drop forgets a member.
 func (s *Scheduler) drop(m *member) {
-	m.sub.tenant.checks -= m.cost()
+	s.charge(m.sub.tenant, -m.cost())
 	for _, p := range m.probes {
 		p.unlink(m)
-		s.dropUnused(p)
+		s.dropUnused(p, m.sub.tenant)
 	}
 }
 
@@ -281,6 +261,8 @@ func (s *Scheduler) Forget(sub health.Subscriber) {
 	}
 	delete(s.subscriptions, sub)
 	delete(s.changed, sub)
+	s.await(wanted, 0)
+	s.offer(wanted.tenant)
 	wanted.tenant.subscriptions--
 	s.dropIdle(wanted.tenant)
 }

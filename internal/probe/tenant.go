@@ -3,11 +3,7 @@
 
 package probe
 
-import (
-	"cmp"
-	"net/netip"
-	"slices"
-)
+import "net/netip"
 
 // class of a check by what is known about its target. Targets that are gone
 // mostly time out, and take far more time each than live ones; they must not
@@ -16,7 +12,7 @@ type class int
 
 const (
 	live class = iota
-	gone       // everybody holds the target to be Unhealthy
+	gone       // the namespace holds the target to be Unhealthy
 	classes
 )
 
@@ -28,6 +24,9 @@ type tenant struct {
 
 	subscriptions int
 	checks        int // that its subscribers want, whoever else wants them too
+	// away are the subscriptions of which targets were turned away, in the order
+	// in which they are told of room.
+	away []*subscription
 	// unknown and seeded are its first checks: of Unknown targets, and of those
 	// whose verdict was taken over.
 	unknown, seeded firstChecks
@@ -44,7 +43,7 @@ func newTenant(namespace string, unknown, seeded *int) *tenant {
 		perAddress: map[netip.Addr]int{},
 	}
 	for c := range t.lanes {
-		t.lanes[c] = lane{tenant: t, class: class(c), waiting: map[netip.Addr]*heap[*probe]{}, place: nowhere}
+		t.lanes[c] = lane{tenant: t, class: class(c), waiting: map[netip.Addr]*heap[*claim]{}, place: nowhere, rank: nowhere}
 	}
 	return t
 }
@@ -56,12 +55,19 @@ func (t *tenant) running() int { return t.lanes[live].running + t.lanes[gone].ru
 type lane struct {
 	tenant *tenant
 	class  class
-	queue  heap[*probe]
-	// waiting are probes that must not start before a check of their address
+	queue  heap[*claim]
+	// waiting are claims to probes that must not start before a check of their address
 	// has ended, by when they are due.
-	waiting map[netip.Addr]*heap[*probe]
+	waiting map[netip.Addr]*heap[*claim]
 
-	running   int
+	running int
+	// oldest are those that run and are not about to be ended, by their starts.
+	oldest heap[*probe]
+	rank   int // among the busiest
+	// Of a lane of which a check was ended for others, no more than so many run
+	// until so long after: or it would take the slot back as soon as it is free.
+	most      int
+	curbed    int64
 	lastStart int64 // its number among all starts
 	stage     stage
 	place     int   // in the heap of its stage
@@ -72,65 +78,68 @@ type lane struct {
 type stage int
 
 const (
-	idle  stage = iota // nothing of it is known to be due
-	ready              // has its turn after those that were ready before
-	held               // has its share of the slots already
+	idle   stage = iota // nothing of it is known to be due
+	ready               // has its turn after those that were ready before
+	held                // has its share of the slots already
+	barred              // has as many as it may until it is not curbed any more
 )
 
-// pop takes out the probe that is to be started next, or returns nil. Those
-// whose address is busy are set aside.
-func (l *lane) pop(now int64) *probe {
+// ready returns the claim that is to be started next, or nil. Those whose address
+// is busy are set aside.
+func (l *lane) ready(now int64) *claim {
 	for !l.queue.empty() {
-		due, p := l.queue.least()
+		due, c := l.queue.least()
 		if due > now {
 			break
 		}
-		l.queue.remove(&p.place)
-		p.in = nil
-		if l.tenant.perAddress[p.addr] < maxInFlightPerAddress {
-			return p
+		if l.tenant.perAddress[c.probe.addr] < maxInFlightPerAddress {
+			return c
 		}
-		l.wait(p)
+		l.queue.remove(&c.place)
+		l.wait(c)
 	}
 	return nil
 }
 
-// wait sets a probe aside until a check of its address has ended.
-func (l *lane) wait(p *probe) {
-	w := l.waiting[p.addr]
+// due counts the claims in the queue that are due, up to a limit.
+func (l *lane) due(now int64, limit int) int { return min(limit, l.queue.count(0, now, limit)) }
+
+// wait sets a claim aside until a check of its address has ended.
+func (l *lane) wait(c *claim) {
+	w := l.waiting[c.probe.addr]
 	if w == nil {
-		w = &heap[*probe]{}
-		l.waiting[p.addr] = w
+		w = &heap[*claim]{}
+		l.waiting[c.probe.addr] = w
 	}
-	p.in = w
-	w.set(p, &p.place, p.due)
+	c.in = w
+	w.set(c, &c.place, c.due)
 }
 
-// resumable takes out the first probe that waits for its address, if it need
+// resumable takes out the first claim that waits for its address, if it need
 // not wait any longer, or returns nil.
-func (l *lane) resumable(addr netip.Addr) *probe {
+func (l *lane) resumable(addr netip.Addr) *claim {
 	w := l.waiting[addr]
 	if w == nil || l.tenant.perAddress[addr] >= maxInFlightPerAddress {
 		return nil
 	}
-	_, p := w.least()
-	l.unwait(p)
-	return p
+	_, c := w.least()
+	l.unwait(c)
+	return c
 }
 
-// unwait takes out a probe that was set aside.
-func (l *lane) unwait(p *probe) {
-	p.in.remove(&p.place)
-	if p.in.empty() {
-		delete(l.waiting, p.addr)
+// unwait takes out a claim that was set aside.
+func (l *lane) unwait(c *claim) {
+	c.in.remove(&c.place)
+	if c.in.empty() {
+		delete(l.waiting, c.probe.addr)
 	}
-	p.in = nil
+	c.in = nil
 }
 
 // firstChecks spreads the first checks of a namespace.
 type firstChecks struct {
 	slot       int64 // next free time
-	expected   int   // probes that have not been checked yet
+	expected   int   // claims to probes that have not been checked yet
 	namespaces *int  // that expect any, of all
 }
 
@@ -143,65 +152,4 @@ func (f *firstChecks) take(now, latest int64) int64 {
 	}
 	f.slot = next + int64(firstGap)*int64(max(1, *f.namespaces))
 	return next
-}
-
-// expect counts a probe that has never been checked.
-func (f *firstChecks) expect(p *probe) {
-	if p.first == f {
-		return
-	}
-	p.settle()
-	p.first = f
-	if f.expected++; f.expected == 1 {
-		*f.namespaces++
-	}
-}
-
-// settle ends what expect began.
-func (p *probe) settle() {
-	if p.first == nil {
-		return
-	}
-	if p.first.expected--; p.first.expected == 0 {
-		*p.first.namespaces--
-		p.first.slot = 0 // of targets that have gone, before they were checked
-	}
-	p.first = nil
-}
-
-// firstChecks returns those that a probe's first check is one of.
-func (p *probe) firstChecks() *firstChecks {
-	t := p.payer()
-	if p.undecided() {
-		return &t.unknown
-	}
-	return &t.seeded
-}
-
-// payer returns the namespace for which a probe's checks count: of those that
-// want it, the one that wants the fewest checks, so that a namespace with very
-// many cannot draw those of another into its own queue.
-func (p *probe) payer() *tenant {
-	t := p.links[0].tenant()
-	for _, l := range p.links[1:] {
-		if o := l.tenant(); o != t && cmp.Or(cmp.Compare(o.checks, t.checks), cmp.Compare(o.namespace, t.namespace)) < 0 {
-			t = o
-		}
-	}
-	return t
-}
-
-// wantedBy returns the namespaces that want a probe, each once, in order. It
-// makes a list only if there are several.
-func (p *probe) wantedBy() []string {
-	first := p.links[0].tenant()
-	if !slices.ContainsFunc(p.links, func(l link) bool { return l.tenant() != first }) {
-		return first.alone
-	}
-	var names []string
-	for _, l := range p.links {
-		names = append(names, l.tenant().namespace)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -65,7 +65,7 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 			config = config.Clone()
 			config.ServerName = addr.WithZone("").String()
 		}
-		paced := &pacedConn{Conn: conn, slots: t.slots, payer: visitOf(ctx).payer}
+		paced := &pacedConn{Conn: conn, slots: t.slots, namespaces: visitOf(ctx).namespaces}
 		session := tls.Client(paced, config)
 		paced.begin()
 		// Without cancellation, because that would cost a goroutine; ctx
@@ -92,10 +92,10 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 // silent peers do not hold up others.
 type pacedConn struct {
 	net.Conn
-	slots  *turnstile
-	payer  string
-	pacing bool
-	waited time.Duration // for slots
+	slots      *turnstile
+	namespaces []string // that want the check
+	pacing     bool
+	waited     time.Duration // for slots
 }
 
 func (c *pacedConn) begin() {
@@ -108,7 +108,7 @@ func (c *pacedConn) end() {
 	c.pacing = false
 }
 
-func (c *pacedConn) enter() { c.waited += c.slots.enter(c.payer) }
+func (c *pacedConn) enter() { c.waited += c.slots.enter(c.namespaces...) }
 
 func (c *pacedConn) Read(b []byte) (int, error) {
 	if !c.pacing {

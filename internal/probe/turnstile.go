@@ -10,7 +10,8 @@ import (
 )
 
 // turnstile lets a few in at a time. Those that have to wait get in namespace
-// by namespace in turn, and within one in the order in which they came.
+// by namespace in turn, and within one in the order in which they came. Who comes
+// for several namespaces waits with each, and gets in with the first.
 type turnstile struct {
 	mu     sync.Mutex
 	free   int
@@ -21,7 +22,12 @@ type turnstile struct {
 // entrants are those of one namespace that wait.
 type entrants struct {
 	namespace string
-	waiting   []chan struct{}
+	waiting   []*entrant
+}
+
+type entrant struct {
+	turn    chan struct{} // closed when it comes
+	entered bool
 }
 
 func newTurnstile(limit int) *turnstile {
@@ -29,24 +35,29 @@ func newTurnstile(limit int) *turnstile {
 }
 
 // enter returns, when it is the caller's turn, how long that took.
-func (t *turnstile) enter(namespace string) time.Duration {
+func (t *turnstile) enter(namespaces ...string) time.Duration {
 	t.mu.Lock()
 	if t.free > 0 {
 		t.free--
 		t.mu.Unlock()
 		return 0
 	}
-	q := t.queues[namespace]
-	if q == nil {
-		q = &entrants{namespace: namespace}
-		t.queues[namespace] = q
-		t.turns = append(t.turns, q)
+	if len(namespaces) == 0 { // outside of checks
+		namespaces = []string{""}
 	}
-	turn := make(chan struct{})
-	q.waiting = append(q.waiting, turn)
+	e := &entrant{turn: make(chan struct{})}
+	for _, namespace := range namespaces {
+		q := t.queues[namespace]
+		if q == nil {
+			q = &entrants{namespace: namespace}
+			t.queues[namespace] = q
+			t.turns = append(t.turns, q)
+		}
+		q.waiting = append(q.waiting, e)
+	}
 	t.mu.Unlock()
 	start := time.Now()
-	<-turn
+	<-e.turn
 	// The runtime lets whoever was woken run at once. Without stepping back, a
 	// chain of waiters would keep a processor for itself.
 	runtime.Gosched()
@@ -57,18 +68,34 @@ func (t *turnstile) enter(namespace string) time.Duration {
 func (t *turnstile) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.turns) == 0 {
-		t.free++
-		return
+	for len(t.turns) > 0 {
+		q := t.turns[0]
+		t.turns[0] = nil
+		t.turns = t.turns[1:]
+		next := q.next()
+		if len(q.waiting) > 0 {
+			t.turns = append(t.turns, q)
+		} else {
+			delete(t.queues, q.namespace)
+		}
+		if next != nil {
+			next.entered = true
+			close(next.turn)
+			return
+		}
 	}
-	q := t.turns[0]
-	t.turns[0] = nil
-	t.turns = t.turns[1:]
-	close(q.waiting[0])
-	q.waiting[0] = nil
-	if q.waiting = q.waiting[1:]; len(q.waiting) > 0 {
-		t.turns = append(t.turns, q)
-	} else {
-		delete(t.queues, q.namespace)
+	t.free++
+}
+
+// next takes out the first who has not got in with another namespace, or returns nil.
+func (q *entrants) next() *entrant {
+	for len(q.waiting) > 0 {
+		e := q.waiting[0]
+		q.waiting[0] = nil
+		q.waiting = q.waiting[1:]
+		if !e.entered {
+			return e
+		}
 	}
+	return nil
 }

@@ -46,3 +46,36 @@ func TestTurnstile(t *testing.T) {
 		}
 	})
 }
+
+// TestTurnstileForSeveral: who comes for two namespaces waits behind none but
+// those of the one whose turn comes first.
+func TestTurnstileForSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := newTurnstile(1)
+		gate.enter("flood")
+		var order []string
+		come := func(name string, namespaces ...string) {
+			go func() {
+				gate.enter(namespaces...)
+				order = append(order, name)
+			}()
+			synctest.Wait()
+		}
+		for range 3 {
+			come("flood", "flood")
+		}
+		come("both", "flood", "shop")
+		come("outside")
+		come("shop", "shop")
+		for range 6 {
+			gate.leave()
+			synctest.Wait()
+		}
+		if want := []string{"flood", "both", "outside", "flood", "shop", "flood"}; !slices.Equal(order, want) {
+			t.Errorf("they got in as %v, want %v", order, want)
+		}
+		if gate.leave(); gate.free != 1 || len(gate.queues)+len(gate.turns) != 0 {
+			t.Errorf("%+v is left, want a free place and nobody waiting", gate)
+		}
+	})
+}

@@ -19,7 +19,6 @@ type visit struct {
 	context.Context //nolint:containedctx // it is one
 
 	namespaces []string // that want the check
-	payer      string   // for which it counts
 }
 
 type visitKey struct{}
