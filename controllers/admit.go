@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -25,8 +26,6 @@ import (
 // targeted and that the Service can have.
 func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 	for _, p := range passes {
-		// Those that will be carried out: without any in the spec, the ones before.
-		checks := r.known.checks(p.subscriber(), p.checksByEntry())
 		for i := range p.backend.Entries {
 			entry := &p.backend.Entries[i]
 			found, problems := r.Literals(entry.Name, entry.Literals)
@@ -34,7 +33,7 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 				p.reject(entry.Name, err, v1alpha1.ReasonInvalidSpec)
 			}
 			for _, t := range found {
-				if p.vet(w.scope, t, entry, checks) {
+				if p.vet(w.scope, t, entry) {
 					p.admit(t, entry)
 				}
 			}
@@ -50,14 +49,14 @@ func (p *pass) reject(entry string, err error, reason string) {
 // vet says whether an address may be targeted: on the ports that it is to have or
 // keeps, and in the way it is to be checked. One whose denial is staged is spared
 // if that changes nothing of how it is published.
-func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry, checks entryChecks) bool {
+func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) bool {
 	set, kept := p.kept[t.Addr]
 	if !kept {
 		set = entry.Ports
 	}
 	err := scope.Target(t.Addr, portNumbers(p.backend.PortSets[set]))
-	if err == nil || isStaged(err) {
-		if checkErr := mayCheck(scope, t.Addr, checks, entry.Name); checkErr != nil {
+	if (err == nil || isStaged(err)) && p.checks != nil {
+		if checkErr := mayCheck(scope, t.Addr, p.checksOf(t)); checkErr != nil {
 			err = checkErr
 		}
 	}
@@ -81,22 +80,21 @@ func (p *pass) refuse(t target.Target, err error, reason string) {
 	p.refused[t.Addr] = true
 }
 
-// mayCheck says whether a target may be checked as it is to be. What is not known
-// yet asks for nothing.
-func mayCheck(scope *guard.Scope, addr netip.Addr, checks entryChecks, entry string) error {
-	if checks == nil {
-		return nil
-	}
-	list := checks.of(entry)
-	if len(list) == 0 {
+// mayCheck says whether a target may be checked as it is to be.
+func mayCheck(scope *guard.Scope, addr netip.Addr, checks []*health.Check) error {
+	if len(checks) == 0 {
 		return scope.Check(guard.CheckUse{Addr: addr, Kind: string(v1alpha1.CheckKindNone)})
 	}
-	for _, check := range list {
-		if err := scope.Check(useOf(check, addr)); err != nil {
+	var staged error
+	for _, check := range checks {
+		switch err := scope.Check(useOf(check, addr)); {
+		case isStaged(err):
+			staged = err // what is denied of the others weighs more
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	return staged
 }
 
 // useOf says what a check asks of the guard.
@@ -153,22 +151,48 @@ func conditionsOf(c discoveryv1.EndpointConditions) sliceplan.Conditions {
 	return sliceplan.Conditions{Ready: ready, Serving: ptr.Deref(c.Serving, ready), Terminating: ptr.Deref(c.Terminating, false)}
 }
 
-// limit leaves out what comes after the first addresses, if there is a limit.
+// limit leaves out what comes after the first addresses, if there is a limit. One
+// that several entries have is one.
 func (p *pass) limit(most int) {
 	if most == 0 || len(p.candidates) <= most {
 		return
 	}
-	for _, t := range p.candidates[most:] {
+	counted := make(map[netip.Addr]bool, most)
+	p.candidates = slices.DeleteFunc(p.candidates, func(t target.Target) bool {
+		if counted[t.Addr] || len(counted) < most {
+			counted[t.Addr] = true
+			return false
+		}
 		p.refuse(t, fmt.Errorf("%s is one more than the %d addresses that the ExternalBackendPolicies of the namespace allow an ExternalBackend", t.Addr, most),
 			v1alpha1.ReasonLimitExceeded)
-	}
-	p.candidates = p.candidates[:most]
+		return true
+	})
 }
 
 // denies says whether an address goes at once that is published on these ports.
 func (p *pass) denies(scope *guard.Scope, addr netip.Addr, ports []discoveryv1.EndpointPort) bool {
-	err := scope.Target(addr, portNumbers(ports))
-	return p.refused[addr] || err != nil && !isStaged(err)
+	return p.refused[addr] && !p.serves(addr) || isDenied(scope, addr, portNumbers(ports))
+}
+
+// isDenied says whether an address must not be published on these ports.
+func isDenied(scope *guard.Scope, addr netip.Addr, ports []uint16) bool {
+	err := scope.Target(addr, ports)
+	return err != nil && !isStaged(err)
+}
+
+// isDeniedText is isDenied for an address as slices have it. What is no address
+// must not be published either.
+func isDeniedText(scope *guard.Scope, address string, ports []uint16) bool {
+	addr, err := netip.ParseAddr(address)
+	return err != nil || isDenied(scope, addr, ports)
+}
+
+// deniedIn tells the endpoints of a slice that must not be there.
+func deniedIn(scope *guard.Scope, slice *discoveryv1.EndpointSlice) func(discoveryv1.Endpoint) bool {
+	ports := portNumbers(slice.Ports)
+	return func(e discoveryv1.Endpoint) bool {
+		return slices.ContainsFunc(e.Addresses, func(address string) bool { return isDeniedText(scope, address, ports) })
+	}
 }
 
 func portNumbers(ports []discoveryv1.EndpointPort) []uint16 {

@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,8 +52,8 @@ type operation struct {
 	write func(context.Context, *discoveryv1.EndpointSlice) error
 }
 
-// apply carries a plan out: what moves nothing at first, then the rest in its
-// order. A failed write holds up those that take away what it was to put
+// apply carries a plan out: what moves nothing but takes away what is denied at
+// first, then the rest in its order. A failed write holds up those that take away what it was to put
 // elsewhere; everything else goes on, so that a slice that cannot be created
 // keeps nobody ready.
 func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass, plan *sliceplan.Plan) applied {
@@ -66,15 +66,19 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass,
 	}
 	create := operation{"create", func(ctx context.Context, slice *discoveryv1.EndpointSlice) error { return r.create(ctx, w, slice) }}
 	update, remove := operation{"update", r.update}, operation{"delete", r.delete}
-	inPlace, moving := separate(w.slices, plan.Update)
+	inPlace, moving := separate(w, plan.Update, planned)
+	denied, obsolete := separate(w, plan.Delete, none)
 	r.carryOut(ctx, w, &done, update, inPlace)
+	r.carryOut(ctx, w, &done, remove, denied)
 	r.carryOut(ctx, w, &done, remove, plan.Misplaced)
 	r.carryOut(ctx, w, &done, create, plan.Create)
 	r.carryOut(ctx, w, &done, update, moving)
-	r.carryOut(ctx, w, &done, remove, plan.Delete)
+	r.carryOut(ctx, w, &done, remove, obsolete)
 	if len(done.withheld) > 0 {
 		clear(done.ended) // who does not answer one kind of request may answer another
-		r.carryOut(ctx, w, &done, update, r.flipsOf(w, passes, &done))
+		updates, deletes := r.flipsOf(w, passes, &done)
+		r.carryOut(ctx, w, &done, update, updates)
+		r.carryOut(ctx, w, &done, remove, deletes)
 	}
 	r.races.judge(w.key, &done)
 	if done.stale {
@@ -91,7 +95,7 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass,
 func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applied, op operation, list []*discoveryv1.EndpointSlice) {
 	for _, slice := range list {
 		owner := sliceplan.OwnerUID(slice)
-		err := done.takesAway(w.slices, slice, op.name)
+		err := done.takesAway(w, slice, op.name)
 		switch {
 		case done.ended[owner]:
 			err = done.failed[owner]
@@ -187,7 +191,7 @@ func (a *applied) relatedTo(owner types.UID) runtime.Object {
 // create writes a new slice. If its name is taken, the live slice decides:
 // with one of ours it is planned again, a foreign one is left alone (rule 6).
 func (r *ServiceReconciler) create(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice) error {
-	if err := r.allowed(slice); err != nil {
+	if err := r.expel(ctx, slice); err != nil {
 		return err
 	}
 	err := r.Client.Create(ctx, slice)
@@ -216,7 +220,7 @@ func (r *ServiceReconciler) nameTaken(ctx context.Context, w *world, wanted *dis
 }
 
 func (r *ServiceReconciler) update(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
-	if err := r.allowed(slice); err != nil {
+	if err := r.expel(ctx, slice); err != nil {
 		return err
 	}
 	err := r.Client.Update(ctx, slice)
@@ -258,23 +262,17 @@ func (r *ServiceReconciler) delete(ctx context.Context, slice *discoveryv1.Endpo
 	return err
 }
 
-// allowed asks the guard once more, whatever path an address came on. It may know
-// more than when the plan was made.
-func (r *ServiceReconciler) allowed(slice *discoveryv1.EndpointSlice) error {
-	scope, ports := r.Guard.Scope(slice.Namespace), portNumbers(slice.Ports)
+// expel asks the guard once more, whatever path an address came on, and leaves out
+// of a slice what it denies: it may know more than when the plan was made, and has
+// everything planned anew then.
+func (r *ServiceReconciler) expel(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
+	scope, planned := r.Guard.Scope(slice.Namespace), len(slice.Endpoints)
 	if scope == nil {
 		return errUnknown
 	}
-	for i := range slice.Endpoints {
-		for _, address := range slice.Endpoints[i].Addresses {
-			addr, err := netip.ParseAddr(address)
-			if err == nil {
-				err = scope.Target(addr, ports)
-			}
-			if err != nil && !isStaged(err) {
-				return fmt.Errorf("refused to write EndpointSlice %s: %w", slice.Name, err)
-			}
-		}
+	slice.Endpoints = slices.DeleteFunc(slice.Endpoints, deniedIn(scope, slice))
+	if denied := planned - len(slice.Endpoints); denied > 0 {
+		logf.FromContext(ctx).Info("Left addresses out of an EndpointSlice that are denied by now", "endpointSlice", slice.Name, "addresses", denied)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
@@ -127,6 +128,22 @@ func (p *pass) gone() map[string]bool {
 		if addr, err := netip.ParseAddr(p.here[i].Address); err == nil && !stays[addr] && !p.serves(addr) {
 			gone[p.here[i].Address] = true
 		}
+	}
+	return gone
+}
+
+// expelled adds to the addresses that are gone those that must not be published
+// any longer as they are. They go whatever keeps the rest of their slices as it is.
+func (p *pass) expelled(scope *guard.Scope, published []sliceplan.Published, gone map[string]bool) map[string]bool {
+	for i := range published {
+		e := &published[i]
+		if addr, err := netip.ParseAddr(e.Address); err != nil || !p.denies(scope, addr, e.Ports) {
+			continue
+		}
+		if gone == nil {
+			gone = make(map[string]bool)
+		}
+		gone[e.Address] = true
 	}
 	return gone
 }

@@ -70,7 +70,8 @@ func isFormer(svc *corev1.Service, eb *v1alpha1.ExternalBackend) bool {
 
 // keepFormer completes a plan by what becomes of the slices on former Services:
 // as long as the present one is not served by slices of its own, nothing changes
-// in them but health, and what is not wanted any more is out; then they go.
+// in them but health, what is not wanted any more is out, and what is denied goes;
+// then they go.
 func (r *ServiceReconciler) keepFormer(w *world, passes []*pass, plan *sliceplan.Plan) {
 	for i := range w.former {
 		f := &w.former[i]
@@ -88,9 +89,11 @@ func (r *ServiceReconciler) keepFormer(w *world, passes []*pass, plan *sliceplan
 			Service: translate.Service(f.service), Existing: f.slices, MaxEndpoints: r.MaxEndpoints,
 			Backends: []sliceplan.Backend{{
 				Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets, Hold: true, Endpoints: r.formerEndpoints(w, p, *f),
+				Gone: p.expelled(w.scope, sliceplan.ReadBack(f.slices, f.owner), nil),
 			}},
 		})
 		plan.Update = append(slices.DeleteFunc(plan.Update, f.has), kept.Update...)
+		plan.Delete = append(slices.DeleteFunc(plan.Delete, f.has), kept.Delete...)
 		for _, flip := range kept.Flips {
 			if !slices.ContainsFunc(plan.Flips, func(other sliceplan.Flip) bool {
 				return other.Owner == flip.Owner && other.Address == flip.Address

@@ -34,8 +34,7 @@ func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
 			r.known.endAwait(p.subscriber())
 			continue
 		}
-		checks := r.known.checks(p.subscriber(), p.checksByEntry())
-		if checks == nil {
+		if p.checks == nil {
 			continue
 		}
 		now := r.Clock.Now()
@@ -46,8 +45,7 @@ func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
 		}
 		// In the order in which check has them checked.
 		own := target.Arbitrate([]target.Claim{{Owner: p.backend.Owner, Targets: p.candidates}})[0].Targets
-		r.haveChecked(w.scope, p, p.targets(own, checks, nil))
-		for _, s := range r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(own))) {
+		for _, s := range r.haveChecked(w.scope, p, p.targets(own, nil)) {
 			if s.Verdict == health.Unknown && !s.Fresh && s.Obstacle == "" {
 				p.awaiting = true
 				w.again(min(left, awaitInterval))
@@ -62,9 +60,8 @@ func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
 
 // check has the targets checked and reads their health: those that are served,
 // those that drain, and those that another ExternalBackend serves, so that a
-// takeover knows how they are. Where the spec does not say what to check, the
-// checks before go on; where it never did, what is published stands: no
-// evidence, no change.
+// takeover knows how they are. Where the spec never said what to check, what is
+// published stands: no evidence, no change.
 func (r *ServiceReconciler) check(scope *guard.Scope, passes []*pass) {
 	for _, p := range passes {
 		published := p.publication()
@@ -75,8 +72,7 @@ func (r *ServiceReconciler) check(scope *guard.Scope, passes []*pass) {
 			list = append(list, d.Target)
 		}
 		served := len(list)
-		checks := r.known.checks(p.subscriber(), p.checksByEntry())
-		if checks == nil {
+		if p.checks == nil {
 			p.health = published.statuses(list)
 			continue
 		}
@@ -87,9 +83,7 @@ func (r *ServiceReconciler) check(scope *guard.Scope, passes []*pass) {
 				list = append(list, loss.Target)
 			}
 		}
-		r.haveChecked(scope, p, p.targets(list, checks, published))
-		p.checks = checks
-		p.health = r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(list)))[:served]
+		p.health = r.haveChecked(scope, p, p.targets(list, published))[:served]
 		p.freezeHealth(published)
 	}
 }
@@ -104,25 +98,31 @@ func (p *pass) freezeHealth(published publication) {
 	}
 }
 
-// haveChecked has targets checked, with credentials where policy allows them:
-// others are not even read.
-func (r *ServiceReconciler) haveChecked(scope *guard.Scope, p *pass, targets []health.Target) {
-	wanted := make(map[health.SecretKey]bool)
-	for _, t := range targets {
+// haveChecked has targets checked and returns their health. Here it is decided of
+// every target, whatever path it came on, whether it may be checked in just this
+// way: what is wanted was refused before if not, and what drains in spite of it
+// is not checked and stays as it was. Credentials of other checks are not even read.
+func (r *ServiceReconciler) haveChecked(scope *guard.Scope, p *pass, targets []health.Target) []health.Status {
+	statuses, credentials := make([]health.Status, len(targets)), make(map[health.SecretKey]bool)
+	granted, places := make([]health.Target, 0, len(targets)), make([]int, 0, len(targets))
+	for i, t := range targets {
+		if err := mayCheck(scope, t.Addr, t.Checks); err != nil && !isStaged(err) {
+			statuses[i].Verdict = t.Seed
+			continue
+		}
+		granted, places = append(granted, t), append(places, i)
 		for _, check := range t.Checks {
-			if !check.HasCredentials() {
-				continue
-			}
-			if err := scope.Check(useOf(check, t.Addr)); err != nil && !isStaged(err) {
-				continue
-			}
 			for ref := range check.Credentials() {
-				wanted[ref] = true
+				credentials[ref] = true
 			}
 		}
 	}
-	r.Credentials.Ensure(p.subscriber(), wanted)
-	r.Health.Ensure(p.subscriber(), p.backend.Thresholds, targets)
+	r.Credentials.Ensure(p.subscriber(), credentials)
+	r.Health.Ensure(p.subscriber(), p.backend.Thresholds, granted)
+	for i, status := range r.Health.Statuses(p.subscriber(), make([]health.Status, 0, len(granted))) {
+		statuses[places[i]] = status
+	}
+	return statuses
 }
 
 // entryChecks are the checks by entry. Those of "" are for entries that have no
@@ -150,13 +150,25 @@ func (c entryChecks) of(entry string) []*health.Check {
 	return c[""]
 }
 
+// atLeast returns the checks with no interval shorter than that.
+func (c entryChecks) atLeast(least time.Duration) entryChecks {
+	longer := make(entryChecks, len(c))
+	for entry, list := range c {
+		longer[entry] = slices.Clone(list)
+		for i, check := range list {
+			longer[entry][i] = check.AtLeast(least)
+		}
+	}
+	return longer
+}
+
 // checksOf returns the checks of a target. Addresses that keep their ports are
 // checked on those.
-func (p *pass) checksOf(t target.Target, checks entryChecks) []*health.Check {
+func (p *pass) checksOf(t target.Target) []*health.Check {
 	if set, kept := p.kept[t.Addr]; kept && p.backend.Checks != nil {
 		return p.backend.Checks[set]
 	}
-	return checks.of(t.Entry)
+	return p.checks.of(t.Entry)
 }
 
 // tellsCode says whether the exact status that a target answers with may be told,
@@ -165,16 +177,16 @@ func (p *pass) tellsCode(scope *guard.Scope, t target.Target) bool {
 	if p.checks == nil {
 		return false
 	}
-	return !slices.ContainsFunc(p.checksOf(t, p.checks), func(c *health.Check) bool {
+	return !slices.ContainsFunc(p.checksOf(t), func(c *health.Check) bool {
 		return c.HTTP != nil && !scope.StatusCodes(useOf(c, t.Addr))
 	})
 }
 
 // targets says what is to be checked.
-func (p *pass) targets(list []target.Target, checks entryChecks, published publication) []health.Target {
+func (p *pass) targets(list []target.Target, published publication) []health.Target {
 	targets := make([]health.Target, len(list))
 	for i, t := range list {
-		targets[i] = health.Target{Addr: t.Addr, Checks: p.checksOf(t, checks), Seed: p.backend.Initial}
+		targets[i] = health.Target{Addr: t.Addr, Checks: p.checksOf(t), Seed: p.backend.Initial}
 		if verdict, ok := published[t.Addr]; ok {
 			targets[i].Seed = verdict
 		}

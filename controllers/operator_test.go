@@ -62,6 +62,8 @@ type operatorOptions struct {
 	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
 	fenceNamespace string         // where it asks whether it is fenced; not at all if empty
 	maxChecks      int            // of a namespace; the shipped number if zero
+	// guard is what passes ask in the place of what is wired; that if nil.
+	guard func(*controllers.Reach) controllers.Guard
 }
 
 // shared is the operator of the specs that need nothing special.
@@ -187,8 +189,11 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Guard: reach.Dial, Credentials: credentials.Value, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 		MaxChecksPerNamespace: options.maxChecks,
 	})
-	o.asked = &subscriptions{HealthSource: scheduler, lists: make(map[string][]string)}
+	o.asked = newSubscriptions(scheduler)
 	reconciler.Health, reach.Changed, credentials.Changed = o.asked, reconciler.Revet, reconciler.Wake
+	if options.guard != nil {
+		reconciler.Guard = options.guard(reach)
+	}
 	Expect(reach.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(credentials.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(o.manager.Add(scheduler)).To(Succeed())

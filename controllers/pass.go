@@ -52,7 +52,8 @@ type pass struct {
 	// draining is published, not wanted any more, and stays for a while.
 	draining []departure
 	leaving  []target.Departure // is published as well, and this pass ends that
-	// checks that are carried out; nil if none can be.
+	// checks that are carried out: where the spec does not say what to check, the
+	// ones before; nil if there were none.
 	checks entryChecks
 	// health of the granted targets, then of those that drain.
 	health []health.Status
@@ -71,13 +72,14 @@ func (p *pass) subscriber() health.Subscriber { return subscriberOf(p.eb) }
 
 func (r *ServiceReconciler) translate(w *world) []*pass {
 	passes := make([]*pass, len(w.backends))
+	least := w.scope.MinInterval(guard.CheckUse{})
 	for i, eb := range w.backends {
 		p := &pass{eb: eb, published: sliceplan.ReadBack(w.slices, eb.UID)}
 		var ports []discoveryv1.EndpointPort
 		if len(p.published) > 0 {
 			ports = p.published[0].Ports
 		}
-		p.backend = translate.ForService(eb, w.service, w.scope.MinInterval(guard.CheckUse{}), ports...)
+		p.backend = translate.ForService(eb, w.service, least, ports...)
 		if problem := r.Annotations.Problem(eb); problem != nil && p.backend.SpecProblem == nil {
 			p.backend.SpecProblem = problem
 		}
@@ -89,6 +91,9 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 			p.entries[p.backend.Entries[j].Name] = &p.backend.Entries[j]
 		}
 		p.keep(w.key.Name)
+		if p.checks = r.known.checks(p.subscriber(), p.checksByEntry()); p.backend.Checks == nil && p.checks != nil {
+			p.checks = p.checks.atLeast(least)
+		}
 		passes[i] = p
 	}
 	return passes
@@ -218,6 +223,9 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 				backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 				backend.Gone = p.gone()
 			}
+		}
+		if backend.Hold {
+			backend.Gone = p.expelled(w.scope, p.published, backend.Gone)
 		}
 		in.Backends = append(in.Backends, backend)
 	}

@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/test/targets"
 )
 
@@ -53,13 +55,22 @@ func denying(deny v1alpha1.PolicyDeny) func(*v1alpha1.ExternalBackendPolicySpec)
 	return func(spec *v1alpha1.ExternalBackendPolicySpec) { spec.Deny = &deny }
 }
 
+// expectIntervals waits until both addresses are checked once an interval at most.
+func (s *scene) expectIntervals(ctx context.Context, o *operator, interval time.Duration) {
+	GinkgoHelper()
+	timing := HaveField("Timing", And(HaveField("Interval", interval), HaveField("EdgeInterval", interval), HaveField("UnhealthyInterval", interval)))
+	Eventually(o.asked.checksOf).WithContext(ctx).WithArguments(s.namespace, "payments").Should(And(
+		HaveKeyWithValue("192.0.2.10", ConsistOf(timing)), HaveKeyWithValue("192.0.2.11", ConsistOf(timing))))
+}
+
 var _ = Describe("An ExternalBackendPolicy", func() {
 	const all = v1alpha1.CIDR("192.0.2.0/24")
 	var s *scene
+	var o *operator
 	var eb *v1alpha1.ExternalBackend
 	both := endpoints{"192.0.2.10": in, "192.0.2.11": in}
 	BeforeEach(func(ctx SpecContext) {
-		sharedOperator()
+		o = sharedOperator()
 		s = newScene(ctx)
 		s.host("192.0.2.10")
 		s.host("192.0.2.11")
@@ -129,15 +140,59 @@ var _ = Describe("An ExternalBackendPolicy", func() {
 	)
 
 	It("lengthens the intervals of checks that are too short, and says so", func(ctx SpecContext) {
-		s.policy(ctx, "slow", allowing(all), withChecks(v1alpha1.PolicyChecks{MinInterval: new(v1alpha1.Duration("1h"))}))
+		policy := s.policy(ctx, "slow", allowing(all), withChecks(v1alpha1.PolicyChecks{MinInterval: new(v1alpha1.Duration("1h"))}))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted, "1h0m0s"))
+		s.expectIntervals(ctx, o, time.Hour)
+		s.expect(ctx, "payments", both)
+		edit(ctx, policy, func(p *v1alpha1.ExternalBackendPolicy) { p.Spec.Allow.Checks.MinInterval = nil })
+		s.expectIntervals(ctx, o, time.Second)
+	})
+
+	It("lengthens the intervals of checks that go on because the next ones are a mistake", func(ctx SpecContext) {
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.HealthCheck.Checks[0].Port = new(intstr.FromString("htpp"))
+		})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonCheckPortNotFound))
+		policy := s.policy(ctx, "slow", allowing(all), withChecks(v1alpha1.PolicyChecks{MinInterval: new(v1alpha1.Duration("1h"))}))
+		s.expectIntervals(ctx, o, time.Hour)
+		edit(ctx, policy, func(p *v1alpha1.ExternalBackendPolicy) { p.Spec.Allow.Checks.MinInterval = nil })
+		s.expectIntervals(ctx, o, time.Second)
 		s.expect(ctx, "payments", both)
 	})
 
+	It("keeps a target that drains from being checked as it is not allowed, and it stays as it was", func(ctx SpecContext) {
+		tcpOnly := v1alpha1.PolicyChecks{Kinds: []v1alpha1.CheckKind{v1alpha1.CheckKindTCP}}
+		edit(ctx, eb, tcp)
+		s.policy(ctx, "tcp", allowing("192.0.2.10/32"), withChecks(tcpOnly))
+		s.policy(ctx, "any", allowing("192.0.2.11/32"), withChecks(v1alpha1.PolicyChecks{CustomHost: true}))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
+		s.expect(ctx, "payments", both)
+		edit(ctx, eb, together(withoutEntry, check(v1alpha1.Check{Name: "http", HTTP: &v1alpha1.HTTPCheck{Hostname: "admin.internal"}})))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "192.0.2.11": in})
+		Eventually(o.asked.checksOf).WithArguments(s.namespace, "payments").Should(And(
+			HaveLen(1), HaveKeyWithValue("192.0.2.11", ConsistOf(HaveField("HTTP.Host", "admin.internal")))))
+		edit(ctx, eb, tcp)
+		Eventually(o.asked.checksOf).WithArguments(s.namespace, "payments").Should(HaveKeyWithValue("192.0.2.10", ConsistOf(HaveField("Kind", health.TCP))))
+		s.host("192.0.2.10").Set(targets.Refuse)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": unserving, "192.0.2.11": in})
+		edit(ctx, eb, check(v1alpha1.Check{Name: "http", HTTP: &v1alpha1.HTTPCheck{Hostname: "admin.internal"}}))
+		Eventually(o.asked.checksOf).WithArguments(s.namespace, "payments").Should(HaveLen(1))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": unserving, "192.0.2.11": in})
+	})
+
 	It("limits the addresses of an ExternalBackend", func(ctx SpecContext) {
-		s.policy(ctx, "few", allowing(all), func(spec *v1alpha1.ExternalBackendPolicySpec) { spec.Allow.MaxAddresses = 1 })
+		policy := s.policy(ctx, "few", allowing(all), func(spec *v1alpha1.ExternalBackendPolicySpec) { spec.Allow.MaxAddresses = 1 })
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonLimitExceeded, `"cage"`, "192.0.2.11"))
+		edit(ctx, eb, entry("again", "192.0.2.10"))
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets = append(eb.Spec.Targets[2:], eb.Spec.Targets[:2]...)
+		})
+		s.settled(ctx, eb)
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+		edit(ctx, policy, func(p *v1alpha1.ExternalBackendPolicy) { p.Spec.Allow.MaxAddresses = 2 })
+		s.expect(ctx, "payments", both)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
 	})
 })
 

@@ -93,10 +93,6 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	if wait := r.windows.wait(req.NamespacedName, began); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	scope := r.Guard.Scope(req.Namespace)
-	if scope == nil {
-		return ctrl.Result{RequeueAfter: scopeDelay}, nil
-	}
 	claimed, err := r.claim(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -105,6 +101,11 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 		return ctrl.Result{RequeueAfter: claimDelay}, nil
 	}
 	defer r.known.release(claimed.subscribers)
+	// Not before: whoever is known by now is looked at again when it changes.
+	scope := r.Guard.Scope(req.Namespace)
+	if scope == nil {
+		return ctrl.Result{RequeueAfter: scopeDelay}, nil
+	}
 	w, err := r.observe(ctx, req.NamespacedName, scope, claimed)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -20,20 +20,27 @@ import (
 // subscriptions remember which addresses were to be checked.
 type subscriptions struct {
 	controllers.HealthSource
-	mu    sync.Mutex
-	lists map[string][]string // by namespace and name, each time that it was another one
+	mu     sync.Mutex
+	lists  map[string][]string                   // by namespace and name, each time that it was another one
+	checks map[string]map[string][]*health.Check // of the last time, by namespace and name, and address
+}
+
+func newSubscriptions(source controllers.HealthSource) *subscriptions {
+	return &subscriptions{HealthSource: source, lists: make(map[string][]string), checks: make(map[string]map[string][]*health.Check)}
 }
 
 func (s *subscriptions) Ensure(sub health.Subscriber, thresholds health.Thresholds, list []health.Target) {
-	addresses := make([]string, len(list))
+	addresses, checks := make([]string, len(list)), make(map[string][]*health.Check, len(list))
 	for i, t := range list {
 		addresses[i] = t.Addr.String()
+		checks[addresses[i]] = t.Checks
 	}
 	text, key := strings.Join(addresses, " "), sub.Namespace+"/"+sub.Name
 	s.mu.Lock()
 	if told := s.lists[key]; len(told) == 0 || told[len(told)-1] != text {
 		s.lists[key] = append(told, text)
 	}
+	s.checks[key] = checks
 	s.mu.Unlock()
 	s.HealthSource.Ensure(sub, thresholds, list)
 }
@@ -42,6 +49,13 @@ func (s *subscriptions) of(namespace, name string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.lists[namespace+"/"+name])
+}
+
+// checksOf returns how each address is checked now.
+func (s *subscriptions) checksOf(namespace, name string) map[string][]*health.Check {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.checks[namespace+"/"+name]
 }
 
 var _ = Describe("First checks", func() {

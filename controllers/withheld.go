@@ -38,12 +38,12 @@ func placesIn(slice *discoveryv1.EndpointSlice) iter.Seq[place] {
 }
 
 // takesAway returns why a write must wait: it removes an address from where it
-// is though that could not be put where it should be (rule 43).
-func (a *applied) takesAway(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice, operation string) error {
+// is, and may be, though that could not be put where it should be (rule 43).
+func (a *applied) takesAway(w *world, slice *discoveryv1.EndpointSlice, operation string) error {
 	if len(a.homeless) == 0 || operation == "create" {
 		return nil
 	}
-	before := liveOf(live, slice)
+	before := liveOf(w.slices, slice)
 	if before == nil {
 		return nil
 	}
@@ -53,8 +53,9 @@ func (a *applied) takesAway(live []*discoveryv1.EndpointSlice, slice *discoveryv
 			stays[at] = true
 		}
 	}
+	ports := portNumbers(before.Ports)
 	for at := range placesIn(before) {
-		if cause := a.homeless[at]; cause != nil && !stays[at] {
+		if cause := a.homeless[at]; cause != nil && !stays[at] && !isDeniedText(w.scope, at.address, ports) {
 			return fmt.Errorf("EndpointSlice %s keeps %s, which could not be written elsewhere: %w", slice.Name, at.address, cause)
 		}
 	}
@@ -69,12 +70,12 @@ func liveOf(live []*discoveryv1.EndpointSlice, slice *discoveryv1.EndpointSlice)
 	return live[i]
 }
 
-// separate splits updates into those that leave every address where it is, and
-// those that do not.
-func separate(live, updates []*discoveryv1.EndpointSlice) (inPlace, moving []*discoveryv1.EndpointSlice) {
+// separate splits writes into those that leave every address where it is that may
+// be there, and those that do not.
+func separate(w *world, writes []*discoveryv1.EndpointSlice, after func(*discoveryv1.EndpointSlice) []discoveryv1.Endpoint) (inPlace, moving []*discoveryv1.EndpointSlice) {
 	same := func(a, b discoveryv1.Endpoint) bool { return slices.Equal(a.Addresses, b.Addresses) }
-	for _, slice := range updates {
-		if before := liveOf(live, slice); before != nil && slices.EqualFunc(before.Endpoints, slice.Endpoints, same) {
+	for _, slice := range writes {
+		if before := liveOf(w.slices, slice); before != nil && slices.EqualFunc(w.allowed(before), after(slice), same) {
 			inPlace = append(inPlace, slice)
 		} else {
 			moving = append(moving, slice)
@@ -83,10 +84,19 @@ func separate(live, updates []*discoveryv1.EndpointSlice) (inPlace, moving []*di
 	return inPlace, moving
 }
 
+// planned and none are what separate takes an update, or a delete, to leave.
+func planned(slice *discoveryv1.EndpointSlice) []discoveryv1.Endpoint { return slice.Endpoints }
+func none(*discoveryv1.EndpointSlice) []discoveryv1.Endpoint          { return nil }
+
+// allowed returns the endpoints of a slice that may be there.
+func (w *world) allowed(slice *discoveryv1.EndpointSlice) []discoveryv1.Endpoint {
+	return slices.DeleteFunc(slices.Clone(slice.Endpoints), deniedIn(w.scope, slice))
+}
+
 // flipsOf plans for the slices that were withheld what can be said in them all
 // the same: how the endpoints are that stay there for now, and that others are
-// gone.
-func (r *ServiceReconciler) flipsOf(w *world, passes []*pass, done *applied) []*discoveryv1.EndpointSlice {
+// gone, which may be all of a slice.
+func (r *ServiceReconciler) flipsOf(w *world, passes []*pass, done *applied) (updates, deletes []*discoveryv1.EndpointSlice) {
 	in := r.planInput(w, passes)
 	for i, p := range passes {
 		if backend := &in.Backends[i]; !backend.Hold {
@@ -94,8 +104,10 @@ func (r *ServiceReconciler) flipsOf(w *world, passes []*pass, done *applied) []*
 			for at := range done.homeless {
 				delete(backend.Gone, at.address)
 			}
+			backend.Gone = p.expelled(w.scope, p.published, backend.Gone)
 		}
 	}
 	plan := sliceplan.Compute(in)
-	return slices.DeleteFunc(plan.Update, func(s *discoveryv1.EndpointSlice) bool { return !done.withheld[s.Name] })
+	others := func(s *discoveryv1.EndpointSlice) bool { return !done.withheld[s.Name] }
+	return slices.DeleteFunc(plan.Update, others), slices.DeleteFunc(plan.Delete, others)
 }

@@ -65,6 +65,12 @@ type Timing struct {
 	UnhealthyInterval time.Duration
 }
 
+// AtLeast returns the timing with no interval shorter than that.
+func (t Timing) AtLeast(least time.Duration) Timing {
+	t.Interval, t.EdgeInterval, t.UnhealthyInterval = max(t.Interval, least), max(t.EdgeInterval, least), max(t.UnhealthyInterval, least)
+	return t
+}
+
 // HTTPCheck says what to ask for and which answers are good.
 type HTTPCheck struct {
 	// Method is GET, HEAD, OPTIONS or POST (without a body). Default: GET.
@@ -138,6 +144,18 @@ type TLSConfig struct {
 // Digest identifies a check definition by everything that influences its
 // results and timing. The user's name for the check is not part of it.
 type Digest [32]byte
+
+// AtLeast returns the check with no interval shorter than that.
+func (c *Check) AtLeast(least time.Duration) *Check {
+	timing := c.Timing.AtLeast(least)
+	if timing == c.Timing {
+		return c
+	}
+	longer := *c
+	longer.Timing = timing
+	longer.digest = longer.computeDigest()
+	return &longer
+}
 
 // Digest returns the identity of the check, computed once by NewCheck.
 func (c *Check) Digest() Digest { return c.digest }

@@ -196,3 +196,24 @@ func TestReasonIsTimeout(t *testing.T) {
 		}
 	}
 }
+
+// TestChecksAreLengthened: one that is made less often is another check, and the
+// first one stays what it is.
+func TestChecksAreLengthened(t *testing.T) {
+	check := mustCheck(t, httpCheck())
+	if check.AtLeast(2*time.Second) != check {
+		t.Error("a check that keeps to it is another one")
+	}
+	for _, least := range []time.Duration{3 * time.Second, 15 * time.Second, time.Minute} {
+		wanted := httpCheck()
+		wanted.Timing = Timing{
+			Interval: max(10*time.Second, least), Timeout: 3 * time.Second, EdgeInterval: least, UnhealthyInterval: max(20*time.Second, least),
+		}
+		if longer := check.AtLeast(least); longer.Timing != wanted.Timing || longer.Digest() != mustCheck(t, wanted).Digest() {
+			t.Errorf("at least %s: %+v", least, longer.Timing)
+		}
+	}
+	if check.Timing != httpCheck().Timing {
+		t.Errorf("it has become %+v", check.Timing)
+	}
+}

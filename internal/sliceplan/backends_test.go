@@ -107,6 +107,17 @@ func TestHoldLetsGo(t *testing.T) {
 	}
 }
 
+// TestHoldLetsGoOfWhatIsWanted: what is wanted, but must not be where it is, goes.
+func TestHoldLetsGoOfWhatIsWanted(t *testing.T) {
+	c := newCluster()
+	held := named("aa", sequence(0, 3)...)
+	c.settle(t, input(held))
+	held.Hold, held.Gone = true, map[string]bool{"10.0.0.2": true}
+	if diff := gocmp.Diff([]string{"update aa-aaaaaaaa-ipv4-0: 10.0.0.1 10.0.0.3"}, describe(c.settle(t, input(held)))); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+}
+
 // TestStraysAreDeleted: slices of this Service whose owner is none of its
 // backends.
 func TestStraysAreDeleted(t *testing.T) {

@@ -122,8 +122,8 @@ type Backend struct {
 	// they are, because what they should be cannot be said right now. Only the
 	// conditions of Endpoints are brought up to date, and those of Gone removed.
 	Hold bool
-	// Gone are addresses that a backend on hold publishes no longer; none of them
-	// is in Endpoints.
+	// Gone are addresses that a backend on hold publishes no longer, also where
+	// Endpoints has them.
 	Gone map[string]bool
 }
 

@@ -46,7 +46,9 @@ func (b *Backend) checks(eb *v1alpha1.ExternalBackend, minInterval time.Duration
 		b.SpecProblem = invalid("spec.healthCheck.%s", err)
 		return
 	}
-	b.lengthen(minInterval)
+	specified := b.Timing
+	b.Timing = specified.AtLeast(minInterval)
+	b.Lengthened = b.Timing != specified
 	b.specified = hc.Checks
 	if len(b.specified) == 0 {
 		b.specified = defaultChecks
@@ -113,15 +115,6 @@ func timingOf(hc *v1alpha1.HealthCheck) (t health.Timing, err error) {
 	t.EdgeInterval = max(min(parse("edgeInterval", hc.EdgeInterval, defaultEdgeInterval), t.Interval), t.Timeout)
 	t.UnhealthyInterval = max(parse("unhealthyInterval", optional(hc.UnhealthyInterval), t.Interval), t.Timeout)
 	return t, err
-}
-
-// lengthen makes no interval shorter than least.
-func (b *Backend) lengthen(least time.Duration) {
-	for _, interval := range []*time.Duration{&b.Timing.Interval, &b.Timing.EdgeInterval, &b.Timing.UnhealthyInterval} {
-		if *interval < least {
-			*interval, b.Lengthened = least, true
-		}
-	}
 }
 
 // checkPort finds the number of the port that a check goes to.
