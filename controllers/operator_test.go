@@ -6,8 +6,6 @@ package controllers_test
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
@@ -31,6 +29,7 @@ import (
 	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/translate"
+	programs "externalbackend.dev/operator/test/cluster"
 )
 
 // operator is the product as cmd/manager wires it, with the network of the
@@ -239,10 +238,9 @@ func (o *operator) series(metric, namespace, name, by string) map[string]float64
 // freeAddress returns an address on which nothing listens.
 func freeAddress() string {
 	GinkgoHelper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := programs.FreeAddress()
 	Expect(err).NotTo(HaveOccurred())
-	defer listener.Close()
-	return fmt.Sprint(listener.Addr())
+	return address
 }
 
 // revocable remembers what was registered, so that the next operator of the

@@ -1,0 +1,36 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// The ports that FreeAddress chooses from lie below those that the system gives
+// to connections and to listeners that leave the choice to it (32768 on Linux):
+// nobody else takes one before the program listens that is told it.
+const (
+	firstFreePort = 20000
+	lastFreePort  = 32000
+)
+
+// FreeAddress returns a loopback address and port, such as 127.0.0.1:20001, on
+// which nothing listens, for a program that has to be told one. It returns an
+// error if it finds none.
+func FreeAddress() (string, error) {
+	var failed error
+	for range 100 {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstFreePort+rand.IntN(lastFreePort-firstFreePort)))
+		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+		if err == nil {
+			return address, listener.Close()
+		}
+		failed = errors.Join(failed, err)
+	}
+	return "", failed
+}
