@@ -10,10 +10,13 @@ import (
 	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/utils/ptr"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
@@ -44,8 +47,8 @@ func (p *pass) reject(entry string, err error, reason string) {
 }
 
 // vet says whether an address may be targeted: on the ports that it is to have or
-// keeps, and in the way it is to be checked. One that is published is spared for
-// as long as its denial is staged.
+// keeps, and in the way it is to be checked. One whose denial is staged is spared
+// if that changes nothing of how it is published.
 func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) bool {
 	set, kept := p.kept[t.Addr]
 	if !kept {
@@ -60,7 +63,7 @@ func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) 
 	switch {
 	case err == nil:
 		return true
-	case isStaged(err) && p.isPublished(t.Addr):
+	case isStaged(err) && p.freeze(t.Addr, set, entry.State):
 		p.pending = append(p.pending, status.Rejection{Entry: entry.Name, Err: err, Reason: v1alpha1.ReasonAddressDenied})
 		return true
 	}
@@ -119,14 +122,33 @@ func denialReason(err error) string {
 	return v1alpha1.ReasonAddressDenied
 }
 
-func (p *pass) isPublished(addr netip.Addr) bool {
-	if p.addresses == nil {
-		p.addresses = make(map[string]bool, len(p.published))
-		for i := range p.published {
-			p.addresses[p.published[i].Address] = true
+// freeze keeps an address as it is published on the Service, if it is to have the
+// ports that it has, and is not on its way out unless it is meant to be.
+func (p *pass) freeze(addr netip.Addr, ports int, state v1alpha1.TargetState) bool {
+	if p.byAddress == nil {
+		p.byAddress = make(map[string]*sliceplan.Published, len(p.here))
+		for i := range p.here {
+			if e := &p.here[i]; p.byAddress[e.Address] == nil {
+				p.byAddress[e.Address] = e
+			}
 		}
 	}
-	return p.addresses[addr.String()]
+	was := p.byAddress[addr.String()]
+	if was == nil || !equality.Semantic.DeepEqual(was.Ports, p.backend.PortSets[ports]) ||
+		conditionsOf(was.Conditions).Terminating && state != v1alpha1.TargetDrain {
+		return false
+	}
+	if p.frozen == nil {
+		p.frozen = make(map[netip.Addr]*sliceplan.Published)
+	}
+	p.frozen[addr] = was
+	return true
+}
+
+// conditionsOf reads conditions as consumers do.
+func conditionsOf(c discoveryv1.EndpointConditions) sliceplan.Conditions {
+	ready := ptr.Deref(c.Ready, true)
+	return sliceplan.Conditions{Ready: ready, Serving: ptr.Deref(c.Serving, ready), Terminating: ptr.Deref(c.Terminating, false)}
 }
 
 // limit leaves out what comes after the first addresses, if there is a limit. One

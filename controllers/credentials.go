@@ -59,6 +59,9 @@ type secret struct {
 	users map[health.Subscriber]bool
 	// values by key, of those keys that were looked for.
 	values map[string]credential
+	// asked are the keys for which a read was asked for, which is to find them
+	// for everybody.
+	asked map[string]bool
 	// problems is how many reads in a row found one.
 	problems int
 	// settled is true after a read that found none: the next one is spread.
@@ -121,11 +124,12 @@ func (c *Credentials) Ensure(sub health.Subscriber, wanted map[health.SecretKey]
 	for ref := range wanted {
 		s := c.secrets[secretOf(ref)]
 		if s == nil {
-			s = &secret{users: make(map[health.Subscriber]bool), values: make(map[string]credential)}
+			s = &secret{users: make(map[health.Subscriber]bool), values: make(map[string]credential), asked: make(map[string]bool)}
 			c.secrets[secretOf(ref)] = s
 		}
 		s.users[sub] = true
-		if _, known := s.values[ref.Key]; !known {
+		if !s.asked[ref.Key] {
+			s.asked[ref.Key] = true
 			c.queue.Add(secretOf(ref))
 		}
 	}
@@ -148,6 +152,7 @@ func (c *Credentials) leave(sub health.Subscriber, ref health.SecretKey) {
 		delete(c.secrets, name)
 	} else if !c.keysOf(name, s)[ref.Key] {
 		delete(s.values, ref.Key)
+		delete(s.asked, ref.Key)
 	}
 }
 
@@ -187,7 +192,7 @@ func (c *Credentials) Value(ref health.SecretKey, to netip.AddrPort) (string, he
 	if scope == nil {
 		return "", health.SecretUnread
 	}
-	if err := scope.Check(credentialUse(to.Addr(), to.Port())); err != nil && !isStaged(err) {
+	if err := scope.Check(credentialUse(to.Addr(), to.Port())); err != nil {
 		return "", health.AddressDenied
 	}
 	c.mu.RLock()

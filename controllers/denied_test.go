@@ -187,8 +187,8 @@ var _ = Describe("A pass", func() {
 		ownOperator(operatorOptions{guard: func(reach *controllers.Reach) controllers.Guard {
 			late.Reach = reach
 			revet := reach.Changed
-			reach.Changed = func() {
-				revet()
+			reach.Changed = func(of func(string) bool) {
+				revet(of)
 				changed <- struct{}{}
 			}
 			return late

@@ -84,6 +84,17 @@ func (r *ServiceReconciler) check(scope *guard.Scope, passes []*pass) {
 			}
 		}
 		p.health = r.haveChecked(scope, p, p.targets(list, published))[:served]
+		p.freezeHealth(published)
+	}
+}
+
+// freezeHealth leaves the health of what is frozen as it is published, even where
+// other checks than before, which are not made, would have another.
+func (p *pass) freezeHealth(published publication) {
+	for i, t := range p.grant.Targets {
+		if verdict := published[t.Addr]; p.frozen[t.Addr] != nil {
+			p.health[i] = health.Status{Verdict: verdict, Obstacle: health.AddressDenied}
+		}
 	}
 }
 

@@ -34,27 +34,34 @@ const (
 	leaderElectionRole = "externalbackend-leader-election-role"
 	metricsReaderRole  = "externalbackend-metrics-reader"
 	credentialsRole    = "externalbackend-check-credentials-reader"
+	namespacedRole     = "externalbackend-namespaced-manager-role"
 )
 
 func readInstallation(ctx context.Context) *installation {
 	GinkgoHelper()
 	i := &installation{roles: make(map[string][]rbacv1.PolicyRule)}
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(kustomize(ctx, filepath.Join("..", "config", "default"))), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		Expect(err).NotTo(HaveOccurred())
-		i.add(object)
-	}
+	i.read(kustomize(ctx, filepath.Join("..", "config", "default")))
 	Expect(i.crds).NotTo(BeEmpty())
 	Expect(i.account.Name).NotTo(BeEmpty())
 	for _, role := range []string{managerRole, leaderElectionRole, metricsReaderRole, credentialsRole} {
 		Expect(i.roles).To(HaveKeyWithValue(role, Not(BeEmpty())))
 	}
 	return i
+}
+
+// read adds what kustomize has rendered.
+func (i *installation) read(rendered []byte) {
+	GinkgoHelper()
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(rendered), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		Expect(err).NotTo(HaveOccurred())
+		i.add(object)
+	}
 }
 
 func (i *installation) add(object *unstructured.Unstructured) {

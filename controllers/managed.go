@@ -70,6 +70,8 @@ func (r *ServiceReconciler) managedService(w *world) (*v1alpha1.ExternalBackend,
 	switch {
 	case manager == nil:
 		return nil, nil, nil
+	case translate.IsReserved(w.key.Namespace, w.key.Name):
+		return manager, nil, nil
 	case w.service != nil && !translate.Owns(manager, w.service):
 		return manager, nil, notOwned(w.service)
 	case w.service != nil && w.service.DeletionTimestamp != nil:

@@ -4,7 +4,9 @@
 package controllers_test
 
 import (
+	"context"
 	"net/netip"
+	"path/filepath"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -12,29 +14,46 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/test/targets"
 )
 
+// namespacedRules is what config/namespaced grants the operator in each namespace.
+func namespacedRules(ctx context.Context) []rbacv1.PolicyRule {
+	GinkgoHelper()
+	i := &installation{roles: make(map[string][]rbacv1.PolicyRule)}
+	i.read(kustomize(ctx, filepath.Join("..", "config", "namespaced")))
+	Expect(i.roles).To(HaveKeyWithValue(namespacedRole, Not(BeEmpty())))
+	return i.roles[namespacedRole]
+}
+
+// otherAccount acts as an account of the namespace, which no fence is about, with
+// permissions in there alone.
+func (s *scene) otherAccount(ctx context.Context, rules []rbacv1.PolicyRule) *rest.Config {
+	GinkgoHelper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "operator"}}
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "operator"}, Rules: rules}
+	binding := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "operator"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.namespace, Name: account.Name}},
+	}
+	for _, object := range []client.Object{account, role, binding} {
+		Expect(admin.Create(ctx, object)).To(Succeed())
+	}
+	connection := rest.AnonymousClientConfig(cluster)
+	connection.BearerToken = tokenFor(ctx, account.Namespace, account.Name)
+	return connection
+}
+
 var _ = Describe("An operator of some namespaces", func() {
 	It("does with permissions in these alone", func(ctx SpecContext) {
 		s, other := newScene(ctx), newScene(ctx)
-		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "operator"}}
-		role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "operator"}, Rules: shipped.roles[managerRole]}
-		binding := &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "operator"},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
-			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: s.namespace, Name: account.Name}},
-		}
-		Expect(admin.Create(ctx, account)).To(Succeed())
-		Expect(admin.Create(ctx, role)).To(Succeed())
-		Expect(admin.Create(ctx, binding)).To(Succeed())
-		connection := rest.AnonymousClientConfig(cluster)
-		connection.BearerToken = tokenFor(ctx, account.Namespace, account.Name)
 		o := ownOperator(operatorOptions{
-			connection: connection, namespaces: []string{s.namespace},
+			connection: s.otherAccount(ctx, namespacedRules(ctx)), namespaces: []string{s.namespace},
 			deny: []guard.Network{{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Why: "denied to all by --deny-cidrs"}},
 		})
 

@@ -10,18 +10,19 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/guard"
-	"externalbackend.dev/operator/internal/translate"
+	"externalbackend.dev/operator/internal/sliceplan"
 )
 
 // What lives in the networks of a cluster, as denials say it.
@@ -54,6 +55,9 @@ func (r *Reach) networks(ctx context.Context) ([]guard.Network, error) {
 		}
 	}
 	for i := range apiServer.Items {
+		if sliceplan.OwnerUID(&apiServer.Items[i]) != "" || apiServer.Items[i].Labels[discoveryv1.LabelManagedBy] == sliceplan.ManagedBy {
+			continue // whatever it is, it is not the API server's
+		}
 		for _, e := range apiServer.Items[i].Endpoints {
 			for _, address := range e.Addresses {
 				found.add(address, isAPIServer)
@@ -133,10 +137,15 @@ func sameReach(before, now any) bool {
 	return false
 }
 
-// published lists the addresses that are published.
-func (r *Reach) published(ctx context.Context) ([]netip.Addr, error) {
+// clusterPrecedent reads from the cache what staging asks.
+type clusterPrecedent struct {
+	ctx   context.Context //nolint:containedctx // lives as long as a refresh
+	cache client.Reader
+}
+
+func (p clusterPrecedent) published() ([]netip.Addr, error) {
 	var list discoveryv1.EndpointSliceList
-	if err := r.caches[0].List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+	if err := p.cache.List(p.ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing EndpointSlices: %w", err)
 	}
 	var published []netip.Addr
@@ -152,38 +161,17 @@ func (r *Reach) published(ctx context.Context) ([]netip.Addr, error) {
 	return published, nil
 }
 
-// policies lists all policies, and the names of those that select each namespace.
-func (r *Reach) policies(ctx context.Context) ([]guard.Policy, map[string][]string, error) {
-	var list v1alpha1.ExternalBackendPolicyList
-	var namespaces corev1.NamespaceList
-	if err := r.caches[0].List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, nil, fmt.Errorf("listing ExternalBackendPolicies: %w", err)
+func (p clusterPrecedent) pendingSince() (time.Time, error) {
+	var list v1alpha1.ExternalBackendList
+	if err := p.cache.List(p.ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return time.Time{}, fmt.Errorf("listing ExternalBackends: %w", err)
 	}
-	if err := r.caches[0].List(ctx, &namespaces, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, nil, fmt.Errorf("listing Namespaces: %w", err)
-	}
-	slices.SortFunc(list.Items, func(a, b v1alpha1.ExternalBackendPolicy) int { return cmp.Compare(a.Name, b.Name) })
-	policies := make([]guard.Policy, len(list.Items))
-	selects := make(map[string][]string, len(namespaces.Items))
-	for i := range namespaces.Items {
-		selects[namespaces.Items[i].Name] = nil
-	}
+	var since time.Time
 	for i := range list.Items {
-		policy := &list.Items[i]
-		var err error
-		if policies[i], err = translate.Policy(policy); err != nil {
-			logf.FromContext(ctx).Error(err, "Failed to understand an ExternalBackendPolicy")
-		}
-		selector, err := policy.Spec.NamespaceSelector.Selector()
-		if err != nil {
-			logf.FromContext(ctx).Error(err, "Failed to understand which namespaces an ExternalBackendPolicy selects, it is taken for all", "policy", policy.Name)
-			selector = labels.Everything()
-		}
-		for j := range namespaces.Items {
-			if name := namespaces.Items[j].Name; selector.Matches(labels.Set(namespaces.Items[j].Labels)) {
-				selects[name] = append(selects[name], policy.Name)
-			}
+		pending := meta.FindStatusCondition(list.Items[i].Status.Conditions, v1alpha1.ConditionDenyPending)
+		if pending != nil && pending.Status == metav1.ConditionTrue && (since.IsZero() || pending.LastTransitionTime.Time.Before(since)) {
+			since = pending.LastTransitionTime.Time
 		}
 	}
-	return policies, selects, nil
+	return since, nil
 }

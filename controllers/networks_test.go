@@ -5,9 +5,9 @@ package controllers_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -73,6 +73,19 @@ var _ = Describe("The networks of the cluster", func() {
 		Expect(s.slices(ctx)).To(BeEmpty())
 	})
 
+	It("are in no status and in no event, and neither are those of policies: what lives there is", func(ctx SpecContext) {
+		node(ctx, "m", "198.51.100.0/26")
+		s.policy(ctx, "off-limits", denying(v1alpha1.PolicyDeny{CIDRs: []v1alpha1.CIDR{"192.0.2.0/27"}}))
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", none, entry("pods", "198.51.100.7"), entry("others", "192.0.2.9"))
+		denied(ctx, "payments", "198.51.100.7", "Pods of this cluster")
+		denied(ctx, "payments", "192.0.2.9", "off-limits")
+		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(HaveKey(v1alpha1.ReasonAddressDenied))
+		told, err := json.Marshal([]any{s.statusOf(ctx, "payments"), s.events(ctx, "payments")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(told)).NotTo(Or(ContainSubstring("/26"), ContainSubstring("/27"), ContainSubstring("198.51.100.0"), ContainSubstring("192.0.2.0")))
+	})
+
 	It("take out at once what is published in a new one, and give it back when that is gone", func(ctx SpecContext) {
 		s.host("192.0.2.10")
 		s.service(ctx, "payments")
@@ -104,45 +117,3 @@ func hexOf(address string) string {
 	b := netip.MustParseAddr(address).As4()
 	return fmt.Sprintf("%x:%x", uint16(b[0])<<8|uint16(b[1]), uint16(b[2])<<8|uint16(b[3]))
 }
-
-var _ = Describe("A network of the cluster that would take out many addresses", func() {
-	var s *scene
-	published := endpoints{}
-	publish := func(ctx SpecContext) *v1alpha1.ExternalBackend {
-		GinkgoHelper()
-		s = newScene(ctx)
-		s.service(ctx, "payments")
-		var addresses []string
-		for i := range 12 {
-			addresses = append(addresses, fmt.Sprintf("192.0.2.%d", 10+i))
-			published[addresses[i]] = in
-		}
-		eb := s.backend(ctx, "payments", none, entry("rack", addresses...))
-		s.expect(ctx, "payments", published)
-		return eb
-	}
-
-	It("is staged: what is published stays for the moment, and nothing is added", func(ctx SpecContext) {
-		ownOperator(operatorOptions{denyDelay: time.Hour})
-		eb := publish(ctx)
-		joined := node(ctx, "c", "192.0.2.0/24")
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionDenyPending, yes(v1alpha1.ReasonClusterNetworksChanged, "12 published addresses", "192.0.2.10", "denied from"))
-		edit(ctx, eb, entry("more", "192.0.2.99"))
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonAddressDenied, "192.0.2.99"))
-		Expect(s.endpointsOf(ctx, "payments")).To(Equal(published))
-
-		Expect(admin.Delete(ctx, joined)).To(Succeed())
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
-		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(
-			HaveField("Conditions", Not(ContainElement(HaveField("Type", v1alpha1.ConditionDenyPending)))))
-	})
-
-	It("takes them out when its time has come", func(ctx SpecContext) {
-		ownOperator(operatorOptions{denyDelay: 3 * time.Second})
-		publish(ctx)
-		node(ctx, "d", "192.0.2.0/24")
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionDenyPending, yes(v1alpha1.ReasonClusterNetworksChanged))
-		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
-		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonAddressDenied, "Pods of this cluster"))
-	})
-})

@@ -60,6 +60,7 @@ type operatorOptions struct {
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
 	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
+	fenceNamespace string         // where it asks whether it is fenced; not at all if empty
 	maxChecks      int            // of a namespace; the shipped number if zero
 	// guard is what passes ask in the place of what is wired; that if nil.
 	guard func(*controllers.Reach) controllers.Guard
@@ -196,6 +197,9 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	Expect(reach.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(credentials.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(o.manager.Add(scheduler)).To(Succeed())
+	Expect(o.manager.Add(&controllers.FenceCheck{
+		Client: o.manager.GetClient(), Namespace: options.fenceNamespace, Found: recorder.SetFenced, Clock: clock.RealClock{},
+	})).To(Succeed())
 	Expect(reconciler.SetupWithManager(ctx, o.manager, 8)).To(Succeed())
 }
 

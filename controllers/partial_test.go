@@ -88,7 +88,7 @@ var _ = Describe("A status", func() {
 		for i := range services {
 			name := fmt.Sprintf("payments-%d", i)
 			s.service(ctx, name)
-			s.backend(ctx, name, none, entry("rack", fmt.Sprintf("192.0.2.%d", i+1)))
+			s.backend(ctx, name, none, entry("rack", fmt.Sprintf("198.51.100.%d", i+1)))
 		}
 		for i := range services {
 			s.expectCondition(ctx, fmt.Sprintf("payments-%d", i), v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))

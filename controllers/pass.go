@@ -27,7 +27,8 @@ type pass struct {
 	families []discoveryv1.AddressType // nil: not known
 	// published is what its slices say, here what those of this Service do.
 	published, here []sliceplan.Published
-	addresses       map[string]bool // of published, once they are asked for
+	// byAddress finds what is published here, once it is asked for.
+	byAddress map[string]*sliceplan.Published
 	// kept are the addresses that keep the ports that they are published with, as
 	// an index in translate.Backend.PortSets: those that drain, and all if nothing
 	// can be published anew.
@@ -37,8 +38,10 @@ type pass struct {
 	rejected   []status.Rejection
 	// refused are those of the rejected that may not be targeted.
 	refused map[netip.Addr]bool
-	// pending are denials that take effect later.
+	// pending are denials that take effect later, and frozen is what they leave as
+	// it is published until then.
 	pending  []status.Rejection
+	frozen   map[netip.Addr]*sliceplan.Published
 	excluded []target.Target
 	// portless are the entries that have no port that is resolved.
 	portless map[string]bool
@@ -255,6 +258,9 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: entry.Ports, Zone: entry.Zone,
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
 			Disabled: entry.State == v1alpha1.TargetDisabled,
+		}
+		if was := p.frozen[t.Addr]; was != nil && entry.State == v1alpha1.TargetActive {
+			e.Conditions = conditionsOf(was.Conditions)
 		}
 		if headless {
 			e.Hostname = t.Entry

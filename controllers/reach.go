@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -30,9 +29,9 @@ import (
 	"externalbackend.dev/operator/internal/guard"
 )
 
-// +kubebuilder:rbac:groups="",resources=nodes;namespaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=get;list;watch
-// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackendpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=nodes;namespaces,verbs=list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=list;watch
+// +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackendpolicies,verbs=list;watch
 
 const (
 	// vetInterval is the least time between two compilations of what may be
@@ -54,14 +53,20 @@ type Reach struct {
 	// which have become the cluster's own, if they are suspiciously many.
 	Delay time.Duration
 	Clock clock.Clock
-	// Changed is called after something else may be targeted than before.
-	Changed func()
+	// Changed is called after something else may be targeted than before, with what
+	// tells in which namespaces.
+	Changed func(changed func(namespace string) bool)
 
-	caches  []cache.Cache
-	dirty   chan struct{}
-	staging staging
-	last    guard.Config
-	current atomic.Pointer[vetted]
+	caches []cache.Cache
+	dirty  chan struct{}
+	// found are the networks of the cluster, unless moved says that they may have
+	// changed since.
+	found     []guard.Network
+	moved     atomic.Bool
+	staging   staging
+	selection selections
+	problems  map[string]string // of policies, that were logged
+	current   atomic.Pointer[vetted]
 }
 
 // vetted is what may be targeted, in namespaces that are known; all are if the
@@ -73,22 +78,27 @@ type vetted struct {
 
 // Scope returns what may be targeted in a namespace; nil as long as that is not
 // known.
-func (r *Reach) Scope(namespace string) *guard.Scope {
-	now := r.current.Load()
-	if now == nil {
+func (r *Reach) Scope(namespace string) *guard.Scope { return r.current.Load().scope(namespace) }
+
+// scope is nil while nothing is known.
+func (v *vetted) scope(namespace string) *guard.Scope {
+	if v == nil {
 		return nil
 	}
-	if _, known := now.namespaces[namespace]; !known && now.namespaces != nil {
+	if _, known := v.namespaces[namespace]; !known && v.namespaces != nil {
 		return nil
 	}
-	return now.matcher.Scope(namespace)
+	return v.matcher.Scope(namespace)
 }
+
+// Known says whether it is known what may be targeted. Nothing is done before.
+func (r *Reach) Known() bool { return r.current.Load() != nil }
 
 // errUnknown is why nothing is dialled for namespaces that are not known yet.
 var errUnknown = errors.New("it is not known yet what may be targeted in the namespace")
 
 // Dial returns an error if none of the namespaces may have a connection made to
-// an address and port. What is about to be denied is not denied yet.
+// an address and port. What is spared because its denial is staged is not dialled.
 func (r *Reach) Dial(namespaces []string, to netip.AddrPort) error {
 	err := errUnknown
 	for _, namespace := range namespaces {
@@ -96,7 +106,7 @@ func (r *Reach) Dial(namespaces []string, to netip.AddrPort) error {
 		if scope == nil {
 			continue
 		}
-		if err = scope.Dial(to); err == nil || isStaged(err) {
+		if err = scope.Dial(to); err == nil {
 			return nil
 		}
 	}
@@ -122,18 +132,19 @@ func (r *Reach) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 		}
 		r.caches = []cache.Cache{mgr.GetCache(), apiServer}
 		for _, watched := range []struct {
-			in   cache.Cache
-			kind client.Object
+			in      cache.Cache
+			kind    client.Object
+			network bool
 		}{
-			{mgr.GetCache(), &corev1.Node{}},
-			{mgr.GetCache(), &corev1.Namespace{}},
-			{mgr.GetCache(), &networkingv1.ServiceCIDR{}},
-			{mgr.GetCache(), &v1alpha1.ExternalBackendPolicy{}},
-			{apiServer, &discoveryv1.EndpointSlice{}},
+			{mgr.GetCache(), &corev1.Node{}, true},
+			{mgr.GetCache(), &corev1.Namespace{}, false},
+			{mgr.GetCache(), &networkingv1.ServiceCIDR{}, true},
+			{mgr.GetCache(), &v1alpha1.ExternalBackendPolicy{}, false},
+			{apiServer, &discoveryv1.EndpointSlice{}, true},
 		} {
 			informer, err := watched.in.GetInformer(ctx, watched.kind, cache.BlockUntilSynced(false))
 			if err == nil {
-				_, err = informer.AddEventHandler(r.handler())
+				_, err = informer.AddEventHandler(r.handler(watched.network))
 			}
 			if err != nil {
 				return fmt.Errorf("watching %T: %w", watched.kind, err)
@@ -146,21 +157,25 @@ func (r *Reach) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	return nil
 }
 
-// newAPIServerCache makes a cache of the slices of the Service that the API server
-// is reached by in the cluster.
+// newAPIServerCache makes a cache of the slice that the API server writes of its
+// own addresses. Others on its Service may be anybody's.
 func newAPIServerCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 		DefaultLabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: "kubernetes"}),
-		DefaultFieldSelector: fields.OneTermEqualSelector("metadata.namespace", metav1.NamespaceDefault),
+		DefaultFieldSelector: fields.SelectorFromSet(fields.Set{"metadata.namespace": metav1.NamespaceDefault, "metadata.name": "kubernetes"}),
 		DefaultTransform:     cache.TransformStripManagedFields(),
 		NewInformer:          newInformer,
 	})
 }
 
-// handler wakes Start when something has changed that matters.
-func (r *Reach) handler() toolscache.ResourceEventHandler {
+// handler wakes Start when something has changed that matters, to the networks of
+// the cluster or otherwise.
+func (r *Reach) handler(network bool) toolscache.ResourceEventHandler {
 	mark := func() {
+		if network {
+			r.moved.Store(true)
+		}
 		select {
 		case r.dirty <- struct{}{}:
 		default:
@@ -218,17 +233,18 @@ func (r *Reach) refresh(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if r.current.Load() != nil && reflect.DeepEqual(config, r.last) {
-		return next, nil
+	before, compiled := r.current.Load(), new(guard.Matcher)
+	if before != nil {
+		compiled = before.matcher
 	}
-	matcher, err := guard.Compile(config)
+	matcher, err := compiled.Recompile(config)
 	if err != nil {
 		return 0, fmt.Errorf("compiling what may be targeted: %w", err)
 	}
-	r.last = config
-	r.current.Store(&vetted{matcher, config.Namespaces})
+	now := &vetted{matcher, config.Namespaces}
+	r.current.Store(now)
 	if r.Changed != nil {
-		r.Changed()
+		r.Changed(func(namespace string) bool { return before.scope(namespace) != now.scope(namespace) })
 	}
 	return next, nil
 }
@@ -238,12 +254,14 @@ func (r *Reach) config(ctx context.Context) (guard.Config, time.Duration, error)
 	if !r.Discover {
 		return config, 0, nil
 	}
-	discovered, err := r.networks(ctx)
-	if err != nil {
-		return config, 0, err
+	var err error
+	if r.moved.Swap(false) || r.found == nil {
+		if r.found, err = r.networks(ctx); err != nil {
+			r.moved.Store(true)
+			return config, 0, err
+		}
 	}
-	published := func() ([]netip.Addr, error) { return r.published(ctx) }
-	networks, next, err := r.staging.stage(discovered, published, r.Delay, r.Clock.Now())
+	networks, next, err := r.staging.stage(r.found, clusterPrecedent{ctx, r.caches[0]}, r.Delay, r.Clock.Now())
 	if err != nil {
 		return config, 0, err
 	}

@@ -75,7 +75,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 	kept := make([]*pass, len(passes))
 	for i, p := range passes {
 		copied := *p
-		copied.eb, copied.published, copied.here, copied.addresses, copied.candidates, copied.before = nil, nil, nil, nil, nil, nil
+		copied.eb, copied.published, copied.here, copied.byAddress, copied.candidates, copied.before = nil, nil, nil, nil, nil, nil
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{
@@ -85,7 +85,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 
 // lasts says whether nothing but health can change what the pass found out.
 func (p *pass) lasts() bool {
-	return p.backend.Publishable && p.checks != nil && !p.awaiting && len(p.draining) == 0 && len(p.leaving) == 0
+	return p.backend.Publishable && p.checks != nil && !p.awaiting && len(p.draining) == 0 && len(p.leaving) == 0 && len(p.pending) == 0
 }
 
 func backendVersions(w *world) []version {

@@ -49,7 +49,7 @@ var idle = map[string]string{
 var _ = Describe("In steady state", SpecPriority(1), func() {
 	It("the operator reads and writes no objects, however much is checked and scraped", func(ctx SpecContext) {
 		s := newScene(ctx)
-		o := ownOperator(operatorOptions{leaderElection: true, serveMetrics: true})
+		o := ownOperator(operatorOptions{leaderElection: true, serveMetrics: true, fenceNamespace: shipped.account.Namespace})
 		hosts := s.steadyWorld(ctx)
 		reader := newScraper(ctx, o, s.namespace, metricsReaderRole)
 		waitForSilence()

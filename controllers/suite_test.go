@@ -37,8 +37,10 @@ var (
 	admin   client.Client        // uncached
 	kube    kubernetes.Interface // as admin
 	audit   *auditLog
-	shipped *installation
-	network *targets.Network
+	// kubeconfig is that of the admin.
+	kubeconfig []byte
+	shipped    *installation
+	network    *targets.Network
 )
 
 func TestControllers(t *testing.T) {
@@ -97,6 +99,7 @@ func startControlPlane(shipped *installation) {
 	cluster, err = env.Start()
 	DeferCleanup(func() error { return env.Stop() })
 	Expect(err).NotTo(HaveOccurred(), "the control plane did not start")
+	kubeconfig = env.KubeConfig
 	cluster.QPS = -1 // no limit: the specs poll
 	admin, err = client.New(cluster, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())

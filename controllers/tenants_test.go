@@ -7,9 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -17,33 +14,14 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/aggregation"
 	"externalbackend.dev/operator/test/targets"
 )
-
-// walkThrough returns the objects that docs/multi-tenancy.md shows.
-func walkThrough() []*unstructured.Unstructured { return documented("multi-tenancy.md") }
-
-// documented returns the objects that a page of the documentation shows.
-func documented(page string) (objects []*unstructured.Unstructured) {
-	GinkgoHelper()
-	text, err := os.ReadFile(filepath.Join("..", "docs", page))
-	Expect(err).NotTo(HaveOccurred())
-	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		for document := range strings.SplitSeq(block[1], "---\n") {
-			object := &unstructured.Unstructured{}
-			Expect(yaml.Unmarshal([]byte(document), object)).To(Succeed())
-			objects = append(objects, object)
-		}
-	}
-	return objects
-}
 
 // as returns a client of somebody of a group.
 func as(group string) client.Client {
@@ -76,10 +54,11 @@ func spellings(address string) []string {
 
 var _ = Describe("Two tenants, each with a policy, as the documentation has it", Ordered, func() {
 	tenants := map[string]*scene{}
+	services := map[string]string{"payments": "ledger", "search": "index"}
 	var o *operator
-	var svc map[string]*corev1.Service
 	BeforeAll(func(ctx SpecContext) {
-		for _, object := range walkThrough() {
+		Expect(aggregation.Aggregate(ctx, admin)).To(Succeed())
+		for _, object := range readWalkThrough().administrators {
 			if object.GetKind() == "Namespace" {
 				// There is nothing that removes a namespace for good, so that each
 				// run has to be the first.
@@ -92,47 +71,62 @@ var _ = Describe("Two tenants, each with a policy, as the documentation has it",
 		}
 		Expect(tenants).To(HaveLen(2))
 		node(ctx, "of-the-cluster", "198.51.100.0/26", "203.0.113.7")
-		svc = map[string]*corev1.Service{}
-		for name, s := range tenants {
-			svc[name] = s.service(ctx, "backend")
-		}
 		DeferCleanup(func(ctx SpecContext) {
 			for _, s := range tenants {
 				Expect(admin.DeleteAllOf(ctx, &v1alpha1.ExternalBackend{}, client.InNamespace(s.namespace))).To(Succeed())
 				Expect(admin.DeleteAllOf(ctx, &discoveryv1.EndpointSlice{}, client.InNamespace(s.namespace))).To(Succeed())
+				for address := range s.hosts {
+					network.Remove(address)
+				}
 			}
 		})
 	})
 	BeforeEach(func() { o = ownOperator(operatorOptions{requirePolicy: true}) })
 
-	It("each serve their own machines", func(ctx SpecContext) {
-		for name, address := range map[string]string{"payments": "192.0.2.3", "search": "192.0.2.19"} {
-			s := tenants[name]
-			s.host(address)
-			s.backend(ctx, "own", of("backend"), entry("rack", address))
-			s.expect(ctx, "backend", endpoints{address: in})
-			s.expectCondition(ctx, "own", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	It("are set up with flags that the operator is given", func(ctx SpecContext) {
+		Expect(flagsIn(ctx, readWalkThrough().installation[0])).To(ContainElements("--leader-elect", "--policy-mode=require", HavePrefix("--deny-cidrs=")))
+	})
+
+	It("each serve their own machines, and see that they do", func(ctx SpecContext) {
+		tenants["payments"].host("192.0.2.3")
+		tenants["search"].host("192.0.2.19")
+		for _, object := range readWalkThrough().teams {
+			team := as(teamOf(object.GetNamespace()))
+			Eventually(team.Create).WithContext(ctx).WithArguments(object).Should(Succeed(), "as the roles are in force: %s %s", object.GetKind(), object.GetName())
 		}
+		for name, address := range map[string]string{"payments": "192.0.2.3", "search": "192.0.2.19"} {
+			tenants[name].expect(ctx, services[name], endpoints{address: in})
+			tenants[name].expectCondition(ctx, services[name], v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+			shown(ctx, name)
+			Expect(as(teamOf(name)).List(ctx, &discoveryv1.EndpointSliceList{}, client.InNamespace(name))).To(Succeed())
+		}
+		tenants["search"].expectCondition(ctx, "curious", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, "tenant-search"))
+		Expect(o.asked.of("search", "curious")).To(HaveEach(""))
 	})
 
 	It("each reach neither the other's machines nor anything of the cluster, however they write it", func(ctx SpecContext) {
 		var apiServer discoveryv1.EndpointSlice
 		Expect(admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: "kubernetes"}, &apiServer)).To(Succeed())
 		for name, others := range map[string][]string{
-			"payments": {"192.0.2.19", "2001:db8:2::19"},
-			"search":   {"192.0.2.3", "2001:db8:1::3"},
+			"payments": {"192.0.2.20", "2001:db8:2::19"},
+			"search":   {"192.0.2.5", "2001:db8:1::3"},
 		} {
-			s, team := tenants[name], as(name+"-team")
-			s.host(others[0])
+			s, team := tenants[name], as(teamOf(name))
+			var neighbours []*targets.Host // whom nobody else checks
+			for _, address := range others {
+				neighbours = append(neighbours, s.host(address))
+			}
+			var svc corev1.Service
+			Expect(admin.Get(ctx, client.ObjectKey{Namespace: name, Name: services[name]}, &svc)).To(Succeed())
 			before := s.slices(ctx)
-			forbidden := append(others, "198.51.100.7", "203.0.113.7", svc[name].Spec.ClusterIP, apiServer.Endpoints[0].Addresses[0],
+			forbidden := append(others, "198.51.100.7", "203.0.113.7", svc.Spec.ClusterIP, apiServer.Endpoints[0].Addresses[0],
 				"169.254.169.254", "127.0.0.1", "fd00:ec2::254", "::1")
 			stored := 0
 			for i, address := range forbidden {
 				for j, spelled := range spellings(address) {
 					eb := &v1alpha1.ExternalBackend{}
 					eb.Namespace, eb.Name = s.namespace, fmt.Sprintf("reach-%d-%d", i, j)
-					of("backend")(eb)
+					of(services[name])(eb)
 					entry("rack", spelled)(eb)
 					eb.Spec.HealthCheck.Checks = []v1alpha1.Check{{Name: "tcp", TCP: &v1alpha1.TCPCheck{}}}
 					if err := team.Create(ctx, eb); err != nil {
@@ -146,8 +140,11 @@ var _ = Describe("Two tenants, each with a policy, as the documentation has it",
 				}
 			}
 			Expect(stored).To(BeNumerically(">", 2*len(forbidden)), "some spellings are addresses")
+			for _, host := range neighbours {
+				Expect(host.Attempts()).To(BeZero(), "a connection to a neighbour's host")
+			}
 			Expect(s.slices(ctx)).To(HaveLen(len(before)))
-			for published := range s.endpointsOf(ctx, "backend") {
+			for published := range s.endpointsOf(ctx, services[name]) {
 				Expect(published).To(BeElementOf("192.0.2.3", "192.0.2.19"))
 				Expect(others).NotTo(ContainElement(published))
 			}
@@ -163,29 +160,29 @@ var _ = Describe("Two tenants, each with a policy, as the documentation has it",
 			"host":     check(v1alpha1.Check{Name: "http", HTTP: &v1alpha1.HTTPCheck{Hostname: "admin.internal"}}),
 			"insecure": check(v1alpha1.Check{Name: "https", HTTP: &v1alpha1.HTTPCheck{}, TLS: &v1alpha1.CheckTLS{InsecureSkipVerify: true}}),
 		} {
-			s.backend(ctx, name, of("backend"), entry("rack", "192.0.2.4"), use)
+			s.backend(ctx, name, of(services["payments"]), entry("rack", "192.0.2.4"), use)
 			s.expectCondition(ctx, name, v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, "tenant-payments"))
 			Expect(o.asked.of(s.namespace, name)).To(HaveEach(""))
 		}
 	})
 
-	DescribeTable("each may write", func(ctx SpecContext, group, namespace, resource string, allowed bool) {
-		Expect(mayCreate(ctx, group, namespace, resource)).To(Equal(allowed))
+	DescribeTable("each may write", func(ctx SpecContext, group, namespace, apiGroup, resource string, allowed bool) {
+		Expect(mayCreate(ctx, group, namespace, apiGroup, resource)).To(Equal(allowed))
 	},
-		Entry("their own ExternalBackends", "payments-team", "payments", "externalbackends", true),
-		Entry("none of the other's", "payments-team", "search", "externalbackends", false),
-		Entry("no policies", "payments-team", "", "externalbackendpolicies", false),
-		Entry("none without having been granted it", "another-team", "payments", "externalbackends", false),
+		Entry("their own ExternalBackends", "payments-team", "payments", v1alpha1.GroupVersion.Group, "externalbackends", true),
+		Entry("their own Services", "payments-team", "payments", "", "services", true),
+		Entry("no EndpointSlices", "payments-team", "payments", "discovery.k8s.io", "endpointslices", false),
+		Entry("none of the other's", "payments-team", "search", v1alpha1.GroupVersion.Group, "externalbackends", false),
+		Entry("no policies", "payments-team", "", v1alpha1.GroupVersion.Group, "externalbackendpolicies", false),
+		Entry("none without having been granted it", "another-team", "payments", v1alpha1.GroupVersion.Group, "externalbackends", false),
 	)
 })
 
-func mayCreate(ctx context.Context, group, namespace, resource string) bool {
+func mayCreate(ctx context.Context, group, namespace, apiGroup, resource string) bool {
 	GinkgoHelper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: "somebody", Groups: []string{group},
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: namespace, Verb: "create", Group: v1alpha1.GroupVersion.Group, Resource: resource,
-		},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: "create", Group: apiGroup, Resource: resource},
 	}}
 	Expect(admin.Create(ctx, review)).To(Succeed())
 	return review.Status.Allowed

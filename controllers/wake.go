@@ -49,10 +49,12 @@ func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
 	}
 }
 
-// Revet has every Service looked at, because something else may be targeted than
-// before.
-func (r *ServiceReconciler) Revet() {
+// Revet has the Services of namespaces looked at in which something else may be
+// targeted than before.
+func (r *ServiceReconciler) Revet(changed func(namespace string) bool) {
 	for _, service := range r.known.services() {
-		r.look(service)
+		if changed(service.Namespace) {
+			r.look(service)
+		}
 	}
 }

@@ -254,6 +254,9 @@ const (
 	ReasonServiceResolved = "Resolved"
 	// ReasonServiceNotFound: no Service has that name in the namespace.
 	ReasonServiceNotFound = "ServiceNotFound"
+	// ReasonServiceReserved: the Service is the one by which everything in the
+	// cluster reaches the API server.
+	ReasonServiceReserved = "ServiceReserved"
 	// ReasonServiceHasSelector: the Service selects Pods; Kubernetes itself
 	// writes its EndpointSlices.
 	ReasonServiceHasSelector = "ServiceHasSelector"

@@ -119,13 +119,18 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	if err := mgr.Add(scheduler); err != nil {
 		return fmt.Errorf("adding the checker: %w", err)
 	}
+	if err := mgr.Add(&controllers.FenceCheck{
+		Client: mgr.GetClient(), Namespace: options.fenceNamespace(inClusterNamespace), Found: recorder.SetFenced, Clock: clock.RealClock{},
+	}); err != nil {
+		return fmt.Errorf("adding the check of the fence: %w", err)
+	}
 	if err := reconciler.SetupWithManager(ctx, mgr, options.workers); err != nil {
 		return fmt.Errorf("setting up the controller: %w", err)
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return fmt.Errorf("adding the health endpoint: %w", err)
 	}
-	if err := mgr.AddReadyzCheck("caches", cachesSynced(reconciler)); err != nil {
+	if err := mgr.AddReadyzCheck("caches", cachesSynced(reconciler, reach)); err != nil {
 		return fmt.Errorf("adding the ready endpoint: %w", err)
 	}
 	return nil

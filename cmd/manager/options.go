@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -135,16 +136,39 @@ func (o *options) manager(scheme *runtime.Scheme) ctrl.Options {
 	return options
 }
 
+// inClusterNamespace is the file that tells a Pod its namespace.
+const inClusterNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// fenceNamespace returns a namespace in which the operator may create
+// EndpointSlices: one of those that it works in, or its own; "" if that is unknown.
+func (o *options) fenceNamespace(file string) string {
+	if len(o.reach.namespaces) > 0 {
+		return o.reach.namespaces[0]
+	}
+	if o.leaderElectionNamespace != "" {
+		return o.leaderElectionNamespace
+	}
+	text, err := os.ReadFile(file) //nolint:gosec // the file of the Pod, and that of a test
+	if err != nil {
+		return "" // outside a cluster
+	}
+	return strings.TrimSpace(string(text))
+}
+
 // withoutHTTP2 keeps the server clear of stream-reset floods (CVE-2023-44487).
 func withoutHTTP2(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }
 
-// cachesSynced is ready once the caches hold everything.
-func cachesSynced(reconciler *controllers.ServiceReconciler) healthz.Checker {
+// cachesSynced is ready once the caches hold everything, and it is known what may
+// be targeted.
+func cachesSynced(reconciler *controllers.ServiceReconciler, reach *controllers.Reach) healthz.Checker {
 	return func(request *http.Request) error {
 		ctx, cancel := context.WithTimeout(request.Context(), time.Second)
 		defer cancel()
 		if !reconciler.CachesSynced(ctx) {
 			return errors.New("the caches are not synced yet")
+		}
+		if !reach.Known() {
+			return errors.New("it is not known yet what may be targeted")
 		}
 		return nil
 	}

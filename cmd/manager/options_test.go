@@ -5,15 +5,22 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 
+	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/sliceplan"
 )
 
@@ -40,6 +47,15 @@ func TestFlagsOutOfBounds(t *testing.T) {
 		{"--cluster-deny-delay=25h", "--cluster-deny-delay is 25h0m0s: it must be between 0s and 24h"},
 		{"--deny-cidrs=10.0.0.1", `"10.0.0.1" is no network such as 10.0.0.0/8 or fd00::/8`},
 		{"--allow-cluster-cidrs=10.0.0.0/33", `"10.0.0.0/33" is no network`},
+		{"--deny-cidrs=10.1.2.3/8", `"10.1.2.3/8" has bits set behind the prefix: write 10.0.0.0/8, or 10.1.2.3/32 for the address alone`},
+		{"--allow-cluster-cidrs=2001:db8::1/64", "write 2001:db8::/64, or 2001:db8::1/128"},
+		{"--deny-cidrs=::ffff:10.1.0.0/104", `"::ffff:10.1.0.0/104" spells a network of IPv4 as one of IPv6: write 10.0.0.0/8`},
+		{"--deny-cidrs=10.0.0.0/8,::ffff:10.0.0.0/90", "would deny none of them: list networks of IPv4 as such"},
+		{"--cluster-domain=cluster local", `--cluster-domain: cluster domain: "cluster local": a host name has only`},
+		{"--cluster-domain=10.0.0.1", `cluster domain: "10.0.0.1": it reads as an IP address`},
+		{"--cluster-domain=cluster..local", `cluster domain: "cluster..local"`},
+		{"--namespaces=,", "it names no namespace; leave the flag out to work in all of them"},
+		{"--namespaces=", "it names no namespace"},
 		{"--policy-mode=loose", "it is baseline or require"},
 		{"--namespaces=a,b", "--namespaces needs --deny-cidrs"},
 		{"--no-such-flag", "flag provided but not defined"},
@@ -66,7 +82,7 @@ func TestFlagsWithinBounds(t *testing.T) {
 
 // What may be targeted follows the flags.
 func TestReachFlags(t *testing.T) {
-	o, err := parseFlags([]string{"--deny-cidrs=10.1.2.3/8, fd00::/8", "--namespaces=a,b", "--cluster-deny-delay=1m"}, &bytes.Buffer{})
+	o, err := parseFlags([]string{"--deny-cidrs=10.0.0.0/8, fd00::/8", "--namespaces=a,b", "--cluster-deny-delay=1m"}, &bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +92,7 @@ func TestReachFlags(t *testing.T) {
 	if o, err = parseFlags([]string{"--policy-mode=require"}, &bytes.Buffer{}); err != nil || !o.reach.reach().Fixed.RequirePolicy || !o.reach.reach().Discover {
 		t.Errorf("flags were not taken: %+v, %v", o.reach, err)
 	}
-	if o, err = parseFlags([]string{"--allow-cluster-cidrs=10.1.2.3/24"}, &bytes.Buffer{}); err != nil || !slices.Equal(o.reach.reach().Fixed.Exempt, []netip.Prefix{netip.MustParsePrefix("10.1.2.0/24")}) {
+	if o, err = parseFlags([]string{"--allow-cluster-cidrs=10.1.2.0/24"}, &bytes.Buffer{}); err != nil || !slices.Equal(o.reach.reach().Fixed.Exempt, []netip.Prefix{netip.MustParsePrefix("10.1.2.0/24")}) {
 		t.Errorf("flags were not taken: %+v, %v", o.reach, err)
 	}
 	for _, flag := range []string{"--policy-mode=require", "--allow-cluster-cidrs=10.1.0.0/16"} {
@@ -104,5 +120,49 @@ func TestMetricsServerIsSecure(t *testing.T) {
 	}
 	if !slices.Equal(c.NextProtos, []string{"http/1.1"}) {
 		t.Errorf("protocols are %v", c.NextProtos)
+	}
+}
+
+// TestFenceNamespace: it is one in which the operator may write.
+func TestFenceNamespace(t *testing.T) {
+	inCluster := filepath.Join(t.TempDir(), "namespace")
+	if err := os.WriteFile(inCluster, []byte("externalbackend-system\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		file string
+		want string
+	}{
+		{nil, inCluster, "externalbackend-system"},
+		{nil, inCluster + "-missing", ""},
+		{[]string{"--leader-election-namespace=operators"}, inCluster + "-missing", "operators"},
+		{[]string{"--namespaces=shop,search", "--deny-cidrs=10.0.0.0/8"}, inCluster, "shop"},
+	} {
+		o, err := parseFlags(test.args, &bytes.Buffer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.fenceNamespace(test.file); got != test.want {
+			t.Errorf("%v and %s: got %q, want %q", test.args, test.file, got, test.want)
+		}
+	}
+}
+
+// A replica is ready when it knows what may be targeted, not only what there is.
+func TestReadiness(t *testing.T) {
+	reach := &controllers.Reach{Clock: clock.RealClock{}}
+	ready := cachesSynced(&controllers.ServiceReconciler{}, reach)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil)
+	if err := ready(request); err == nil || !strings.Contains(err.Error(), "what may be targeted") {
+		t.Errorf("ready before anything may be targeted: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it ends when it has decided once
+	if err := reach.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := ready(request); err != nil {
+		t.Error(err)
 	}
 }

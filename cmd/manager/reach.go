@@ -36,7 +36,9 @@ func (o *reachOptions) register(flags *flag.FlagSet) {
 	flags.Func("deny-cidrs", "networks that no target may lie in, separated by commas, besides those that the cluster itself tells (default none)", networks(&o.denyCIDRs))
 	flags.Func("allow-cluster-cidrs", "networks, separated by commas, that targets may lie in although they are the cluster's own; what policies, --deny-cidrs and the operator itself deny stays denied (default none)", networks(&o.allowClusterCIDRs))
 	flags.Func("namespaces", "namespaces to work in, separated by commas, with permissions in these alone; needs --deny-cidrs, since the networks of the cluster cannot be read then (default all)", func(list string) error {
-		o.namespaces = split(list)
+		if o.namespaces = split(list); len(o.namespaces) == 0 {
+			return errors.New("it names no namespace; leave the flag out to work in all of them")
+		}
 		return nil
 	})
 	flags.Func("policy-mode", "baseline: a namespace that no ExternalBackendPolicy with an allow selects may target what is not denied; require: it may target nothing (default baseline)", func(mode string) error {
@@ -54,10 +56,17 @@ func networks(into *[]netip.Prefix) func(string) error {
 		*into = nil
 		for _, text := range split(list) {
 			prefix, err := netip.ParsePrefix(text)
-			if err != nil {
+			switch mapped := prefix.Addr().Is4In6(); {
+			case err != nil:
 				return fmt.Errorf("%q is no network such as 10.0.0.0/8 or fd00::/8", text)
+			case mapped && prefix.Bits() >= 96:
+				return fmt.Errorf("%q spells a network of IPv4 as one of IPv6: write %s", text, netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96).Masked())
+			case mapped:
+				return fmt.Errorf("%q lies around the IPv4 addresses that IPv6 can spell, and would deny none of them: list networks of IPv4 as such, 0.0.0.0/0 for all", text)
+			case prefix != prefix.Masked():
+				return fmt.Errorf("%q has bits set behind the prefix: write %s, or %s for the address alone", text, prefix.Masked(), netip.PrefixFrom(prefix.Addr(), prefix.Addr().BitLen()))
 			}
-			*into = append(*into, prefix.Masked())
+			*into = append(*into, prefix)
 		}
 		return nil
 	}
@@ -81,6 +90,9 @@ func (o *reachOptions) check() error {
 	}
 	if len(o.namespaces) > 0 && o.requirePolicy {
 		errs = append(errs, errors.New("--policy-mode=require does not go with --namespaces: ExternalBackendPolicies cannot be read then"))
+	}
+	if _, err := guard.Compile(o.reach().Fixed); err != nil {
+		errs = append(errs, fmt.Errorf("--cluster-domain: %w", err))
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,5 +109,51 @@ func TestSource(t *testing.T) {
 	args, err := source(filepath.Base(folder))
 	if err != nil || len(args) != 2 || args[1] != "file://"+folder {
 		t.Errorf("got %v, %v, want %s", args, err, folder)
+	}
+}
+
+// TestDescribe: it is told which database is used, and a warning says that it is
+// old or of unknown age.
+func TestDescribe(t *testing.T) {
+	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	if got := describe("", now); got != "https://vuln.go.dev" {
+		t.Errorf("got %q", got)
+	}
+	for name, tc := range map[string]struct {
+		entries []string
+		warns   bool
+		want    string
+	}{
+		"new": {[]string{
+			`{"id": "GO-2026-0001", "modified": "0001-01-01T00:00:00Z", "published": "2026-11-02T10:00:00Z"}`,
+			`{"id": "GO-2026-0002", "modified": "2026-11-20T10:00:00Z", "published": "2026-01-02T10:00:00Z"}`,
+		}, false, "newest entry is of 2026-11-20"},
+		"old":            {[]string{`{"id": "GO-2026-0001", "published": "2026-10-02T10:00:00Z"}`}, true, "2026-10-02"},
+		"of unknown age": {[]string{`{"id": "GO-2026-0001", "published": "2026-11-30T10:00:00Z"}`, `{"published": "0001-01-01T00:00:00Z"}`}, true, "unknown how old this copy is: its last entry is GO-2026-0001"},
+		"garbled":        {[]string{`{`}, true, "unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			for i, entry := range tc.entries {
+				if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("GO-2026-%04d.json", i)), []byte(entry), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := describe(folder, now)
+			if !strings.HasPrefix(got, folder) || !strings.Contains(got, tc.want) || strings.Contains(got, "WARNING") != tc.warns {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestLater(t *testing.T) {
+	ids := []string{"", "GO-2025-99999", "GO-2026-0001", "GO-2026-9999", "GO-2026-12345", "GO-2027-0001"}
+	for i, a := range ids {
+		for j, b := range ids {
+			if later(a, b) != (i > j) {
+				t.Errorf("later(%q, %q) is %t", a, b, i <= j)
+			}
+		}
 	}
 }

@@ -10,12 +10,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -53,7 +55,7 @@ func run(w io.Writer, folder string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "database:", cmp.Or(folder, "https://vuln.go.dev"))
+	fmt.Fprintln(w, "database:", describe(folder, time.Now()))
 	found := findings{}
 	for _, scan := range scans {
 		fmt.Fprintln(w, "scanning", scan.what)
@@ -99,6 +101,62 @@ func source(folder string) ([]string, error) {
 		return nil, err
 	}
 	return []string{"-db", "file://" + absolute}, nil
+}
+
+// stale is the age from which on a copy of the database is warned of.
+const stale = 30 * 24 * time.Hour
+
+// describe tells which database is used, and how old it is: a copy says nothing
+// of what was found since.
+func describe(folder string, now time.Time) string {
+	if folder == "" {
+		return "https://vuln.go.dev"
+	}
+	const live = "; `make verify VULNDB=` asks the live one"
+	id, newest := newestEntry(folder)
+	switch {
+	case newest.IsZero():
+		return fmt.Sprintf("%s\nWARNING: it is unknown how old this copy is: its last entry is %s, which has no date%s", folder, id, live)
+	case now.Sub(newest) > stale:
+		return fmt.Sprintf("%s\nWARNING: the newest entry of this copy is of %s (the last one: %s)%s", folder, newest.Format(time.DateOnly), id, live)
+	}
+	return fmt.Sprintf("%s, whose newest entry is of %s (the last one: %s)%s", folder, newest.Format(time.DateOnly), id, live)
+}
+
+// newestEntry returns the last id of a folder, and when an entry was last
+// published or modified; zero if the last one does not say, as in copies of the
+// sources of the database.
+func newestEntry(folder string) (last string, newest time.Time) {
+	files, _ := filepath.Glob(filepath.Join(folder, "GO-*.json"))
+	dated := make(map[string]bool)
+	for _, file := range files {
+		id := strings.TrimSuffix(filepath.Base(file), ".json")
+		if later(id, last) {
+			last = id
+		}
+		text, err := os.ReadFile(file)
+		var entry struct{ Published, Modified time.Time }
+		if err != nil || json.Unmarshal(text, &entry) != nil {
+			continue // govulncheck complains of it
+		}
+		for _, at := range []time.Time{entry.Published, entry.Modified} {
+			dated[id] = dated[id] || !at.IsZero()
+			if at.After(newest) {
+				newest = at
+			}
+		}
+	}
+	if !dated[last] {
+		return last, time.Time{}
+	}
+	return last, newest
+}
+
+// later orders ids such as GO-2026-0999 and GO-2026-12345.
+func later(a, b string) bool {
+	yearA, _, _ := strings.Cut(strings.TrimPrefix(a, "GO-"), "-")
+	yearB, _, _ := strings.Cut(strings.TrimPrefix(b, "GO-"), "-")
+	return cmp.Or(cmp.Compare(yearA, yearB), cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) > 0
 }
 
 // govulncheck returns the messages of a scan. Findings are no error.

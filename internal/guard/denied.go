@@ -57,7 +57,9 @@ type DeniedError struct {
 	Hostname string
 	// Use says what was to be done, if that is what is denied.
 	Use string
-	// Range is the denied range that the address lies in, if one denies it.
+	// Range is the denied range that the address lies in, if one denies it. The
+	// text tells hard ranges only: with others, whoever may write a spec would
+	// draw a map of the cluster and of what policies are about.
 	Range netip.Prefix
 	// Why says in a few words what denies it, or what lives in the range.
 	Why string
@@ -76,7 +78,7 @@ func (e *DeniedError) Error() string {
 	text.WriteString(e.subject())
 	text.WriteString(": ")
 	text.WriteString(e.Why)
-	if e.Range.IsValid() {
+	if e.Range.IsValid() && e.Layer == LayerHard {
 		fmt.Fprintf(&text, " (%s)", e.Range)
 	}
 	text.WriteString(e.advice())
@@ -114,7 +116,7 @@ func (e *DeniedError) subject() string {
 func (e *DeniedError) advice() string {
 	switch {
 	case e.Staged:
-		return "; what was published before this was known stays until --cluster-deny-delay is over"
+		return "; what was published before this was known stays as it is until --cluster-deny-delay is over"
 	case e.Layer == LayerCluster:
 		return "; choose one outside of the cluster and of what its administrators deny"
 	case e.Layer == LayerPolicy:

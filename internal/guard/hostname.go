@@ -60,7 +60,7 @@ func hardNamesFor(clusterDomain string) ([]hardName, error) {
 func (s *Scope) Hostname(name string) error {
 	canonical, why := canonicalName(name)
 	if why == "" {
-		why = s.matcher.hardDenied(canonical)
+		why = s.base.hardDenied(canonical)
 	}
 	if why != "" {
 		return &DeniedError{Hostname: name, Why: why, Layer: LayerHard}
@@ -81,8 +81,8 @@ func (s *Scope) Hostname(name string) error {
 	return s.ungranted(DeniedError{Hostname: name})
 }
 
-func (m *Matcher) hardDenied(name string) (why string) {
-	for _, n := range m.names {
+func (b *base) hardDenied(name string) (why string) {
+	for _, n := range b.names {
 		if matches(n.pattern, name) {
 			return n.why
 		}

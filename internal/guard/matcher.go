@@ -6,8 +6,8 @@ package guard
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -48,15 +48,66 @@ type Network struct {
 // Matcher decides for every namespace. It is immutable and safe for concurrent
 // use.
 type Matcher struct {
-	ranges     ranges
-	names      []hardName
+	base          *base
+	requirePolicy bool
+	policies      map[string]*policy
+	// shared are the scopes by the policies that they are of.
+	shared     map[string]*Scope
 	namespaces map[string]*Scope
 	unselected *Scope
 }
 
+// base is what holds in every namespace, with what it was compiled from.
+type base struct {
+	ranges ranges
+	names  []hardName
+
+	allowClassE   bool
+	networks      []Network
+	exempt        []netip.Prefix
+	clusterDomain string
+}
+
 // Compile returns a Matcher, or an error that names each part of the config
 // that makes no sense. It keeps nothing of the config.
-func Compile(config Config) (*Matcher, error) {
+func Compile(config Config) (*Matcher, error) { return new(Matcher).Recompile(config) }
+
+// Recompile is Compile after a change of the config: what has not changed is
+// taken over, and so a namespace in which nothing has has the same Scope as
+// before. m stays as it is.
+func (m *Matcher) Recompile(config Config) (*Matcher, error) {
+	next := &Matcher{requirePolicy: config.RequirePolicy, shared: make(map[string]*Scope)}
+	var err error
+	var problems []error
+	if next.base, err = m.recompileBase(config); err != nil {
+		problems = append(problems, err)
+	}
+	if next.policies, err = m.recompilePolicies(config.Policies); err != nil {
+		problems = append(problems, err)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	if next.unselected, err = next.share(m, nil); err != nil {
+		return nil, err
+	}
+	next.namespaces = make(map[string]*Scope, len(config.Namespaces))
+	for namespace, selected := range config.Namespaces {
+		if len(selected) == 0 {
+			continue
+		}
+		if next.namespaces[namespace], err = next.share(m, selected); err != nil {
+			return nil, fmt.Errorf("namespace %q: %w", namespace, err)
+		}
+	}
+	return next, nil
+}
+
+func (m *Matcher) recompileBase(config Config) (*base, error) {
+	if b := m.base; b != nil && b.allowClassE == config.AllowClassE && b.clusterDomain == config.ClusterDomain &&
+		slices.Equal(b.networks, config.Networks) && slices.Equal(b.exempt, config.Exempt) {
+		return b, nil
+	}
 	var problems []error
 	for i, n := range config.Networks {
 		if !n.Prefix.IsValid() {
@@ -72,9 +123,21 @@ func Compile(config Config) (*Matcher, error) {
 	if err != nil {
 		problems = append(problems, fmt.Errorf("cluster domain: %w", err))
 	}
-	policies := make(map[string]*policy, len(config.Policies))
-	for i := range config.Policies {
-		p := &config.Policies[i]
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return &base{
+		ranges: newRanges(rulesFor(config)), names: names,
+		allowClassE: config.AllowClassE, clusterDomain: config.ClusterDomain,
+		networks: slices.Clone(config.Networks), exempt: slices.Clone(config.Exempt),
+	}, nil
+}
+
+func (m *Matcher) recompilePolicies(list []Policy) (map[string]*policy, error) {
+	var problems []error
+	policies := make(map[string]*policy, len(list))
+	for i := range list {
+		p := &list[i]
 		if _, taken := policies[p.Name]; taken {
 			problems = append(problems, fmt.Errorf("two policies are called %q", p.Name))
 		}
@@ -82,47 +145,38 @@ func Compile(config Config) (*Matcher, error) {
 		if err != nil {
 			problems = append(problems, fmt.Errorf("policy %q: %w", p.Name, err))
 		}
+		if before := m.policies[p.Name]; before != nil && reflect.DeepEqual(before, compiled) {
+			compiled = before
+		}
 		policies[p.Name] = compiled
 	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, err
-	}
-
-	m := &Matcher{ranges: newRanges(rulesFor(config)), names: names}
-	m.unselected = newScope(m, nil, config.RequirePolicy)
-	m.namespaces, err = m.scopes(config, policies)
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
+	return policies, errors.Join(problems...)
 }
 
-// scopes returns the scopes of the namespaces that a policy selects. Namespaces
-// with the same policies share one.
-func (m *Matcher) scopes(config Config, policies map[string]*policy) (map[string]*Scope, error) {
-	scopes := make(map[string]*Scope, len(config.Namespaces))
-	shared := make(map[string]*Scope)
-	for _, namespace := range slices.Sorted(maps.Keys(config.Namespaces)) {
-		selected := slices.Clone(config.Namespaces[namespace])
-		slices.Sort(selected)
-		selected = slices.Compact(selected)
-		if len(selected) == 0 {
-			continue
-		}
-		key := strings.Join(selected, "/")
-		if shared[key] == nil {
-			found := make([]*policy, len(selected))
-			for i, name := range selected {
-				found[i] = policies[name]
-				if found[i] == nil {
-					return nil, fmt.Errorf("namespace %q: there is no policy %q", namespace, name)
-				}
-			}
-			shared[key] = newScope(m, found, config.RequirePolicy)
-		}
-		scopes[namespace] = shared[key]
+// share returns the scope of the policies with these names, which namespaces with
+// the same policies share: that of before if it would be the same.
+func (m *Matcher) share(before *Matcher, names []string) (*Scope, error) {
+	if len(names) > 1 {
+		names = slices.Compact(slices.Sorted(slices.Values(names)))
 	}
-	return scopes, nil
+	key := strings.Join(names, "/")
+	if s := m.shared[key]; s != nil {
+		return s, nil
+	}
+	policies := make([]*policy, 0, len(names))
+	for _, name := range names {
+		p := m.policies[name]
+		if p == nil {
+			return nil, fmt.Errorf("there is no policy %q", name)
+		}
+		policies = append(policies, p)
+	}
+	s := before.shared[key]
+	if s == nil || s.base != m.base || before.requirePolicy != m.requirePolicy || !slices.Equal(s.policies, policies) {
+		s = newScope(m.base, policies, m.requirePolicy)
+	}
+	m.shared[key] = s
+	return s, nil
 }
 
 // Scope returns what holds for a namespace; never nil. A namespace without a

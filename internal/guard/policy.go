@@ -99,6 +99,21 @@ type grant struct {
 	maxAddresses int
 }
 
+// DenyEverything returns a policy that denies every address, name and port.
+func DenyEverything(name string) Policy {
+	return Policy{Name: name, Deny: Deny{
+		CIDRs:     []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)},
+		Hostnames: []string{"*"}, Ports: []PortRange{{First: 1, Last: 65535}},
+	}}
+}
+
+// Validate returns why a policy makes no sense. Compile refuses a Config with
+// such a policy.
+func (p *Policy) Validate() error {
+	_, err := compilePolicy(p)
+	return err
+}
+
 func compilePolicy(p *Policy) (*policy, error) {
 	var problems []error
 	note := func(part string, err error) {

@@ -13,7 +13,7 @@ import (
 // Scope decides for the namespaces that the same policies select. It is
 // immutable, safe for concurrent use, and does not allocate unless it denies.
 type Scope struct {
-	matcher  *Matcher
+	base     *base
 	policies []*policy
 	grants   []*grant
 	// open: nothing has to be granted.
@@ -22,8 +22,8 @@ type Scope struct {
 	names string
 }
 
-func newScope(m *Matcher, policies []*policy, requirePolicy bool) *Scope {
-	s := &Scope{matcher: m, policies: policies}
+func newScope(b *base, policies []*policy, requirePolicy bool) *Scope {
+	s := &Scope{base: b, policies: policies}
 	var names []string
 	for _, p := range policies {
 		if p.allow != nil {
@@ -46,7 +46,7 @@ func (s *Scope) Target(addr netip.Addr, ports []uint16) error {
 		return &DeniedError{Addr: addr, Why: "it is not an address", Layer: LayerHard}
 	}
 	spelled := spell(addr)
-	r, carried := s.matcher.ranges.worst(spelled.all())
+	r, carried := s.base.ranges.worst(spelled.all())
 	if r != nil && !r.staged {
 		return deniedBy(r, addr, carried)
 	}

@@ -32,6 +32,7 @@ type Metrics struct {
 	targets        *prometheus.GaugeVec
 	sliceWrites    *prometheus.CounterVec
 	flipToWrite    prometheus.Histogram
+	fenced         *prometheus.GaugeVec // a vector: there is no value before one is known
 }
 
 // New registers all collectors. stats is called at every scrape.
@@ -68,8 +69,12 @@ func New(registry prometheus.Registerer, stats func() CheckerStats) *Metrics {
 			Help:    "Time from a changed verdict to the end of the write that published it.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 1.6, 20),
 		}),
+		fenced: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "externalbackend_fenced",
+			Help: "Whether the fence of EndpointSlices was in force for the operator's account when it became active.",
+		}, nil),
 	}
-	registry.MustRegister(m.checks, m.checkDuration, m.schedulingLag, m.verdictChanges, m.targets, m.sliceWrites, m.flipToWrite,
+	registry.MustRegister(m.checks, m.checkDuration, m.schedulingLag, m.verdictChanges, m.targets, m.sliceWrites, m.flipToWrite, m.fenced,
 		&checkerCollector{stats: stats})
 	return m
 }
@@ -112,4 +117,13 @@ func (m *Metrics) SetTargets(namespace, name string, healthy, unhealthy, unknown
 // Forget drops the series of an ExternalBackend.
 func (m *Metrics) Forget(namespace, name string) {
 	m.targets.DeletePartialMatch(prometheus.Labels{"namespace": namespace, "name": name})
+}
+
+// SetFenced records whether the fence of EndpointSlices is in force.
+func (m *Metrics) SetFenced(fenced bool) {
+	value := 0.0
+	if fenced {
+		value = 1
+	}
+	m.fenced.WithLabelValues().Set(value)
 }

@@ -33,6 +33,7 @@ func useAll(m *metrics.Metrics) {
 	m.SliceWritten("update", errors.New("conflict"))
 	m.FlipPublished(40 * time.Millisecond)
 	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4)
+	m.SetFenced(true)
 }
 
 // values gathers all series, histograms as their count and sum.
@@ -71,6 +72,7 @@ func TestSeries(t *testing.T) {
 	useAll(m)
 	got := values(t, registry)
 	want := map[string]float64{
+		"fenced{}": 1,
 		"checks_total{kind=HTTP,outcome=Pass,reason=}":                           1,
 		"checks_total{kind=TCP,outcome=Fail,reason=ConnectTimeout}":              1,
 		"checks_total{kind=TCP,outcome=Indeterminate,reason=NetworkUnreachable}": 1,

@@ -38,6 +38,17 @@ func serviceCases() []conditionCase {
 			`there is no Service "payments" in this namespace: create it without a selector, or correct spec.service.name`, false,
 		},
 		{
+			"the API server's own",
+			edits{func(f *status.Facts) {
+				eb := backend()
+				eb.Namespace, eb.Name = "default", "kubernetes"
+				translated := translate.ForService(eb, nil, 0)
+				f.Backend.ServiceProblem, f.Backend.Publishable = translated.ServiceProblem, translated.Publishable
+			}, managed(notOwned)},
+			v1alpha1.ConditionServiceResolved, no, v1alpha1.ReasonServiceReserved,
+			`Service "kubernetes" in namespace default is the API server's own, and nothing else is ever published there: correct spec.service.name`, true,
+		},
+		{
 			"a selector",
 			edits{of(func(s *corev1.Service) { s.Spec.Selector = map[string]string{"a": "b"} })},
 			v1alpha1.ConditionServiceResolved, no, v1alpha1.ReasonServiceHasSelector,

@@ -111,7 +111,7 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, minInterval t
 	if eb.Spec.HealthCheck.InitialState == v1alpha1.InitialStateHealthy {
 		b.Initial = health.Healthy
 	}
-	b.ServiceProblem = serviceProblem(ServiceName(eb), svc)
+	b.ServiceProblem = serviceProblem(eb.Namespace, ServiceName(eb), svc)
 	if svc != nil {
 		b.ServiceWarning = serviceWarning(svc)
 		portProblem := b.resolvePorts(eb, svc)

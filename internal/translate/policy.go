@@ -34,11 +34,11 @@ func Policy(policy *v1alpha1.ExternalBackendPolicy) (guard.Policy, error) {
 			Ports: portRanges(&errs, "deny", deny.Ports),
 		}
 	}
+	if len(errs) == 0 {
+		errs = append(errs, p.Validate())
+	}
 	if err := errors.Join(errs...); err != nil {
-		return guard.Policy{Name: policy.Name, Deny: guard.Deny{
-			CIDRs: []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)},
-			Ports: []guard.PortRange{{First: 1, Last: 65535}}, Hostnames: []string{"*"},
-		}}, fmt.Errorf("ExternalBackendPolicy %s, which denies everything until it is corrected: %w", policy.Name, err)
+		return guard.DenyEverything(policy.Name), fmt.Errorf("ExternalBackendPolicy %s, which denies everything until it is corrected: %w", policy.Name, err)
 	}
 	return p, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -40,9 +41,16 @@ func Service(svc *corev1.Service) sliceplan.Service {
 func IsHeadless(svc *corev1.Service) bool { return svc.Spec.ClusterIP == corev1.ClusterIPNone }
 
 // Servable says whether slices of ours may exist for the Service at all: not
-// if Kubernetes writes them from a selector, or nothing reads them.
+// if Kubernetes writes them from a selector, nothing reads them, or it is
+// reserved.
 func Servable(svc *corev1.Service) bool {
-	return svc.Spec.Type != corev1.ServiceTypeExternalName && len(svc.Spec.Selector) == 0
+	return svc.Spec.Type != corev1.ServiceTypeExternalName && len(svc.Spec.Selector) == 0 && !IsReserved(svc.Namespace, svc.Name)
+}
+
+// IsReserved says whether a Service is the one by which everything in the cluster
+// reaches the API server: who serves it may pose as that.
+func IsReserved(namespace, name string) bool {
+	return namespace == metav1.NamespaceDefault && name == "kubernetes"
 }
 
 // Conditions returns what is published for a verdict (rules 33, 34, 37). An
@@ -78,8 +86,11 @@ func serviceWarning(svc *corev1.Service) *Problem {
 		svc.Name, strings.Join(fields, " and "))}
 }
 
-func serviceProblem(name string, svc *corev1.Service) *Problem {
+func serviceProblem(namespace, name string, svc *corev1.Service) *Problem {
 	switch {
+	case IsReserved(namespace, name):
+		return &Problem{v1alpha1.ReasonServiceReserved, fmt.Sprintf(
+			"Service %q in namespace %s is the API server's own, and nothing else is ever published there: correct spec.service.name", name, namespace)}
 	case svc == nil:
 		return &Problem{v1alpha1.ReasonServiceNotFound, fmt.Sprintf(
 			"there is no Service %q in this namespace: create it without a selector, or correct spec.service.name", name)}

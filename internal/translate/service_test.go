@@ -77,6 +77,27 @@ func TestServiceProblems(t *testing.T) {
 	}
 }
 
+// TestReservedService: the API server's own is never served, there or not.
+func TestReservedService(t *testing.T) {
+	eb := backend(func(eb *v1alpha1.ExternalBackend) { eb.Namespace, eb.Spec.Service.Name = "default", "kubernetes" })
+	svc := service()
+	svc.Namespace, svc.Name = "default", "kubernetes"
+	for _, svc := range []*corev1.Service{svc, nil} {
+		b := translate.ForService(eb, svc, 0)
+		checkProblem(t, b.ServiceProblem, v1alpha1.ReasonServiceReserved, `Service "kubernetes"`, "spec.service.name")
+		if b.Publishable {
+			t.Error("publishable")
+		}
+	}
+	if translate.Servable(svc) {
+		t.Error("servable")
+	}
+	svc.Namespace = "shop"
+	if !translate.Servable(svc) {
+		t.Error("a Service of that name elsewhere is like others")
+	}
+}
+
 func TestServiceName(t *testing.T) {
 	if got := translate.ServiceName(backend()); got != "payments" {
 		t.Errorf("default: %q, want the name of the object", got)

@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // expectFenced expects of a rendered installation that both fences are about the
@@ -48,27 +49,37 @@ func expectFenced(objects []*unstructured.Unstructured) {
 	Expect(bound).To(HaveLen(3))
 }
 
-var _ = Describe("The fences are about the account that the operator runs as", func() {
-	// overlay renders a kustomization that builds on the shipped one.
-	overlay := func(ctx context.Context, settings string) []*unstructured.Unstructured {
-		GinkgoHelper()
-		folder := GinkgoT().TempDir()
-		shipped, err := filepath.Abs(filepath.Join("..", "..", "config", "default"))
-		Expect(err).NotTo(HaveOccurred())
-		relative, err := filepath.Rel(folder, shipped)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(os.WriteFile(filepath.Join(folder, "kustomization.yaml"), fmt.Appendf(nil, "resources: [%s]\n%s", relative, settings), 0o600)).To(Succeed())
-		return render(ctx, folder)
-	}
+// overlay renders a kustomization that builds on a folder of config.
+func overlay(ctx context.Context, on, settings string) []*unstructured.Unstructured {
+	GinkgoHelper()
+	folder := GinkgoT().TempDir()
+	shipped, err := filepath.Abs(filepath.Join("..", "..", "config", on))
+	Expect(err).NotTo(HaveOccurred())
+	relative, err := filepath.Rel(folder, shipped)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(os.WriteFile(filepath.Join(folder, "kustomization.yaml"), fmt.Appendf(nil, "resources: [%s]\n%s", relative, settings), 0o600)).To(Succeed())
+	return render(ctx, folder)
+}
 
+var _ = Describe("The fences are about the account that the operator runs as", func() {
 	It("as shipped", func(ctx SpecContext) {
-		objects := overlay(ctx, "")
+		objects := overlay(ctx, "default", "")
 		expectFenced(objects)
 		Expect(only(objects, "ServiceAccount").GetNamespace()).To(Equal("externalbackend-system"))
 	})
 
+	It("though kustomize takes policies and their bindings for objects of a namespace, which the API server does not", func(ctx SpecContext) {
+		for _, kind := range []string{"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"} {
+			for _, object := range of(overlay(ctx, "default", ""), kind) {
+				stored := object.DeepCopy()
+				Expect(admin.Get(ctx, client.ObjectKey{Name: object.GetName()}, stored)).To(Succeed())
+				Expect(stored.GetNamespace()).To(BeEmpty())
+			}
+		}
+	})
+
 	DescribeTable("in an overlay with", func(ctx SpecContext, settings, account, namespace string) {
-		objects := overlay(ctx, settings)
+		objects := overlay(ctx, "default", settings)
 		expectFenced(objects)
 		Expect(only(objects, "ServiceAccount").GetName()).To(Equal(account))
 		Expect(only(objects, "ServiceAccount").GetNamespace()).To(Equal(namespace))

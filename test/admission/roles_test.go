@@ -13,7 +13,8 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"externalbackend.dev/operator/test/aggregation"
 )
 
 // everyVerb is all that can be done with an object, and use, which
@@ -27,29 +28,6 @@ var (
 
 // rights are verbs by resource of our group.
 type rights map[string][]string
-
-// aggregate does what kube-controller-manager does, which the suite does not
-// run: roles that gather the rules of others get them.
-func aggregate(ctx context.Context) {
-	GinkgoHelper()
-	for _, name := range []string{"view", "edit", "admin"} { // each is part of the next
-		var role rbacv1.ClusterRole
-		Expect(admin.Get(ctx, client.ObjectKey{Name: name}, &role)).To(Succeed())
-		Expect(role.AggregationRule).NotTo(BeNil(), name)
-		role.Rules = nil
-		for _, labels := range role.AggregationRule.ClusterRoleSelectors {
-			selector, err := metav1.LabelSelectorAsSelector(&labels)
-			Expect(err).NotTo(HaveOccurred())
-			var parts rbacv1.ClusterRoleList
-			Expect(admin.List(ctx, &parts, client.MatchingLabelsSelector{Selector: selector})).To(Succeed())
-			for _, part := range parts.Items {
-				role.Rules = append(role.Rules, part.Rules...)
-			}
-		}
-		Expect(role.Rules).NotTo(BeEmpty(), name)
-		Expect(admin.Update(ctx, &role)).To(Succeed())
-	}
-}
 
 // rightsOf asks the API server what a user may do in a namespace, and in the
 // cluster where that is "".
@@ -91,7 +69,7 @@ var _ = Describe("Of our kinds", func() {
 	}
 
 	DescribeTable("the role grants what it should, and no more, where it is bound", func(ctx SpecContext, role string, wanted rights) {
-		aggregate(ctx)
+		Expect(aggregation.Aggregate(ctx, admin)).To(Succeed())
 		bind(ctx, role, "user")
 		Eventually(rightsOf).WithContext(ctx).WithArguments("user", namespace).Should(Equal(wanted))
 		Expect(rightsOf(ctx, "user", "kube-system")).To(BeEmpty())
@@ -118,7 +96,7 @@ var _ = Describe("Of our kinds", func() {
 	})
 
 	It("those who may view everything are not shown policies", func(ctx SpecContext) {
-		aggregate(ctx)
+		Expect(aggregation.Aggregate(ctx, admin)).To(Succeed())
 		grant(ctx, "viewer-of-all", "view", "viewer-of-all")
 		Eventually(rightsOf).WithContext(ctx).WithArguments("viewer-of-all", "").Should(
 			Equal(rights{"externalbackends": reading, "externalbackends/status": {"get"}}))

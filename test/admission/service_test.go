@@ -45,6 +45,10 @@ func external(s *corev1.Service) { s.Spec.ExternalIPs = []string{"192.0.2.99"} }
 
 func nodePort(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeNodePort }
 
+func loadBalanced(s *corev1.Service) { s.Spec.LoadBalancerIP = "192.0.2.99" }
+
+func notReady(s *corev1.Service) { s.Spec.PublishNotReadyAddresses = true }
+
 const (
 	notOurService = "the operator may touch no Service that it did not create"
 	noMark        = "must have an ExternalBackend as its controller and the annotation externalbackend.dev/managed-keys"
@@ -80,6 +84,8 @@ var _ = Describe("A Service of the operator's", func() {
 		Entry("with a selector", selecting),
 		Entry("with another type", nodePort),
 		Entry("with external IPs, which stay theirs", external),
+		Entry("with the address of a load balancer, which stays theirs", loadBalanced),
+		Entry("with addresses that are not ready, which stays theirs", notReady),
 	)
 
 	It("is handed over with the shape that its user gave it", func(ctx SpecContext) {
@@ -111,6 +117,9 @@ var _ = Describe("The fence of Services", func() {
 		Entry("with an owner that is no controller", func(s *corev1.Service) { s.OwnerReferences[0].Controller = nil }, noMark),
 		Entry("with a selector", selecting, otherShape),
 		Entry("with external IPs", external, externalIPs),
+		Entry("with the address of a load balancer", loadBalanced, "may set no loadBalancerIP"),
+		Entry("with addresses that are not ready", notReady, "may not set publishNotReadyAddresses"),
+		Entry("with an external name besides", func(s *corev1.Service) { s.Spec.ExternalName = "metadata.google.internal" }, "may set no externalName"),
 		Entry("with node ports", nodePort, otherShape),
 		Entry("with a load balancer", func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeLoadBalancer }, otherShape),
 		Entry("with an external name", func(s *corev1.Service) {
@@ -129,6 +138,8 @@ var _ = Describe("The fence of Services", func() {
 		Entry("into one without the record", unmarked, noMark),
 		Entry("into one with a selector", selecting, otherShape),
 		Entry("into one with external IPs", external, externalIPs),
+		Entry("into one with the address of a load balancer", loadBalanced, "may set no loadBalancerIP"),
+		Entry("into one with addresses that are not ready", notReady, "may not set publishNotReadyAddresses"),
 		Entry("while handing it over", func(s *corev1.Service) {
 			users(s)
 			selecting(s)

@@ -43,6 +43,8 @@ var (
 	scheme  = runtime.NewScheme()
 	cluster *rest.Config // as admin
 	admin   client.Client
+	// kubeconfig is that of the admin.
+	kubeconfig []byte
 	// operator acts as the shipped ServiceAccount; unfenced as another account
 	// that has the same role.
 	operator, unfenced client.Client
@@ -74,7 +76,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 
 	shipped := render(ctx, filepath.Join("..", "..", "config", "default"))
-	install(ctx, env.KubeConfig, shipped)
+	kubeconfig = env.KubeConfig
+	install(ctx, kubeconfig, shipped)
 	account := only(shipped, "ServiceAccount")
 	operator = withToken(ctx, account.GetNamespace(), account.GetName())
 	mustCreate(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "unfenced"}})
