@@ -187,7 +187,7 @@ var _ = Describe("A pass", func() {
 		ownOperator(operatorOptions{guard: func(reach *controllers.Reach) controllers.Guard {
 			late.Reach = reach
 			revet := reach.Changed
-			reach.Changed = func(of func(string) bool) {
+			reach.Changed = func(of func(namespace string) bool) {
 				revet(of)
 				changed <- struct{}{}
 			}

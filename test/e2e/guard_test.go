@@ -49,7 +49,7 @@ var _ = Describe("What may be targeted", func() {
 		policy := &v1alpha1.ExternalBackendPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: s.namespace},
 			Spec: v1alpha1.ExternalBackendPolicySpec{
-				NamespaceSelector: v1alpha1.NamespaceSelector{MatchLabels: v1alpha1.MatchLabels{corev1.LabelMetadataName: v1alpha1.LabelValue(s.namespace)}},
+				NamespaceSelector: v1alpha1.NamespaceSelector{MatchLabels: v1alpha1.MatchLabels{corev1.LabelMetadataName: s.namespace}},
 				Deny:              &v1alpha1.PolicyDeny{},
 			},
 		}
