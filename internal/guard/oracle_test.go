@@ -118,7 +118,7 @@ func allowParts() *rapid.Generator[*guard.Allow] {
 func networks(most int) *rapid.Generator[[]guard.Network] {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) guard.Network {
 		p := prefixes().Draw(t, "prefix")
-		n := guard.Network{Prefix: p, Why: "network " + p.String(), Discovered: rapid.Bool().Draw(t, "discovered")}
+		n := guard.Network{Prefix: p, Why: "a network", Discovered: rapid.Bool().Draw(t, "discovered")}
 		n.Staged = n.Discovered && rapid.Bool().Draw(t, "staged")
 		return n
 	}), 0, most)
