@@ -48,9 +48,7 @@ const always = math.MaxInt
 
 // answerFirst answers the first n writes below a path itself.
 func answerFirst(n int, path string, status metav1.Status) fault {
-	return answerSome(n, func(r *http.Request) bool {
-		return r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, path)
-	}, status)
+	return answerSome(n, writing(path), status)
 }
 
 // answerSome answers the first n of certain requests itself.
@@ -78,10 +76,21 @@ func reading(r *http.Request) bool {
 	return r.Method == http.MethodGet && (query.Has("watch") || query.Has("limit"))
 }
 
-// creating has a fault happen to the creations at a path.
-func creating(path string, f fault) fault {
+// writing tells writes below a path apart, and creating the creations at one.
+func writing(path string) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		return r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, path)
+	}
+}
+
+func creating(path string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == path }
+}
+
+// on has a fault happen to certain requests.
+func on(which func(*http.Request) bool, f fault) fault {
 	return func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-		if r.Method != http.MethodPost || r.URL.Path != path {
+		if !which(r) {
 			return next.RoundTrip(r)
 		}
 		return f(r, next)
@@ -240,7 +249,7 @@ type quota struct {
 }
 
 func (q *quota) fault(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-	if r.Method == http.MethodGet || !strings.HasPrefix(r.URL.Path, q.path) {
+	if !writing(q.path)(r) {
 		return next.RoundTrip(r)
 	}
 	q.mu.Lock()
@@ -277,14 +286,4 @@ func textOf(r *http.Request) string {
 		return ""
 	}
 	return string(text)
-}
-
-// below has a fault happen to the writes below a path.
-func below(path string, f fault) fault {
-	return func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-		if r.Method == http.MethodGet || !strings.HasPrefix(r.URL.Path, path) {
-			return next.RoundTrip(r)
-		}
-		return f(r, next)
-	}
 }

@@ -258,7 +258,7 @@ var _ = Describe("Writes that fail", func() {
 		Entry("since the API server is not ready", func(path string) fault { return answerFirst(always, path, unavailable) }, "made up by the test"),
 		Entry("since the operator may not write any more", func(path string) fault { return answerFirst(always, path, forbidden) }, "made up by the test"),
 		Entry("since they get no answer", func(path string) fault {
-			return below(path, never)
+			return on(writing(path), never)
 		}, "deadline"),
 	)
 })

@@ -40,13 +40,16 @@ var _ = Describe("Where a mistake in spec.ports lets nothing be published anew",
 	var eb *v1alpha1.ExternalBackend
 	var host *targets.Host
 	mistaken := portOf("htpp")
-	begin := func(ctx SpecContext, edits ...func(*v1alpha1.ExternalBackend)) {
+	beginWith := func(ctx SpecContext, want endpoints, edits ...func(*v1alpha1.ExternalBackend)) {
 		GinkgoHelper()
 		edits = append(edits, portOf("http"), entry("rack", "192.0.2.10"), entry("cage", "192.0.2.11"))
 		eb = s.backend(ctx, "payments", edits...)
-		Eventually(s.endpointsOf).WithContext(ctx).WithArguments("payments").Should(And(
-			HaveKeyWithValue("192.0.2.10", in), HaveKeyWithValue("192.0.2.11", in)))
+		s.expect(ctx, "payments", want)
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+	}
+	begin := func(ctx SpecContext, edits ...func(*v1alpha1.ExternalBackend)) {
+		GinkgoHelper()
+		beginWith(ctx, endpoints{"192.0.2.10": in, "192.0.2.11": in}, edits...)
 	}
 	BeforeEach(func(ctx SpecContext) {
 		sharedOperator()
@@ -103,7 +106,8 @@ var _ = Describe("Where a mistake in spec.ports lets nothing be published anew",
 
 	It("a family that the Service loses goes at once", func(ctx SpecContext) {
 		s.host("2001:db8::10")
-		begin(ctx, drainFor("1h"), entry("shelf", "2001:db8::10"), tcp)
+		beginWith(ctx, endpoints{"192.0.2.10": in, "192.0.2.11": in, "2001:db8::10": in},
+			drainFor("1h"), entry("shelf", "2001:db8::10"), tcp)
 		edit(ctx, eb, mistaken)
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonPortNotFound))
 		edit(ctx, s.serviceOf(ctx, "payments"), func(svc *corev1.Service) {

@@ -4,9 +4,6 @@
 package controllers_test
 
 import (
-	"net/http"
-	"strings"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -86,9 +83,7 @@ var _ = Describe("A bad neighbour", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 		s.expect(ctx, "checkout", endpoints{"192.0.2.11": in})
 
-		stuck := newStandstill(func(r *http.Request) bool {
-			return r.Method != http.MethodGet && strings.HasPrefix(r.URL.Path, s.slicePath()+"/moved-")
-		})
+		stuck := newStandstill(writing(s.slicePath() + "/moved-"))
 		o.requests.cause(stuck.fault)
 		edit(ctx, moved, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].Zone = "a" })
 		Eventually(stuck.heldUp).Should(BeNumerically(">", 0))

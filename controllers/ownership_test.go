@@ -94,12 +94,7 @@ var _ = Describe("The management of a Service", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in, "192.0.2.12": in})
 		before := s.serviceOf(ctx, "payments")
 		services := "/api/v1/namespaces/" + s.namespace + "/services"
-		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-			if r.Method == http.MethodPost && r.URL.Path == services {
-				return answer(r, forbidden), nil
-			}
-			return next.RoundTrip(r)
-		})
+		o.requests.cause(answerSome(always, creating(services), forbidden))
 		edit(ctx, eb, of("checkout"))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionServiceResolved, no(v1alpha1.ReasonServiceUpdateRefused, `"checkout"`))
 		s.host("192.0.2.11").Set(targets.Refuse)
@@ -203,9 +198,7 @@ var _ = Describe("A managed Service that is renamed", func() {
 		Expect(s.serviceOf(ctx, "payments")).NotTo(BeNil())
 	},
 		Entry("for want of quota", func(_ context.Context, s *scene, o *operator, _ *v1alpha1.ExternalBackend) {
-			o.requests.cause(answerSome(always, func(r *http.Request) bool {
-				return r.Method == http.MethodPost && r.URL.Path == s.slicePath()
-			}, forbidden))
+			o.requests.cause(answerSome(always, creating(s.slicePath()), forbidden))
 		}),
 		Entry("since their name is taken", func(ctx context.Context, s *scene, _ *operator, eb *v1alpha1.ExternalBackend) {
 			s.foreignSlice(ctx, "other", fmt.Sprintf("payments-%s-ipv4-1", string(eb.UID)[:8]), "somebody", "192.0.2.99")

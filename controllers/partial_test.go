@@ -44,7 +44,7 @@ var _ = Describe("Of the writes for one ExternalBackend", func() {
 	})
 
 	DescribeTable("a slice that cannot be created keeps nobody ready in another one", func(ctx SpecContext, fails fault) {
-		o.requests.cause(creating(s.slicePath(), fails))
+		o.requests.cause(on(creating(s.slicePath()), fails))
 		withdraws(ctx)
 	},
 		Entry("for want of quota", answerFirst(always, "/", forbidden)),

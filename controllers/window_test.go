@@ -94,7 +94,7 @@ var _ = Describe("Flips that follow each other", func() {
 	})
 
 	It("wait for the window also while a slice cannot be created", func(ctx SpecContext) {
-		o.requests.cause(creating(s.slicePath(), answerFirst(always, "/", forbidden)))
+		o.requests.cause(answerSome(always, creating(s.slicePath()), forbidden))
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
 			entry("cage", "192.0.2.13")(eb)
 			eb.Spec.Targets[1].Ports = []v1alpha1.TargetPort{{Name: "http", Port: 8081}}

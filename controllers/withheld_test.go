@@ -31,7 +31,7 @@ var _ = Describe("A slice that cannot be created", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in, "192.0.2.12": in})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
 	})
-	creations := func(become fault) { o.requests.cause(creating(s.slicePath(), become)) }
+	creations := func(become fault) { o.requests.cause(on(creating(s.slicePath()), become)) }
 	refused := answerFirst(always, "/", forbidden)
 	// moves gives the second entry ports of its own, so that it needs a slice of
 	// its own.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync/atomic"
 )
 
 // The ports that FreeAddress chooses from lie below those that the system gives
@@ -19,13 +20,19 @@ const (
 	lastFreePort  = 32000
 )
 
+// lastTried makes those of one process differ, also before anything listens.
+var lastTried atomic.Uint32
+
+func init() { lastTried.Store(rand.Uint32N(lastFreePort - firstFreePort)) }
+
 // FreeAddress returns a loopback address and port, such as 127.0.0.1:20001, on
 // which nothing listens, for a program that has to be told one. It returns an
 // error if it finds none.
 func FreeAddress() (string, error) {
 	var failed error
 	for range 100 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstFreePort+rand.IntN(lastFreePort-firstFreePort)))
+		port := firstFreePort + lastTried.Add(1)%(lastFreePort-firstFreePort)
+		address := net.JoinHostPort("127.0.0.1", strconv.FormatUint(uint64(port), 10))
 		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 		if err == nil {
 			return address, listener.Close()
