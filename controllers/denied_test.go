@@ -98,7 +98,7 @@ var _ = Describe("An address that is denied goes at once, and its neighbours are
 		policy := s.policy(ctx, "here", allowing("192.0.2.0/24"), onPorts("8080"))
 		eb = s.backend(ctx, "payments", none, entry("rack", "192.0.2.10", "192.0.2.12"), entry("cage", "192.0.2.11"))
 		s.expect(ctx, "payments", all)
-		o.requests.cause(creating(s.slicePath(), answerFirst(always, "/", forbidden)))
+		o.requests.cause(answerSome(always, creating(s.slicePath()), forbidden))
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
 			eb.Spec.Targets[1].Ports = []v1alpha1.TargetPort{{Name: "http", Port: 8081}}
 		})
@@ -117,7 +117,7 @@ var _ = Describe("An address that is denied goes at once, and its neighbours are
 		policy := s.policy(ctx, "four", allowing("192.0.2.0/24"))
 		eb = s.backend(ctx, "payments", none, rack)
 		s.expect(ctx, "payments", all)
-		o.requests.cause(creating(s.slicePath(), func(*http.Request, http.RoundTripper) (*http.Response, error) {
+		o.requests.cause(on(creating(s.slicePath()), func(*http.Request, http.RoundTripper) (*http.Response, error) {
 			return nil, errors.New("made up: the connection broke")
 		}))
 		edit(ctx, eb, entry("cage", "2001:db8::10"))
