@@ -58,6 +58,10 @@ type ExternalBackendList struct {
 // +kubebuilder:validation:XValidation:rule="self.targets.map(t, has(t.ports) ? t.ports.size() : 0).sum() <= 1000",message="all targets together may have at most 1000 ports of their own: split them over several ExternalBackends of the same Service",fieldPath=".targets"
 // +kubebuilder:validation:XValidation:rule="!has(self.ports) || self.targets.map(t, has(t.ports) ? t.ports.size() : 0).sum() > 1000 || [self.ports.map(p, p.name)].all(names, self.targets.all(t, !has(t.ports) || t.ports.all(p, p.name in names)))",message="ports of a target must have names that spec.ports has: correct the name, or list it there, too",fieldPath=".targets"
 // +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || has(self.ports) || !self.targets.exists(t, has(t.ports))",message="ports of a target override ports of spec.ports, and there are none: list them there, too",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="self.targets.size() == 1 || !self.targets.exists(t, has(t.fqdn) && t.fqdn.resolution == 'Passthrough')",message="a target with resolution: Passthrough must be the only one, since EndpointSlices with names and such with addresses exclude each other: remove the others, or use resolution: Resolve",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="self.service.management != 'Managed' || (has(self.service.template) && has(self.service.template.headless) && self.service.template.headless) || !self.targets.exists(t, has(t.fqdn) && t.fqdn.resolution == 'Passthrough')",message="resolution: Passthrough works with headless Services only: set service.template.headless, or use resolution: Resolve",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="!has(self.ports) || self.targets.all(t, !has(t.fqdn) || !has(t.fqdn.port) || self.ports.exists(p, p.name == t.fqdn.port))",message="fqdn.port must be the name of a port that spec.ports has: correct it, or list that port there, too",fieldPath=".targets"
+// +kubebuilder:validation:XValidation:rule="!has(self.ports) || self.ports.size() == 1 || !self.targets.exists(t, has(t.fqdn) && t.fqdn.resolution == 'SRV' && !has(t.fqdn.port))",message="there are several ports: say with fqdn.port of which one SRV records give the number",fieldPath=".targets"
 type ExternalBackendSpec struct {
 	// service names the Service that clients in the cluster use. It must be in
 	// the same namespace and have no selector. Left out, it is the Service with
@@ -91,6 +95,11 @@ type ExternalBackendSpec struct {
 	// +optional
 	// +default={}
 	HealthCheck HealthCheck `json:"healthCheck,omitzero"`
+
+	// availability says when the addresses of a tier suffice and what becomes of
+	// those of the others. Left out, the first tier with a healthy address serves.
+	// +optional
+	Availability *Availability `json:"availability,omitempty"`
 
 	// drain says what becomes of addresses that are taken out on purpose.
 	// +optional

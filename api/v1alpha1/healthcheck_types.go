@@ -159,7 +159,8 @@ type HTTPCheck struct {
 
 	// hostname sent as Host, such as app.example.com, optionally followed by
 	// ':' and a port. It is also the name that a certificate must be valid for,
-	// unless tls.serverName is set. Default: the address that is checked.
+	// unless tls.serverName is set. Default: the hostname of the target, or else
+	// the address.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=259
@@ -287,7 +288,8 @@ const SecretTypeCheckCredentials = "externalbackend.dev/check-credentials"
 // +kubebuilder:validation:XValidation:rule="!(has(self.insecureSkipVerify) && self.insecureSkipVerify && has(self.caBundle))",message="has no effect with insecureSkipVerify: set one of them",fieldPath=".caBundle"
 type CheckTLS struct {
 	// serverName that the certificate must be valid for, also sent to the
-	// target (SNI). Default: http.hostname, or else the address.
+	// target (SNI). Default: http.hostname, or else the hostname of the target, or
+	// else the address.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

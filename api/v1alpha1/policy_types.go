@@ -77,8 +77,7 @@ type PolicyAllow struct {
 
 	// hostnames that may be targeted, at most 128: names such as db.example.com,
 	// and patterns such as *.example.com, which stands for every name below
-	// example.com. Left out, no hostname is allowed. Takes effect with targets
-	// that are hostnames.
+	// example.com. Left out, no hostname is allowed.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -124,8 +123,7 @@ type PolicyDeny struct {
 	CIDRs []CIDR `json:"cidrs,omitempty"`
 
 	// hostnames that may not be targeted, at most 128: names such as
-	// db.example.com, and patterns such as *.example.com. Takes effect with
-	// targets that are hostnames.
+	// db.example.com, and patterns such as *.example.com.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -159,8 +157,9 @@ type PolicyChecks struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be a duration from 1s to 1h in whole numbers, such as 10s or 1m30s"
 	MinInterval *Duration `json:"minInterval,omitempty"`
 
-	// customHost allows a Host that is not the address, and with it requests to
-	// any name that the targets serve. Default false.
+	// customHost allows a Host that is neither the address nor the hostname of the
+	// target, and with it requests to any name that the targets serve. Default
+	// false.
 	// +optional
 	CustomHost bool `json:"customHost,omitempty"`
 

@@ -3,9 +3,9 @@
 
 package v1alpha1
 
-// Target is a named entry with exactly one kind of target: ip.
+// Target is a named entry with exactly one kind of target: ip or fqdn.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.ip)",message="set exactly one kind of target: ip"
+// +kubebuilder:validation:XValidation:rule="has(self.ip) != has(self.fqdn)",message="set exactly one kind of target: ip or fqdn"
 type Target struct {
 	// name of the entry, unique in this object: at most 63 lower-case letters,
 	// digits and '-'. Status, events and EndpointSlices refer to it.
@@ -19,6 +19,10 @@ type Target struct {
 	// +optional
 	IP *IPTarget `json:"ip,omitempty"`
 
+	// fqdn names a host whose addresses are looked up in the DNS, again and again.
+	// +optional
+	FQDN *FQDNTarget `json:"fqdn,omitempty"`
+
 	// zone that the addresses are in, as the label topology.kubernetes.io/zone
 	// of Nodes names it. A Service with trafficDistribution sends traffic to the
 	// client's zone while every address has one.
@@ -27,6 +31,14 @@ type Target struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="!format.labelValue().validate(self).hasValue()",message="must be the value of a Node's label topology.kubernetes.io/zone, such as eu-west-1a"
 	Zone string `json:"zone,omitempty"`
+
+	// tier of the addresses, 0 to 1000. Default 0, the first choice: addresses of
+	// a higher tier stand by until those before do not suffice. See
+	// spec.availability.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	Tier int32 `json:"tier,omitempty"`
 
 	// state is Active (default), Drain to take the addresses out with the grace
 	// of spec.drain, or Disabled to keep them listed and checked without any

@@ -18,7 +18,13 @@ var defaults = map[string]string{
 	"spec.service":                                     "{}",
 	"spec.service.management":                          "Referenced",
 	"spec.targets[*].state":                            "Active",
+	"spec.targets[*].fqdn.resolution":                  "Resolve",
 	"spec.targets[*].ports[*].name":                    `""`,
+	"spec.availability.minHealthy":                     "{}",
+	"spec.availability.minHealthy.count":               "1",
+	"spec.availability.tiers":                          "{}",
+	"spec.availability.tiers.mode":                     "Exclusive",
+	"spec.availability.tiers.returnDelay":              "60s",
 	"spec.drain":                                       "{}",
 	"spec.drain.duration":                              "30s",
 	"spec.healthCheck":                                 "{}",
@@ -115,6 +121,25 @@ var _ = Describe("Defaults", func() {
 		Entry("empty", set("spec.drain", "{}")),
 		Entry("null", set("spec.drain", "null")),
 		Entry("made of nulls", set("spec.drain", "{duration: null}")),
+	)
+
+	It("of a name are stored", func(ctx SpecContext) {
+		stored := mustStore(ctx, set("spec.targets", "[{name: legacy, fqdn: {hostname: db.example.com}}]"))
+		Expect(at(stored.Object, "spec.targets[0]")).To(Equal(parsed(
+			"{name: legacy, fqdn: {hostname: db.example.com, resolution: Resolve}, state: Active}")))
+	})
+
+	It("of spec.availability are not stored when it is left out", func(ctx SpecContext) {
+		Expect(at(mustStore(ctx).Object, "spec.availability")).To(BeNil())
+	})
+
+	DescribeTable("of spec.availability are stored when it is",
+		func(ctx SpecContext, text string) {
+			Expect(at(mustStore(ctx, set("spec.availability", text)).Object, "spec.availability")).To(Equal(parsedLikeStored(
+				"{minHealthy: {count: 1}, tiers: {mode: Exclusive, returnDelay: 60s}}")))
+		},
+		Entry("empty", "{}"),
+		Entry("made of nulls", "{minHealthy: null, tiers: {mode: null}}"),
 	)
 
 	It("leave the shape of a managed Service to the API server", func(ctx SpecContext) {

@@ -143,6 +143,7 @@ var _ = Describe("kubectl create", func() {
 		Expect(strings.Split(strings.TrimSpace(printed), "\n")).To(ConsistOf(
 			"service/payments created (server dry run)",
 			"externalbackend.externalbackend.dev/payments created (server dry run)",
+			"externalbackend.externalbackend.dev/ledger created (server dry run)",
 			"externalbackend.externalbackend.dev/orders created (server dry run)",
 			"externalbackendpolicy.externalbackend.dev/shop created (server dry run)",
 		))

@@ -62,9 +62,9 @@ observedGeneration: 1
 conditions:
 - {type: Ready, status: "True", reason: Ready, message: all is well, observedGeneration: 1, lastTransitionTime: "2026-01-01T00:00:00Z"}
 service: {name: payments, uid: 8c0dd73e-4d0c-4d5a-a1f5-2d3a1e7a9d11}
-targets: {total: 2, healthy: 1, unhealthy: 1, unknown: 0}
+targets: {total: 3, healthy: 1, unhealthy: 1, unknown: 0, standby: 1}
 sources:
-- {target: rack, addresses: 2, problem: none}
+- {target: rack, addresses: 2, problem: none, staleSince: "2026-01-01T00:00:00Z"}
 unhealthy:
 - {address: "192.0.2.10", target: rack, reason: ConnectionRefused, since: "2026-01-01T00:00:00Z"}
 `

@@ -32,8 +32,16 @@ func full() []*v1alpha1.ExternalBackend {
 			Ports: []v1alpha1.BackendPort{{Name: "http", Port: 8080, ServicePort: new(int32(80)), Protocol: "TCP", AppProtocol: new("kubernetes.io/h2c")}},
 			Targets: []v1alpha1.Target{{
 				Name: "rack", IP: &v1alpha1.IPTarget{Addresses: []v1alpha1.IPAddress{"192.0.2.10", "2001:db8::10"}},
-				Zone: "eu-west-1a", State: v1alpha1.TargetDrain, Ports: []v1alpha1.TargetPort{{Name: "http", Port: 9090}},
+				Zone: "eu-west-1a", Tier: 7, State: v1alpha1.TargetDrain, Ports: []v1alpha1.TargetPort{{Name: "http", Port: 9090}},
+			}, {
+				Name: "legacy", State: v1alpha1.TargetActive, FQDN: &v1alpha1.FQDNTarget{
+					Hostname: "_http._tcp.Example.com.", Resolution: v1alpha1.ResolutionSRV, MaxStale: new(v1alpha1.Duration("24h")), Port: "http",
+				},
 			}},
+			Availability: &v1alpha1.Availability{
+				MinHealthy: v1alpha1.MinHealthy{Count: 2, Percent: 50},
+				Tiers:      v1alpha1.TierPolicy{Mode: v1alpha1.TierCumulative, ReturnDelay: "0s"},
+			},
 			Drain: v1alpha1.DrainPolicy{Duration: "0s"},
 			HealthCheck: v1alpha1.HealthCheck{
 				Interval: "10s", Timeout: new(v1alpha1.Duration("3s")), EdgeInterval: "2s", UnhealthyInterval: new(v1alpha1.Duration("20s")),
@@ -66,8 +74,8 @@ func full() []*v1alpha1.ExternalBackend {
 				ObservedGeneration: 1, LastTransitionTime: whole(2026, time.January, 1),
 			}},
 			Service:   &v1alpha1.ServiceStatus{Name: "payments", UID: "8c0dd73e-4d0c-4d5a-a1f5-2d3a1e7a9d11"},
-			Targets:   v1alpha1.TargetCounts{Total: 5, Healthy: 1, Unhealthy: 1, Unknown: 1, Draining: 1, Disabled: 1},
-			Sources:   []v1alpha1.SourceStatus{{Target: "rack", Addresses: 2, Problem: "one is denied"}},
+			Targets:   v1alpha1.TargetCounts{Total: 6, Healthy: 1, Unhealthy: 1, Unknown: 1, Draining: 1, Disabled: 1, Standby: 1},
+			Sources:   []v1alpha1.SourceStatus{{Target: "rack", Addresses: 2, Problem: "one is denied", StaleSince: new(whole(2026, time.January, 3))}},
 			Unhealthy: []v1alpha1.UnhealthyTarget{{Address: "192.0.2.10", Target: "rack", Reason: "UnexpectedStatus5xx", HTTPStatus: 503, Since: whole(2026, time.January, 2)}},
 		},
 	}

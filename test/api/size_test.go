@@ -52,11 +52,15 @@ func largest() *v1alpha1.ExternalBackend {
 			total++
 			ip.Addresses = append(ip.Addresses, v1alpha1.IPAddress(address6(total)))
 		}
-		entry := v1alpha1.Target{Name: longest(i), IP: ip, Zone: letters64[:63], State: v1alpha1.TargetDisabled}
+		entry := v1alpha1.Target{Name: longest(i), IP: ip, Zone: letters64[:63], Tier: 1000, State: v1alpha1.TargetDisabled}
 		for n := range 10 {
 			entry.Ports = append(entry.Ports, v1alpha1.TargetPort{Name: longest(10*(i%10) + n), Port: 65535})
 		}
 		backend.Spec.Targets = append(backend.Spec.Targets, entry)
+	}
+	backend.Spec.Availability = &v1alpha1.Availability{
+		MinHealthy: v1alpha1.MinHealthy{Count: 10000, Percent: 100},
+		Tiers:      v1alpha1.TierPolicy{Mode: v1alpha1.TierCumulative, ReturnDelay: "00000h00m09s00ms"},
 	}
 	backend.Spec.Drain.Duration = "00000h00m09s00ms"
 	backend.Spec.HealthCheck.Timeout = new(v1alpha1.Duration("00000h00m02s00ms"))
@@ -101,11 +105,11 @@ func largestStatus(backend *v1alpha1.ExternalBackend) v1alpha1.ExternalBackendSt
 	status := v1alpha1.ExternalBackendStatus{
 		ObservedGeneration: backend.Generation,
 		Service:            &v1alpha1.ServiceStatus{Name: letters64[:63], UID: "8c0dd73e-4d0c-4d5a-a1f5-2d3a1e7a9d11"},
-		Targets:            v1alpha1.TargetCounts{Total: 5000, Unhealthy: 5000, Draining: 5000, Disabled: 5000},
+		Targets:            v1alpha1.TargetCounts{Total: 5000, Unhealthy: 5000, Draining: 5000, Disabled: 5000, Standby: 5000},
 	}
 	for _, name := range []string{
 		v1alpha1.ConditionAccepted, v1alpha1.ConditionServiceResolved, v1alpha1.ConditionTargetsResolved,
-		v1alpha1.ConditionPublished, v1alpha1.ConditionHealthy, v1alpha1.ConditionReady, v1alpha1.ConditionStalled, v1alpha1.ConditionConflict,
+		v1alpha1.ConditionPublished, v1alpha1.ConditionHealthy, v1alpha1.ConditionReady, v1alpha1.ConditionStalled, v1alpha1.ConditionConflict, v1alpha1.ConditionStale,
 	} {
 		status.Conditions = append(status.Conditions, metav1.Condition{
 			Type: name, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAddressDenied, Message: strings.Repeat("a", 2048),
@@ -113,7 +117,7 @@ func largestStatus(backend *v1alpha1.ExternalBackend) v1alpha1.ExternalBackendSt
 		})
 	}
 	for i := range 100 {
-		status.Sources = append(status.Sources, v1alpha1.SourceStatus{Target: longest(i), Addresses: 1000, Problem: strings.Repeat("a", 1024)})
+		status.Sources = append(status.Sources, v1alpha1.SourceStatus{Target: longest(i), Addresses: 1000, Problem: strings.Repeat("a", 1024), StaleSince: new(whole(2026, time.January, 1))})
 	}
 	for i := range 32 {
 		status.Unhealthy = append(status.Unhealthy, v1alpha1.UnhealthyTarget{
