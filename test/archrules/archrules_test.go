@@ -42,9 +42,10 @@ var forbidden = map[string][]string{
 	"internal/translate":        {module + "internal/probe", "k8s.io/client-go/rest"},
 	"internal/status":           {module + "internal/metrics", "os/exec"},
 	"internal/discovery/static": {module + "internal/probe", "k8s.io/api/core/v1"},
+	"internal/discovery/dns":    {module + "internal/probe", "k8s.io/api/core/v1"},
 	"internal/probe":            {module + "internal/sliceplan", "k8s.io/api/core/v1"},
 	"internal/metrics":          {module + "internal/probe", "sigs.k8s.io/controller-runtime/pkg/metrics"},
-	"controllers":               {module + "internal/probe", module + "internal/discovery/static", module + "internal/metrics", "net/http"},
+	"controllers":               {module + "internal/probe", module + "internal/discovery/static", module + "internal/discovery/dns", module + "internal/metrics", "net/http"},
 	"cmd/manager":               {"sort"},
 }
 
