@@ -28,18 +28,27 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 	for _, p := range passes {
 		for i := range p.backend.Entries {
 			entry := &p.backend.Entries[i]
-			found, problems := r.Literals(entry.Name, entry.Literals)
-			for _, err := range problems {
-				p.reject(entry.Name, err, v1alpha1.ReasonInvalidSpec)
-			}
-			for _, t := range found {
+			for _, t := range r.addressesOf(w, p, entry) {
 				if p.vet(w.scope, t, entry) {
 					p.admit(t, entry)
 				}
 			}
 		}
+		r.ensureAsked(p)
 		p.limit(w.scope.MaxAddresses())
 	}
+}
+
+// addressesOf returns the addresses of an entry that are known.
+func (r *ServiceReconciler) addressesOf(w *world, p *pass, entry *translate.Entry) []target.Target {
+	if entry.FQDN != nil {
+		return r.named(w, p, entry)
+	}
+	found, problems := r.Literals(entry.Name, entry.Literals)
+	for _, err := range problems {
+		p.reject(entry.Name, err, v1alpha1.ReasonInvalidSpec)
+	}
+	return found
 }
 
 func (p *pass) reject(entry string, err error, reason string) {
@@ -74,10 +83,14 @@ func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) 
 // refuse leaves an address out, and takes it out at once where it is published.
 func (p *pass) refuse(t target.Target, err error, reason string) {
 	p.reject(t.Entry, err, reason)
+	p.markRefused(t.Addr)
+}
+
+func (p *pass) markRefused(addr netip.Addr) {
 	if p.refused == nil {
 		p.refused = make(map[netip.Addr]bool)
 	}
-	p.refused[t.Addr] = true
+	p.refused[addr] = true
 }
 
 // mayCheck says whether a target may be checked as it is to be.
@@ -118,6 +131,8 @@ func denialReason(err error) string {
 		return v1alpha1.ReasonPolicyDenied
 	case ok && denied.Layer == guard.LayerNoPolicy:
 		return v1alpha1.ReasonNoPolicy
+	case ok && denied.Hostname != "":
+		return v1alpha1.ReasonNameDenied
 	}
 	return v1alpha1.ReasonAddressDenied
 }

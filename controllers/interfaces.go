@@ -6,6 +6,7 @@ package controllers
 import (
 	"time"
 
+	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/target"
@@ -20,6 +21,18 @@ type HealthSource interface {
 	// last Ensure.
 	Statuses(sub health.Subscriber, dst []health.Status) []health.Status
 	// Forget ends all checks of a subscriber.
+	Forget(sub health.Subscriber)
+}
+
+// Names finds out what the DNS says, in the background. It never makes Reconcile
+// wait.
+type Names interface {
+	// Ensure makes the questions that are asked for a subscriber exactly these.
+	Ensure(sub health.Subscriber, questions []dns.Question)
+	// Lookup returns what is known about a question, the same pointer as long as
+	// nothing changes; nil if nobody asks it or nothing is known yet.
+	Lookup(question dns.Question) *dns.Snapshot
+	// Forget ends what is asked for a subscriber.
 	Forget(sub health.Subscriber)
 }
 

@@ -42,6 +42,9 @@ type knownBackend struct {
 	// drains are the deadlines of the addresses that drain, as long as they are
 	// not read back from the slices.
 	drains map[netip.Addr]time.Time
+	// names are those of its entries, "" for an entry without one, as they were
+	// last answered for.
+	names map[string]string
 	// settled is when the last pass began that left nothing to write.
 	settled time.Time
 }
@@ -196,6 +199,20 @@ func (k *knownBackends) setDrains(sub health.Subscriber, draining []target.Depar
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.bySub[sub].drains = deadlines
+}
+
+// names returns the names of the entries as setNames recorded them.
+func (k *knownBackends) names(sub health.Subscriber) map[string]string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.bySub[sub].names
+}
+
+// setNames replaces the names. The map is not changed afterwards.
+func (k *knownBackends) setNames(sub health.Subscriber, names map[string]string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.bySub[sub].names = names
 }
 
 // settle records that everything known at began is published, and returns the

@@ -35,6 +35,13 @@ type pass struct {
 	kept map[netip.Addr]int
 
 	candidates []target.Target
+	// answers are those to what was asked about names, and names what is known of
+	// those of entries. namesBefore are the ones that were answered for before.
+	answers     []answer
+	names       map[string]status.Name
+	namesBefore map[string]string
+	// ending is true if time alone will change what was found.
+	ending bool
 	rejected   []status.Rejection
 	// refused are those of the rejected that may not be targeted.
 	refused map[netip.Addr]bool
@@ -91,6 +98,7 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 			p.entries[p.backend.Entries[j].Name] = &p.backend.Entries[j]
 		}
 		p.keep(w.key.Name)
+		p.namesBefore = r.known.names(p.subscriber())
 		if p.checks = r.known.checks(p.subscriber(), p.checksByEntry()); p.backend.Checks == nil && p.checks != nil {
 			p.checks = p.checks.atLeast(least)
 		}

@@ -47,7 +47,7 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 		now := *p
 		now.eb, now.before = w.backends[i], p.health
 		all := r.Health.Statuses(now.subscriber(), make([]health.Status, 0, len(p.health)+len(p.grant.Losses)))
-		if len(all) < len(p.health) || slices.ContainsFunc(all, turnedAway) { // there may be room by now
+		if !r.answersHold(p) || len(all) < len(p.health) || slices.ContainsFunc(all, turnedAway) { // there may be room by now
 			return nil
 		}
 		now.health = all[:len(p.health)]
@@ -85,7 +85,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 
 // lasts says whether nothing but health can change what the pass found out.
 func (p *pass) lasts() bool {
-	return p.backend.Publishable && p.checks != nil && !p.awaiting && len(p.draining) == 0 && len(p.leaving) == 0 && len(p.pending) == 0
+	return p.backend.Publishable && p.checks != nil && !p.awaiting && len(p.draining) == 0 && len(p.leaving) == 0 && len(p.pending) == 0 && !p.ending
 }
 
 func backendVersions(w *world) []version {

@@ -44,6 +44,7 @@ type ServiceReconciler struct {
 
 	Health   HealthSource
 	Literals LiteralResolver
+	Names    Names
 	Guard    Guard
 	// Credentials of the checks.
 	Credentials *Credentials

@@ -41,6 +41,9 @@ func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.Tar
 	if len(facts.Credentials) > 0 {
 		wanted = append(wanted, credentialsUnavailable(facts.Credentials))
 	}
+	if c, ok := stale(facts); ok {
+		wanted = append(wanted, c)
+	}
 	var transitions []transition
 	for i := range wanted {
 		c := &wanted[i]
@@ -93,7 +96,7 @@ func accepted(facts Facts) metav1.Condition {
 
 // gravest first.
 var gravest = []string{
-	v1alpha1.ReasonAddressDenied, v1alpha1.ReasonPolicyDenied, v1alpha1.ReasonNoPolicy, v1alpha1.ReasonLimitExceeded, v1alpha1.ReasonInvalidSpec,
+	v1alpha1.ReasonAddressDenied, v1alpha1.ReasonNameDenied, v1alpha1.ReasonPolicyDenied, v1alpha1.ReasonNoPolicy, v1alpha1.ReasonLimitExceeded, v1alpha1.ReasonInvalidSpec,
 }
 
 // rejections returns the gravest reason, and all culprits.
@@ -145,17 +148,30 @@ func targetsResolved(facts Facts) metav1.Condition {
 		served[l.Entry] = true
 	}
 	var empty []string
+	emptyFor := v1alpha1.ReasonNoAddresses
 	for _, e := range facts.Backend.Entries {
-		if !served[e.Name] && !facts.Drain[e.Name] {
-			empty = append(empty, fmt.Sprintf("%q", e.Name))
+		if served[e.Name] || facts.Drain[e.Name] {
+			continue
 		}
+		text := fmt.Sprintf("%q", e.Name)
+		if name := facts.Names[e.Name]; name.Reason != "" {
+			if emptyFor == v1alpha1.ReasonNoAddresses {
+				emptyFor = name.reason()
+			}
+			if name.Problem != "" {
+				text += ": " + name.Problem
+			}
+		}
+		empty = append(empty, text)
 	}
 	if len(empty) > 0 {
-		return condition(v1alpha1.ConditionTargetsResolved, false, v1alpha1.ReasonNoAddresses,
+		return condition(v1alpha1.ConditionTargetsResolved, false, emptyFor,
 			plural(len(empty), "target has no address that can be served (see status.sources): ", "targets have no address that can be served (see status.sources): ")+naming(empty))
 	}
 	reason, message := v1alpha1.ReasonTargetsResolved, "every target has its addresses"
 	switch culprits, another := lossTexts(facts); {
+	case len(facts.dropped()) > 0:
+		reason, message = v1alpha1.ReasonRecordsDropped, naming(facts.dropped())
 	case another:
 		reason, message = v1alpha1.ReasonServedByAnother, naming(culprits)
 	case len(culprits) > 0:

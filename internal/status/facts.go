@@ -46,6 +46,11 @@ type Facts struct {
 	Losses []target.Loss
 	// Excluded are addresses of families that the Service does not have.
 	Excluded []target.Target
+	// Names is what is known of the names of entries, by entry.
+	Names map[string]Name
+	// Standby are the addresses that are healthy and take no traffic, since their
+	// tier does not serve.
+	Standby map[netip.Addr]bool
 	// Portless are the names of entries that have no port, unlike others.
 	Portless map[string]bool
 
@@ -75,6 +80,24 @@ type Rejection struct {
 	Err   error
 	// Reason is a constant of the API package.
 	Reason string
+}
+
+// Name is what is known of the name of an entry.
+type Name struct {
+	Hostname string
+	// Answered is true if it was said at least once of everything that was asked
+	// what there is.
+	Answered bool
+	// Reason, a constant of the API package, is why it has no addresses, if it has
+	// none. Problem names the culprits and what to do; both empty: none.
+	Reason, Problem string
+	// StaleSince is since when addresses are served by an answer that cannot be
+	// had again; zero if it can.
+	StaleSince time.Time
+	// Expired is true if that is so for longer than the entry allows.
+	Expired bool
+	// Dropped is how many records are more than are served.
+	Dropped int
 }
 
 // ForeignSlice is an EndpointSlice that is not the operator's.
@@ -140,6 +163,8 @@ func count(facts Facts) v1alpha1.TargetCounts {
 		switch {
 		case facts.Disabled[t.Entry]:
 			c.Disabled++
+		case facts.Standby[t.Addr]:
+			c.Standby++
 		case facts.Health[i].Verdict == health.Healthy:
 			c.Healthy++
 		case facts.Health[i].Verdict == health.Unhealthy:

@@ -55,10 +55,25 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 	for entry := range facts.Portless {
 		note(entry, "no port of the Service leads to a port of this target: list one in spec.ports or in its ports")
 	}
+	for entry, name := range facts.Names {
+		if name.Problem != "" {
+			note(entry, name.Problem)
+		}
+		if name.Dropped > 0 {
+			note(entry, droppedText(name))
+		}
+		if !name.StaleSince.IsZero() {
+			rows[index[entry]].StaleSince = &metav1.Time{Time: name.StaleSince.Truncate(time.Second)}
+		}
+	}
 	for i := range rows {
 		rows[i].Problem = bounded(naming(problems[i]), maxProblem)
 	}
 	return rows
+}
+
+func droppedText(name Name) string {
+	return fmt.Sprintf("%d records of %q are more than are served: the first ones are", name.Dropped, name.Hostname)
 }
 
 func lossText(facts Facts, l target.Loss) string {

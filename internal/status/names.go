@@ -1,0 +1,61 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+)
+
+// reason is why an entry with the name has no address.
+func (n *Name) reason() string {
+	if n.Expired {
+		return v1alpha1.ReasonMaxStaleExceeded
+	}
+	return n.Reason
+}
+
+// stale tells which entries are served by old answers.
+func stale(facts Facts) (metav1.Condition, bool) {
+	var culprits []string
+	reason := ""
+	for _, e := range facts.Backend.Entries {
+		name, ok := facts.Names[e.Name]
+		if !ok || name.StaleSince.IsZero() {
+			continue
+		}
+		consequence := "its addresses stay as they were"
+		if name.Expired {
+			consequence = "its addresses have been taken out, since that is longer than maxStale"
+		}
+		culprits = append(culprits, fmt.Sprintf("target %q (since %s): %s, and %s",
+			e.Name, name.StaleSince.UTC().Format(time.RFC3339), cmp.Or(name.Problem, "no answer yet"), consequence))
+		if name.Reason == v1alpha1.ReasonNameServerFailed || name.Reason == v1alpha1.ReasonNameServerTimeout {
+			reason = cmp.Or(reason, name.Reason)
+		}
+	}
+	if len(culprits) == 0 {
+		return metav1.Condition{}, false
+	}
+	return condition(v1alpha1.ConditionStale, true, cmp.Or(reason, v1alpha1.ReasonNameServerTimeout),
+		plural(len(culprits), "target is served by its last answer: ", "targets are served by their last answers: ")+naming(culprits)), true
+}
+
+// dropped names the names with more records than are served, in order.
+func (f *Facts) dropped() []string {
+	var texts []string
+	for entry, name := range f.Names {
+		if name.Dropped > 0 {
+			texts = append(texts, fmt.Sprintf("target %q: %s", entry, droppedText(name)))
+		}
+	}
+	slices.Sort(texts)
+	return texts
+}
