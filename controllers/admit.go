@@ -41,7 +41,11 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 
 // addressesOf returns the addresses of an entry that are known.
 func (r *ServiceReconciler) addressesOf(w *world, p *pass, entry *translate.Entry) []target.Target {
-	if entry.FQDN != nil {
+	switch {
+	case entry.Invalid != nil:
+		p.reject(entry.Name, entry.Invalid, v1alpha1.ReasonInvalidSpec)
+		return nil
+	case entry.FQDN != nil:
 		return r.named(w, p, entry)
 	}
 	found, problems := r.Literals(entry.Name, entry.Literals)
@@ -59,10 +63,7 @@ func (p *pass) reject(entry string, err error, reason string) {
 // keeps, and in the way it is to be checked. One whose denial is staged is spared
 // if that changes nothing of how it is published.
 func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) bool {
-	set, kept := p.kept[t.Addr]
-	if !kept {
-		set = entry.Ports
-	}
+	set := p.portSetOf(t)
 	err := scope.Target(t.Addr, portNumbers(p.backend.PortSets[set]))
 	if (err == nil || isStaged(err)) && p.checks != nil {
 		if checkErr := mayCheck(scope, t.Addr, p.checksOf(t)); checkErr != nil {
@@ -226,7 +227,7 @@ func (p *pass) admit(t target.Target, entry *translate.Entry) {
 		p.excluded = append(p.excluded, t)
 	case entry.State == v1alpha1.TargetDrain:
 		// What of it is published drains, the rest is not wanted.
-	case p.backend.Publishable && !p.backend.Portless && len(p.backend.PortSets[entry.Ports]) == 0:
+	case p.backend.Publishable && !p.backend.Portless && len(p.backend.PortSets[p.portSetOf(t)]) == 0:
 		if p.portless == nil {
 			p.portless = make(map[string]bool)
 		}

@@ -109,12 +109,16 @@ func servedByAnother(passes []*pass, but *pass, addr netip.Addr, e *sliceplan.Pu
 	})
 }
 
-func (p *pass) portsOf(t target.Target) []discoveryv1.EndpointPort {
-	set, ok := p.kept[t.Addr]
-	if !ok {
-		set = p.entries[t.Entry].Ports
+// portSetOf returns the ports of a target as an index in translate.Backend.PortSets.
+func (p *pass) portSetOf(t target.Target) int {
+	if set, ok := p.kept[t.Addr]; ok {
+		return set
 	}
-	return p.backend.PortSets[set]
+	return p.entries[t.Entry].Ports
+}
+
+func (p *pass) portsOf(t target.Target) []discoveryv1.EndpointPort {
+	return p.backend.PortSets[p.portSetOf(t)]
 }
 
 // gone are the addresses, as they are published, that neither stay nor drain.

@@ -125,8 +125,8 @@ func (r *ServiceReconciler) haveChecked(scope *guard.Scope, p *pass, targets []h
 	return statuses
 }
 
-// entryChecks are the checks by entry. Those of "" are for entries that have no
-// ports of their own, and none has.
+// entryChecks are the checks by entry. Those of "" are for entries that have
+// neither ports nor a name of their own, and none has.
 type entryChecks map[string][]*health.Check
 
 // checksByEntry returns nil if the checks cannot be carried out.
@@ -136,8 +136,8 @@ func (p *pass) checksByEntry() entryChecks {
 	}
 	byEntry := entryChecks{"": p.backend.Checks[0]}
 	for name, entry := range p.entries {
-		if entry.Ports != 0 {
-			byEntry[name] = p.backend.Checks[entry.Ports]
+		if entry.Ports != 0 || entry.Host() != "" {
+			byEntry[name] = p.backend.ChecksOf(entry.Ports, entry.Host())
 		}
 	}
 	return byEntry
@@ -162,11 +162,11 @@ func (c entryChecks) atLeast(least time.Duration) entryChecks {
 	return longer
 }
 
-// checksOf returns the checks of a target. Addresses that keep their ports are
-// checked on those.
+// checksOf returns the checks of a target. Addresses with ports of their own are
+// checked on those, and those of SRV records by the name that these give.
 func (p *pass) checksOf(t target.Target) []*health.Check {
 	if set, kept := p.kept[t.Addr]; kept && p.backend.Checks != nil {
-		return p.backend.Checks[set]
+		return p.backend.ChecksOf(set, p.hostOf(t))
 	}
 	return p.checks.of(t.Entry)
 }

@@ -56,7 +56,10 @@ type Metrics interface {
 	// write that published it.
 	FlipPublished(latency time.Duration)
 	// SetTargets sets the number of targets of an ExternalBackend by state.
-	SetTargets(namespace, name string, healthy, unhealthy, unknown, draining, disabled int)
+	SetTargets(namespace, name string, healthy, unhealthy, unknown, draining, disabled, standby int)
+	// SetStale sets the number of entries of an ExternalBackend whose addresses
+	// are those of an old answer.
+	SetStale(namespace, name string, entries int)
 	// Forget drops the series of an ExternalBackend.
 	Forget(namespace, name string)
 }

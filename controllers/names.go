@@ -70,15 +70,22 @@ func (r *ServiceReconciler) answersHold(p *pass) bool {
 }
 
 // answered returns the name of every entry, "" for those that have none. One
-// that no definitive answer is known of has the name that it had before.
+// that no definitive answer is known of has the name that it had before, and so
+// has one that is gone, as long as something of it is published.
 func (p *pass) answered() map[string]string {
 	names := make(map[string]string, len(p.entries))
 	for entry, e := range p.entries {
 		if e.FQDN == nil {
 			names[entry] = ""
-		} else if name, ok := p.names[entry]; ok && name.Answered {
+		} else if p.names[entry].Answered {
 			names[entry] = e.FQDN.Hostname
 		} else if before, ok := p.namesBefore[entry]; ok {
+			names[entry] = before
+		}
+	}
+	for i := range p.here {
+		entry := p.here[i].Entry
+		if before, ok := p.namesBefore[entry]; ok && p.entries[entry] == nil {
 			names[entry] = before
 		}
 	}

@@ -79,3 +79,14 @@ func problemOf(a *answer) (reason, problem string) {
 		return v1alpha1.ReasonNameServerTimeout, fmt.Sprintf("the name servers do not answer for %s", a.question)
 	}
 }
+
+// stale counts the entries that are served by old answers.
+func (p *pass) stale() int {
+	n := 0
+	for _, name := range p.names {
+		if !name.StaleSince.IsZero() {
+			n++
+		}
+	}
+	return n
+}

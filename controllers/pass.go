@@ -29,10 +29,12 @@ type pass struct {
 	published, here []sliceplan.Published
 	// byAddress finds what is published here, once it is asked for.
 	byAddress map[string]*sliceplan.Published
-	// kept are the addresses that keep the ports that they are published with, as
-	// an index in translate.Backend.PortSets: those that drain, and all if nothing
-	// can be published anew.
+	// kept are the addresses that have ports of their own, as an index in
+	// translate.Backend.PortSets: those of SRV records, and as they are published
+	// those that drain, and all if nothing can be published anew.
 	kept map[netip.Addr]int
+	// places are what SRV records say of addresses.
+	places map[netip.Addr]srvPlace
 
 	candidates []target.Target
 	// answers are those to what was asked about names, and names what is known of
@@ -159,7 +161,8 @@ func arbitrate(passes []*pass) {
 // claims says what an ExternalBackend competes for with the others of the
 // Service: for nothing while its first publication is held; where nothing can be
 // published anew, for what is published, on the ports that this has; else for
-// everything. alone is the rest.
+// everything. alone is the rest. Addresses with ports of their own are a claim for
+// each set of ports.
 func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
 	whole := target.Claim{
 		Owner: p.backend.Owner, Targets: p.candidates,
@@ -168,7 +171,7 @@ func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
 	switch {
 	case p.awaiting:
 		return nil, whole
-	case p.backend.Publishable:
+	case p.backend.Publishable && len(p.kept) == 0:
 		return []target.Claim{whole}, target.Claim{Owner: whole.Owner}
 	}
 	contested = make([]target.Claim, len(p.backend.PortSets))
@@ -182,6 +185,9 @@ func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
 			claim = &contested[set]
 		}
 		claim.Targets = append(claim.Targets, t)
+	}
+	if p.backend.Publishable {
+		return append(contested, whole), target.Claim{Owner: whole.Owner}
 	}
 	return contested, whole
 }
@@ -263,7 +269,7 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		}
 		entry := p.entries[t.Entry]
 		e := sliceplan.Endpoint{
-			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: entry.Ports, Zone: entry.Zone,
+			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: entry.Zone,
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
 			Disabled: entry.State == v1alpha1.TargetDisabled,
 		}

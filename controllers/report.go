@@ -48,7 +48,8 @@ func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began
 		outcome := status.Compute(p.eb, facts)
 		counts := outcome.Status.Targets
 		r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name,
-			int(counts.Healthy), int(counts.Unhealthy), int(counts.Unknown), int(counts.Draining), int(counts.Disabled))
+			int(counts.Healthy), int(counts.Unhealthy), int(counts.Unknown), int(counts.Draining), int(counts.Disabled), int(counts.Standby))
+		r.Metrics.SetStale(p.eb.Namespace, p.eb.Name, p.stale())
 		if len(outcome.Flips) > 0 {
 			r.emit(p.eb, done.relatedTo(p.eb.UID), outcome.Flips)
 		}
@@ -119,7 +120,7 @@ func (r *ServiceReconciler) facts(p *pass, w *world, flips []sliceplan.Flip, wri
 		Backend: &p.backend, ServiceName: w.key.Name, ManagedProblem: w.managed[p.eb.UID],
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
 		TellsCode: func(t target.Target) bool { return p.tellsCode(w.scope, t) },
-		Rejected:  p.rejected, Pending: p.pending, Losses: p.grant.Losses, Excluded: p.excluded, Portless: p.portless, Foreign: w.foreign,
+		Rejected:  p.rejected, Pending: p.pending, Losses: p.grant.Losses, Excluded: p.excluded, Names: p.names, Portless: p.portless, Foreign: w.foreign,
 		Credentials: r.Credentials.Problems(p.subscriber()), Awaiting: p.awaiting, Flips: flips, WriteError: writeError, Now: now,
 	}
 	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)

@@ -110,6 +110,11 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Version:   version(),
 	})
 	reconciler.Health, reach.Changed, credentials.Changed = scheduler, reconciler.Revet, reconciler.Wake
+	names := options.names.resolver(reconciler.Wake, recorder)
+	reconciler.Names = names
+	if err := mgr.Add(names); err != nil {
+		return fmt.Errorf("adding the resolver of names: %w", err)
+	}
 	if err := reach.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the guard: %w", err)
 	}

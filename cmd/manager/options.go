@@ -53,6 +53,7 @@ type options struct {
 	maxChecksInFlight       int
 	maxChecksPerNamespace   int
 	reach                   reachOptions
+	names                   nameOptions
 	apiQPS                  float32
 	apiBurst                int
 	log                     zap.Options
@@ -83,6 +84,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.maxChecksInFlight, "max-checks-in-flight", 0, "health checks that run at the same time; 0 means the lesser of 4096 and half of the file descriptor limit")
 	flags.IntVar(&o.maxChecksPerNamespace, "max-checks-per-namespace", probe.DefaultMaxChecksPerNamespace, "health checks that the ExternalBackends of a namespace may have; addresses beyond stay as they are, unchecked")
 	o.reach.register(flags)
+	o.names.register(flags)
 	flags.Float64Var(&qps, "kube-api-qps", 100, "requests per second to the API server")
 	flags.IntVar(&o.apiBurst, "kube-api-burst", 200, "burst of requests to the API server")
 	o.log.BindFlags(flags)
@@ -99,6 +101,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 		inRange("kube-api-burst", o.apiBurst, 1, 100_000),
 		inRange("kube-api-qps", int(qps), 1, 100_000),
 		o.reach.check(),
+		o.names.check(),
 	)
 }
 

@@ -58,13 +58,10 @@ func hardNamesFor(clusterDomain string) ([]hardName, error) {
 // the policies deny or do not grant. Case and one trailing dot make no
 // difference. A non-ASCII name is no name; its ASCII form (RFC 5890) is.
 func (s *Scope) Hostname(name string) error {
-	canonical, why := canonicalName(name)
-	if why == "" {
-		why = s.base.hardDenied(canonical)
+	if err := s.Alias(name); err != nil {
+		return err
 	}
-	if why != "" {
-		return &DeniedError{Hostname: name, Why: why, Layer: LayerHard}
-	}
+	canonical, _ := canonicalName(name)
 	for _, p := range s.policies {
 		if matchesAny(p.denyHostnames, canonical) {
 			return &DeniedError{Hostname: name, Why: p.denies(), Policy: p.name, Layer: LayerPolicy}
@@ -79,6 +76,20 @@ func (s *Scope) Hostname(name string) error {
 		}
 	}
 	return s.ungranted(DeniedError{Hostname: name})
+}
+
+// Alias returns a *DeniedError if a name must not be what another one leads to
+// (CNAME): it is none, or hard-denied. Policies are about the names that
+// somebody writes down, and about all addresses that they lead to.
+func (s *Scope) Alias(name string) error {
+	canonical, why := canonicalName(name)
+	if why == "" {
+		why = s.base.hardDenied(canonical)
+	}
+	if why != "" {
+		return &DeniedError{Hostname: name, Why: why, Layer: LayerHard}
+	}
+	return nil
 }
 
 func (b *base) hardDenied(name string) (why string) {

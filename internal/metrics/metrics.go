@@ -32,6 +32,9 @@ type Metrics struct {
 	targets        *prometheus.GaugeVec
 	sliceWrites    *prometheus.CounterVec
 	flipToWrite    prometheus.Histogram
+	queries        *prometheus.CounterVec
+	queryDuration  *prometheus.HistogramVec
+	stale          *prometheus.GaugeVec
 	fenced         *prometheus.GaugeVec // a vector: there is no value before one is known
 }
 
@@ -58,7 +61,7 @@ func New(registry prometheus.Registerer, stats func() CheckerStats) *Metrics {
 		}, []string{"to"}),
 		targets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "externalbackend_targets",
-			Help: "Targets of an ExternalBackend by state (Healthy, Unhealthy, Unknown, Draining, Disabled).",
+			Help: "Targets of an ExternalBackend by state (Healthy, Unhealthy, Unknown, Draining, Disabled, Standby).",
 		}, []string{"namespace", "name", "state"}),
 		sliceWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "externalbackend_endpointslice_writes_total",
@@ -69,12 +72,26 @@ func New(registry prometheus.Registerer, stats func() CheckerStats) *Metrics {
 			Help:    "Time from a changed verdict to the end of the write that published it.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 1.6, 20),
 		}),
+		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "externalbackend_dns_queries_total",
+			Help: "Finished DNS queries, of however many servers, by type (A, AAAA, SRV) and outcome.",
+		}, []string{"type", "outcome"}),
+		queryDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "externalbackend_dns_query_duration_seconds",
+			Help:    "Duration of DNS queries, of however many servers.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12),
+		}, []string{"type"}),
+		stale: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "externalbackend_stale_targets",
+			Help: "Entries of spec.targets of an ExternalBackend whose addresses are those of an old answer.",
+		}, []string{"namespace", "name"}),
 		fenced: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "externalbackend_fenced",
 			Help: "Whether the fence of EndpointSlices was in force for the operator's account when it became active.",
 		}, nil),
 	}
 	registry.MustRegister(m.checks, m.checkDuration, m.schedulingLag, m.verdictChanges, m.targets, m.sliceWrites, m.flipToWrite, m.fenced,
+		m.queries, m.queryDuration, m.stale,
 		&checkerCollector{stats: stats})
 	return m
 }
@@ -105,10 +122,10 @@ func (m *Metrics) SliceWritten(operation string, err error) {
 func (m *Metrics) FlipPublished(latency time.Duration) { m.flipToWrite.Observe(latency.Seconds()) }
 
 // SetTargets sets the number of targets of an ExternalBackend by state. Each
-// target counts once: one that drains or is disabled has no other state.
-func (m *Metrics) SetTargets(namespace, name string, healthy, unhealthy, unknown, draining, disabled int) {
+// target counts once: one that drains, is disabled or stands by has no other state.
+func (m *Metrics) SetTargets(namespace, name string, healthy, unhealthy, unknown, draining, disabled, standby int) {
 	for state, n := range map[string]int{
-		"Healthy": healthy, "Unhealthy": unhealthy, "Unknown": unknown, "Draining": draining, "Disabled": disabled,
+		"Healthy": healthy, "Unhealthy": unhealthy, "Unknown": unknown, "Draining": draining, "Disabled": disabled, "Standby": standby,
 	} {
 		m.targets.WithLabelValues(namespace, name, state).Set(float64(n))
 	}
@@ -116,7 +133,21 @@ func (m *Metrics) SetTargets(namespace, name string, healthy, unhealthy, unknown
 
 // Forget drops the series of an ExternalBackend.
 func (m *Metrics) Forget(namespace, name string) {
-	m.targets.DeletePartialMatch(prometheus.Labels{"namespace": namespace, "name": name})
+	labels := prometheus.Labels{"namespace": namespace, "name": name}
+	m.targets.DeletePartialMatch(labels)
+	m.stale.DeletePartialMatch(labels)
+}
+
+// SetStale sets the number of entries of an ExternalBackend whose addresses are
+// those of an old answer.
+func (m *Metrics) SetStale(namespace, name string, entries int) {
+	m.stale.WithLabelValues(namespace, name).Set(float64(entries))
+}
+
+// QueryDone records one finished DNS query, however many servers it took.
+func (m *Metrics) QueryDone(kind, outcome string, took time.Duration) {
+	m.queries.WithLabelValues(kind, outcome).Inc()
+	m.queryDuration.WithLabelValues(kind).Observe(took.Seconds())
 }
 
 // SetFenced records whether the fence of EndpointSlices is in force.
