@@ -6,6 +6,7 @@ package health
 import (
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -46,7 +47,10 @@ type Check struct {
 	// TLS, if set, wraps the connection in TLS, verified by default.
 	TLS *TLSConfig
 
-	digest Digest
+	// hostname is the target's own name, where it has one.
+	hostname string
+	// content is the digest of Kind, HTTP and TLS, which may be long.
+	content, digest Digest
 }
 
 // Timing says how often a check runs and how long it may take. Intervals are
@@ -77,8 +81,9 @@ type HTTPCheck struct {
 	Method string
 	// Path is the request target: absolute, may carry a query. Default: "/".
 	Path string
-	// Host is the Host header, with or without a port. Default: the address
-	// of the target, with the port unless it is the scheme's default.
+	// Host is the Host header, with or without a port. Default: the name of the
+	// target (Hostname), else its address, with the port unless it is the scheme's
+	// default.
 	Host string
 	// Headers are sent in order, those from Secrets first. Headers that frame
 	// the message or belong to the connection are rejected by NewCheck.
@@ -133,7 +138,8 @@ func (h *HTTPCheck) Expects(code int) bool {
 // TLSConfig says how the peer of a TLS connection is verified.
 type TLSConfig struct {
 	// ServerName is sent as SNI and verified. Default: the HTTP Host without
-	// its port, else the IP address (which is verified, but never sent as SNI).
+	// its port, else the name of the target (Hostname), else the IP address
+	// (which is verified, but never sent as SNI).
 	ServerName string
 	// CABundle holds PEM certificates to trust instead of the system's.
 	CABundle string
@@ -151,10 +157,47 @@ func (c *Check) AtLeast(least time.Duration) *Check {
 	if timing == c.Timing {
 		return c
 	}
-	longer := *c
-	longer.Timing = timing
-	longer.digest = longer.computeDigest()
-	return &longer
+	return c.with(func(longer *Check) { longer.Timing = timing })
+}
+
+// OnPort returns the check of another port, 1 to 65535.
+func (c *Check) OnPort(port uint16) *Check {
+	if port == c.Port {
+		return c
+	}
+	return c.with(func(other *Check) { other.Port = port })
+}
+
+// WithHostname returns the check of targets that have a name of their own. It is
+// the same one if it does not ask for names, or says itself for which. What
+// cannot be sent as a name is none.
+func (c *Check) WithHostname(hostname string) *Check {
+	if !isHost(hostname) || strings.Contains(hostname, ":") || !c.asksForTarget() {
+		hostname = ""
+	}
+	if hostname == c.hostname {
+		return c
+	}
+	return c.with(func(named *Check) { named.hostname = hostname })
+}
+
+// Hostname is what HTTP.Host and TLS.ServerName default to: the target's own name
+// (WithHostname), or empty.
+func (c *Check) Hostname() string { return c.hostname }
+
+// asksForTarget says whether the name of the target makes a difference.
+func (c *Check) asksForTarget() bool {
+	if c.HTTP != nil {
+		return c.HTTP.Host == ""
+	}
+	return c.TLS != nil && c.TLS.ServerName == ""
+}
+
+func (c *Check) with(edit func(*Check)) *Check {
+	other := *c
+	edit(&other)
+	other.digest = other.computeDigest()
+	return &other
 }
 
 // Digest returns the identity of the check, computed once by NewCheck.

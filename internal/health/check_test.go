@@ -79,7 +79,7 @@ func TestNewCheckDoesNotShareMemory(t *testing.T) {
 	given := httpCheck()
 	made := mustCheck(t, given)
 	given.HTTP.Path, given.HTTP.Headers[0].Value, given.HTTP.ExpectedStatuses[0].From, given.TLS.ServerName, given.HTTP.Body.Contains = "/other", "9", 500, "other", "other"
-	if again := mustCheck(t, httpCheck()); made.computeDigest() != again.Digest() {
+	if again := mustCheck(t, httpCheck()); made.computeContent() != again.content {
 		t.Error("an edit of the argument reached the finished check")
 	}
 }
@@ -215,5 +215,58 @@ func TestChecksAreLengthened(t *testing.T) {
 	}
 	if check.Timing != httpCheck().Timing {
 		t.Errorf("it has become %+v", check.Timing)
+	}
+}
+
+// TestChecksOnOtherPorts: the check of another port is what NewCheck makes of it.
+func TestChecksOnOtherPorts(t *testing.T) {
+	check := mustCheck(t, httpCheck())
+	if check.OnPort(check.Port) != check {
+		t.Error("a check on its own port is another one")
+	}
+	wanted := httpCheck()
+	wanted.Port = 9090
+	if other := check.OnPort(9090); other.Port != 9090 || other.Digest() != mustCheck(t, wanted).Digest() || check.Port == 9090 {
+		t.Errorf("on port %d, before on %d", other.Port, check.Port)
+	}
+}
+
+// TestChecksOfNames: only what asks a target for its own name depends on it.
+func TestChecksOfNames(t *testing.T) {
+	tcp, named := Check{Kind: TCP, Port: 80, Timing: Timing{Interval: time.Second}}, httpCheck()
+	overTLS, anyHost, namedTLS := tcp, httpCheck(), tcp
+	overTLS.TLS, namedTLS.TLS, anyHost.HTTP.Host = &TLSConfig{}, &TLSConfig{ServerName: "a.example"}, ""
+	for name, tt := range map[string]struct {
+		check    Check
+		hostname string
+		want     string
+	}{
+		"tcp":                          {tcp, "db.example", ""},
+		"an http check with a host":    {named, "db.example", ""},
+		"a server name":                {namedTLS, "db.example", ""},
+		"an http check":                {anyHost, "db.example", "db.example"},
+		"tls":                          {overTLS, "db.example", "db.example"},
+		"no name":                      {anyHost, "", ""},
+		"what would end the header":    {anyHost, "db.example\r\nX: y", ""},
+		"what would be another target": {anyHost, "db.example@evil", ""},
+		"what has a port":              {anyHost, "db.example:80", ""},
+	} {
+		check := mustCheck(t, tt.check)
+		got := check.WithHostname(tt.hostname)
+		if got.Hostname() != tt.want || check.Hostname() != "" {
+			t.Errorf("%s: hostname %q, want %q", name, got.Hostname(), tt.want)
+		}
+		if (got == check) != (tt.want == "") || (got.Digest() == check.Digest()) != (tt.want == "") {
+			t.Errorf("%s: is the check another one?", name)
+		}
+		if again := got.WithHostname(tt.hostname); again != got {
+			t.Errorf("%s: the same name again makes another check", name)
+		}
+		if got.WithHostname("").Digest() != check.Digest() || got.OnPort(9).WithHostname("x.y").OnPort(80).WithHostname(tt.hostname).Digest() != got.OnPort(80).Digest() {
+			t.Errorf("%s: the way to a check makes it another one", name)
+		}
+		if got.AtLeast(time.Hour).Hostname() != tt.want {
+			t.Errorf("%s: a longer interval loses the name", name)
+		}
 	}
 }

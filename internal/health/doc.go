@@ -20,5 +20,7 @@
 // Indeterminate says that the checker could not find out. It is no evidence
 // about the target and moves nothing.
 //
+// A TierPolicy decides from the verdicts of all targets which tiers of them serve.
+//
 // The package is pure: it does no I/O, reads no clock and logs nothing.
 package health

@@ -55,6 +55,7 @@ func NewCheck(c Check) (*Check, error) {
 			return nil, fmt.Errorf("tls.serverName: %q is no host name", c.TLS.ServerName)
 		}
 	}
+	c.content = c.computeContent()
 	c.digest = c.computeDigest()
 	return &c, nil
 }
@@ -97,7 +98,7 @@ func (h HTTPCheck) completed() (*HTTPCheck, error) {
 	if h.Path[0] != '/' || !visible(h.Path) {
 		return nil, fmt.Errorf("http.path: %q must start with / and have spaces and special characters percent-encoded", h.Path)
 	}
-	if !visible(h.Host) || strings.ContainsAny(h.Host, "/?#@") {
+	if !isHost(h.Host) {
 		return nil, fmt.Errorf("http.host: %q is no host name with an optional port", h.Host)
 	}
 	h.Headers = slices.Clone(h.Headers)
@@ -156,17 +157,26 @@ func visible(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
-// computeDigest hashes every field with its length, so that no two different
-// definitions have the same encoding.
+// isHost says whether a text can be sent as a host name with an optional port.
+func isHost(s string) bool { return visible(s) && !strings.ContainsAny(s, "/?#@") }
+
+// computeDigest hashes the rest of a definition beside its content.
 func (c *Check) computeDigest() Digest {
+	b := slices.Clone(c.content[:])
+	b = binary.BigEndian.AppendUint16(b, c.Port)
+	for _, d := range []time.Duration{c.Timing.Interval, c.Timing.Timeout, c.Timing.EdgeInterval, c.Timing.UnhealthyInterval} {
+		b = binary.BigEndian.AppendUint64(b, uint64(d))
+	}
+	return sha256.Sum256(append(b, c.hostname...))
+}
+
+// computeContent hashes every field of the content with its length, so that no
+// two different ones have the same encoding.
+func (c *Check) computeContent() Digest {
 	var b []byte
 	number := func(n int64) { b = binary.BigEndian.AppendUint64(b, uint64(n)) }
 	text := func(s string) { number(int64(len(s))); b = append(b, s...) }
 	number(int64(c.Kind))
-	number(int64(c.Port))
-	for _, d := range []time.Duration{c.Timing.Interval, c.Timing.Timeout, c.Timing.EdgeInterval, c.Timing.UnhealthyInterval} {
-		number(int64(d))
-	}
 	if h := c.HTTP; h != nil {
 		text(h.Method)
 		text(h.Path)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -32,6 +33,7 @@ const (
 // keeps goroutines and a pool per connection, for connections used once.
 type httpExchange struct {
 	check       *health.HTTPCheck
+	hostname    string // of the target; empty if it has none
 	port        uint16
 	defaultPort bool
 	head, tail  string // of the request, around the Host value
@@ -73,6 +75,7 @@ func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *h
 	}
 	return &httpExchange{
 		check:       h,
+		hostname:    check.Hostname(),
 		port:        check.Port,
 		defaultPort: check.Port == defaultPort,
 		head:        h.Method + " " + h.Path + " HTTP/1.1\r\nHost: ",
@@ -106,6 +109,10 @@ func (x *httpExchange) host(addr netip.Addr) string {
 	}
 	addr = addr.WithZone("")
 	switch {
+	case x.hostname != "" && x.defaultPort:
+		return x.hostname
+	case x.hostname != "":
+		return x.hostname + ":" + strconv.Itoa(int(x.port))
 	case !x.defaultPort:
 		return netip.AddrPortFrom(addr, x.port).String()
 	case addr.Is6():

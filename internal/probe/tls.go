@@ -36,6 +36,9 @@ func newTLSProfile(check *health.Check, slots *turnstile) (*tlsProfile, error) {
 			config.ServerName = hostname(check.HTTP.Host)
 		}
 	}
+	if config.ServerName == "" {
+		config.ServerName = check.Hostname()
+	}
 	if check.TLS.CABundle != "" {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM([]byte(check.TLS.CABundle)) {

@@ -12,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -36,11 +35,19 @@ type Problem struct {
 type Entry struct {
 	Name     string
 	Literals []string
+	// FQDN is the name that the addresses come from; nil if they do not.
+	FQDN *FQDN
+	// Invalid says why the entry cannot be acted on; nil if it can.
+	Invalid error
 	// State is never empty.
 	State v1alpha1.TargetState
+	// Tier of its addresses, 0 for the first choice. Those of SRV records have
+	// their priority added to it.
+	Tier int
 	// Zone is empty if it is not known.
 	Zone string
-	// Ports is the index of its ports in Backend.PortSets.
+	// Ports is the index of its ports in Backend.PortSets. Addresses of SRV records
+	// have those of Backend.SRVPorts instead.
 	Ports int
 }
 
@@ -73,6 +80,8 @@ type Backend struct {
 	Initial health.Verdict
 	// Drain is how long an address that is taken out stays terminating.
 	Drain time.Duration
+	// Tiers says which tiers serve.
+	Tiers health.TierPolicy
 
 	// SpecProblem is set when a value of the spec cannot be acted on.
 	SpecProblem *Problem
@@ -85,6 +94,13 @@ type Backend struct {
 
 	specified []v1alpha1.Check
 	namespace string
+	// made are the specified checks on whatever port they were made for first.
+	made []*health.Check
+	// named are the checks that ChecksOf has derived.
+	named map[checksKey][]*health.Check
+	// setOf finds a set of ports by its text.
+	setOf map[string]int
+	ports portSource
 }
 
 // ServiceName returns the name of the Service that an ExternalBackend serves.
@@ -105,23 +121,24 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, minInterval t
 		Entries: entries(eb),
 		Initial: health.Unknown,
 		Drain:   drainOf(eb),
+		Tiers:   tiersOf(eb),
 
 		namespace: eb.Namespace,
 	}
 	if eb.Spec.HealthCheck.InitialState == v1alpha1.InitialStateHealthy {
 		b.Initial = health.Healthy
 	}
-	b.ServiceProblem = serviceProblem(eb.Namespace, ServiceName(eb), svc)
+	b.ServiceProblem = cmp.Or(serviceProblem(eb.Namespace, ServiceName(eb), svc), b.passthroughProblem(svc))
 	if svc != nil {
-		b.ServiceWarning = serviceWarning(svc)
+		b.ServiceWarning = cmp.Or(serviceWarning(svc), b.passthroughWarning(svc))
 		portProblem := b.resolvePorts(eb, svc)
 		if b.ServiceProblem == nil {
 			b.ServiceProblem = portProblem
 			b.Portless = len(svc.Spec.Ports) == 0 && IsHeadless(svc)
-			b.Publishable = b.Portless || slices.ContainsFunc(b.PortSets, func(set []discoveryv1.EndpointPort) bool { return len(set) > 0 })
+			b.Publishable = b.Portless || b.hasPorts()
 		}
 	} else {
-		b.PortSets = [][]discoveryv1.EndpointPort{nil}
+		b.addPorts(nil)
 	}
 	b.checks(eb, minInterval, published)
 	return b
@@ -130,7 +147,10 @@ func ForService(eb *v1alpha1.ExternalBackend, svc *corev1.Service, minInterval t
 func entries(eb *v1alpha1.ExternalBackend) []Entry {
 	list := make([]Entry, len(eb.Spec.Targets))
 	for i, t := range eb.Spec.Targets {
-		list[i] = Entry{Name: t.Name, State: cmp.Or(t.State, v1alpha1.TargetActive), Zone: t.Zone}
+		list[i] = Entry{Name: t.Name, State: cmp.Or(t.State, v1alpha1.TargetActive), Zone: t.Zone, Tier: max(0, int(t.Tier))}
+		if t.FQDN != nil {
+			list[i].FQDN, list[i].Invalid = fqdnOf(t.FQDN, len(eb.Spec.Targets))
+		}
 		if t.IP == nil {
 			continue
 		}
@@ -146,11 +166,29 @@ const defaultDrain = 30 * time.Second
 
 // drainOf falls back on the default, as the CRD would have filled it in.
 func drainOf(eb *v1alpha1.ExternalBackend) time.Duration {
-	d, err := time.ParseDuration(string(eb.Spec.Drain.Duration))
+	return durationOr(eb.Spec.Drain.Duration, defaultDrain)
+}
+
+func durationOr(text v1alpha1.Duration, otherwise time.Duration) time.Duration {
+	d, err := time.ParseDuration(string(text))
 	if err != nil || d < 0 {
-		return defaultDrain
+		return otherwise
 	}
 	return d
+}
+
+const defaultReturnDelay = time.Minute
+
+func tiersOf(eb *v1alpha1.ExternalBackend) health.TierPolicy {
+	var spec v1alpha1.Availability
+	if eb.Spec.Availability != nil {
+		spec = *eb.Spec.Availability
+	}
+	return health.TierPolicy{
+		Count: max(1, int(spec.MinHealthy.Count)), Percent: int(spec.MinHealthy.Percent),
+		Cumulative:  spec.Tiers.Mode == v1alpha1.TierCumulative,
+		ReturnDelay: durationOr(spec.Tiers.ReturnDelay, defaultReturnDelay),
+	}
 }
 
 // PortSet returns the index of a set of ports, which is added if no entry has
@@ -161,24 +199,16 @@ func (b *Backend) PortSet(ports []discoveryv1.EndpointPort) int {
 	if slices.ContainsFunc(ports, incomplete) {
 		return max(0, slices.IndexFunc(b.PortSets, func(set []discoveryv1.EndpointPort) bool { return len(set) > 0 }))
 	}
-	if i := b.indexOf(ports); i >= 0 {
-		return i
-	}
-	b.PortSets = append(b.PortSets, ports)
-	if b.Checks != nil {
+	before := len(b.PortSets)
+	set := b.addPorts(ports)
+	if set == before && b.Checks != nil {
 		list, problem := b.checksOn(ports)
 		for i := 0; problem != nil && len(list) == 0 && i < len(b.Checks); i++ {
 			list = b.Checks[i] // one of them is not empty: there is something to check
 		}
 		b.Checks = append(b.Checks, list)
 	}
-	return len(b.PortSets) - 1
-}
-
-func (b *Backend) indexOf(ports []discoveryv1.EndpointPort) int {
-	return slices.IndexFunc(b.PortSets, func(set []discoveryv1.EndpointPort) bool {
-		return equality.Semantic.DeepEqual(set, ports)
-	})
+	return set
 }
 
 // EntryPorts returns the ports of the entries that have their own, in the form

@@ -53,6 +53,7 @@ func (b *Backend) checks(eb *v1alpha1.ExternalBackend, minInterval time.Duration
 	if len(b.specified) == 0 {
 		b.specified = defaultChecks
 	}
+	b.made = make([]*health.Check, len(b.specified))
 	sets := make([][]*health.Check, len(b.PortSets))
 	for i, ports := range b.PortSets {
 		list, problem := b.checksOn(candidatePorts(ports, published, eb))
@@ -80,11 +81,14 @@ func (b *Backend) checksOn(ports []discoveryv1.EndpointPort) ([]*health.Check, *
 		if problem != nil {
 			return nil, problem
 		}
-		check, err := b.checkOf(&b.specified[i], port)
-		if err != nil {
-			return nil, invalid("spec.healthCheck.checks["+b.specified[i].Name+"]: %s", err)
+		if b.made[i] == nil {
+			check, err := b.checkOf(&b.specified[i], port)
+			if err != nil {
+				return nil, invalid("spec.healthCheck.checks["+b.specified[i].Name+"]: %s", err)
+			}
+			b.made[i] = check
 		}
-		list = append(list, check)
+		list = append(list, b.made[i].OnPort(port))
 	}
 	return list, nil
 }

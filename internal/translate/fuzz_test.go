@@ -21,6 +21,7 @@ import (
 // can be acted on, or a problem says why not.
 func FuzzForService(f *testing.F) {
 	f.Add("10s\n3s\n2s\n10s\nhttp\n/healthz\nGET\nh\n200-299\nX-A\nb\n192.0.2.1", int32(8080), int32(80), uint16(0))
+	f.Add("10s\n3s\n2s\n1h\nhttp\nhttp\nSRV\nh\n200-299\nX-A\nb\n_http._tcp.example.com", int32(8080), int32(80), uint16(3))
 	f.Add("1s\n\n\n\n\n/\n\n\n200\n\n\n::1", int32(0), int32(70000), uint16(0xffff))
 	f.Add("-1s\nx\n9999999h\n0\na\nb c\nPUT\na/b\n2-1\nHost\n\x00\n010.0.0.1", int32(-1), int32(65536), uint16(0x5a5a))
 	f.Add("1h\n1h\n1h\n1h\ndns\n\n\n\n100-599\n\n\n", int32(65535), int32(1), uint16(0xa5a5))
@@ -41,6 +42,7 @@ func FuzzForService(f *testing.F) {
 		b.SliceOwner()
 		b.EntryPorts()
 		b.PortSet(published)
+		b.ChecksOf(b.SRVPorts(&b.Entries[0], uint16(port)), b.Entries[0].Host())
 		if b.Checks == nil && b.SpecProblem == nil && b.Publishable {
 			t.Error("nothing is checked and nobody says why")
 		}
@@ -64,7 +66,7 @@ func FuzzForService(f *testing.F) {
 				t.Errorf("check that cannot be carried out: %+v", c)
 			}
 		}
-		if b.Drain < 0 || b.Entries[0].Ports >= len(b.PortSets) {
+		if b.Drain < 0 || b.Tiers.ReturnDelay < 0 || b.Entries[0].Ports >= len(b.PortSets) {
 			t.Errorf("drain %v, ports %d of %d", b.Drain, b.Entries[0].Ports, len(b.PortSets))
 		}
 		for _, p := range []*translate.Problem{b.SpecProblem, b.ServiceProblem} {
@@ -82,7 +84,14 @@ func fuzzedBackend(word func(int) string, flag func(int) bool, port, checkPort i
 	eb.Spec.Targets[0].IP.Addresses = []v1alpha1.IPAddress{v1alpha1.IPAddress(word(11))}
 	if flag(0) {
 		eb.Spec.Targets[0].IP = nil
+		eb.Spec.Targets[0].FQDN = &v1alpha1.FQDNTarget{
+			Hostname: word(11), Resolution: v1alpha1.FQDNResolution(word(6)), MaxStale: new(v1alpha1.Duration(word(3))), Port: word(5),
+		}
+		if flag(1) {
+			eb.Spec.Targets[0].FQDN.Resolution = v1alpha1.ResolutionSRV
+		}
 	}
+	eb.Spec.Availability = &v1alpha1.Availability{Tiers: v1alpha1.TierPolicy{ReturnDelay: v1alpha1.Duration(word(2))}}
 	if flag(1) {
 		eb.Spec.Ports = []v1alpha1.BackendPort{{Name: word(4), Port: port, Protocol: v1alpha1.Protocol(word(6))}, {Name: word(5), Port: checkPort}}
 	}

@@ -115,12 +115,14 @@ func (b *Backend) resolvePorts(eb *v1alpha1.ExternalBackend, svc *corev1.Service
 	for _, p := range eb.Spec.Ports {
 		usual[p.Name] = p
 	}
-	b.PortSets = [][]discoveryv1.EndpointPort{portSet(svc, usual, nil)}
+	b.ports = portSource{svc, usual, make(map[string]map[string]int32)}
+	b.addPorts(b.ports.set(nil))
 	named := namedPorts(svc, usual)
 	resolvedEverywhere := make(map[string]int, len(named))
 	var unknown []string
 	for i, t := range eb.Spec.Targets {
-		own := make(map[string]int32, len(t.Ports))
+		e := &b.Entries[i]
+		own := make(map[string]int32, len(t.Ports)+1)
 		for _, p := range t.Ports {
 			if flaw, ok := flawOf(p, svc, usual); ok {
 				unknown = append(unknown, fmt.Sprintf("spec.targets[%s].ports names %q%s", t.Name, p.Name, flaw))
@@ -129,43 +131,25 @@ func (b *Backend) resolvePorts(eb *v1alpha1.ExternalBackend, svc *corev1.Service
 			own[p.Name] = p.Port
 			resolvedEverywhere[p.Name]++
 		}
+		b.ports.own[t.Name] = own
 		if len(own) > 0 {
-			set := portSet(svc, usual, own)
-			if b.Entries[i].Ports = b.indexOf(set); b.Entries[i].Ports < 0 {
-				b.PortSets = append(b.PortSets, set)
-				b.Entries[i].Ports = len(b.PortSets) - 1
+			e.Ports = b.addPorts(b.ports.set(own))
+		}
+		if isSRV(e) && len(svc.Spec.Ports) > 0 {
+			port, flaw := b.ports.ofSRV(t.FQDN.Port)
+			if flaw != "" {
+				unknown = append(unknown, fmt.Sprintf("spec.targets[%s].fqdn%s", t.Name, flaw))
+				e.Ports = b.addPorts(nil)
+				continue
+			}
+			e.FQDN.Port = &port
+			if _, again := own[port]; !again {
+				resolvedEverywhere[port]++
 			}
 		}
 	}
 	named = slices.DeleteFunc(named, func(p *corev1.ServicePort) bool { return resolvedEverywhere[p.Name] == len(eb.Spec.Targets) })
 	return portProblem(eb.Spec.Ports, svc, named, unknown)
-}
-
-// portSet resolves the ports of the Service by the ports of an entry, else by
-// spec.ports, else by a targetPort that is a number.
-func portSet(svc *corev1.Service, usual map[string]v1alpha1.BackendPort, own map[string]int32) []discoveryv1.EndpointPort {
-	var resolved []discoveryv1.EndpointPort
-	for i := range svc.Spec.Ports {
-		port := &svc.Spec.Ports[i]
-		number, appProtocol := cmp.Or(port.TargetPort.IntVal, port.Port), (*string)(nil)
-		if port.TargetPort.Type == intstr.String {
-			number = 0
-		}
-		if len(usual) > 0 {
-			spec := usual[port.Name]
-			number, appProtocol = spec.Port, spec.AppProtocol
-			if protocol(corev1.Protocol(spec.Protocol)) != protocol(port.Protocol) {
-				continue
-			}
-		}
-		if override, ok := own[port.Name]; ok {
-			number = override
-		}
-		if validPort(number) {
-			resolved = append(resolved, endpointPort(port, number, appProtocol))
-		}
-	}
-	return resolved
 }
 
 // flawOf says why a port of an entry cannot be published, in words that follow

@@ -1,0 +1,316 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// tiersOf makes members of a text such as "HHU H": a word is a tier, a letter an
+// address that is Healthy, Unhealthy or, with a ?, Unknown.
+func tiersOf(text string) (members []TierMember) {
+	for tier, word := range strings.Split(text, " ") {
+		for _, letter := range word {
+			verdict := map[rune]Verdict{'H': Healthy, 'U': Unhealthy, '?': Unknown}[letter]
+			members = append(members, TierMember{Tier: tier, Verdict: verdict})
+		}
+	}
+	return members
+}
+
+// TestTiersOfFirstPublication: nothing was published, and nothing is waited for.
+func TestTiersOfFirstPublication(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		policy  TierPolicy
+		members string
+		want    []int
+	}{
+		{"one tier", TierPolicy{}, "HU", []int{0}},
+		{"the first one suffices", TierPolicy{}, "HU HH", []int{0}},
+		{"the first one is down", TierPolicy{}, "UU HH H", []int{1}},
+		{"the first one is not known yet", TierPolicy{}, "?? HH", []int{1}},
+		{"too few of the first", TierPolicy{Count: 2}, "HU HH", []int{1}},
+		{"too few of each", TierPolicy{Count: 2}, "HU H UU", []int{0, 1}},
+		{"more than there are", TierPolicy{Count: 3}, "HH H", []int{0, 1}},
+		{"none at all", TierPolicy{}, "UU U?", nil},
+		{"nobody", TierPolicy{}, "", nil},
+		{"half, rounded up", TierPolicy{Percent: 50}, "HUU HU", []int{1}},
+		{"half, exactly", TierPolicy{Percent: 50}, "HU HH", []int{0}},
+		{"all", TierPolicy{Percent: 100}, "HHU HHH", []int{1}},
+		{"the larger of both: count", TierPolicy{Count: 2, Percent: 10}, "HU HH", []int{1}},
+		{"the larger of both: percent", TierPolicy{Count: 1, Percent: 100}, "HU HH", []int{1}},
+		{"a gap between tiers", TierPolicy{}, "U  H", []int{2}},
+		{"cumulative, the first suffices", TierPolicy{Cumulative: true}, "HU HH", []int{0}},
+		{"cumulative, with those before", TierPolicy{Cumulative: true, Count: 2}, "HU  HH HH", []int{0, 2}},
+		{"cumulative, too few of each", TierPolicy{Cumulative: true, Count: 2}, "HU UU H", []int{0, 2}},
+	} {
+		tt.policy.ReturnDelay = time.Minute
+		state := tt.policy.Decide(TierState{}, tiersOf(tt.members), noon)
+		if !slices.Equal(state.Serving(), tt.want) || !state.Until().IsZero() {
+			t.Errorf("%s: %v serve until %s, want %v", tt.name, state.Serving(), state.Until(), tt.want)
+		}
+		for tier := range 4 {
+			if want := len(tt.want) == 0 || slices.Contains(tt.want, tier); state.Serves(tier) != want {
+				t.Errorf("%s: Serves(%d) = %t", tt.name, tier, !want)
+			}
+		}
+	}
+}
+
+// TestTiersOverTime tells stories: what is there at a second, and which tiers
+// serve then, until when.
+func TestTiersOverTime(t *testing.T) {
+	type chapter struct {
+		second  int
+		members string
+		want    []int
+		until   int // second; 0: for ever
+	}
+	exclusive := TierPolicy{Count: 2, ReturnDelay: time.Minute}
+	cumulative := TierPolicy{Count: 2, ReturnDelay: time.Minute, Cumulative: true}
+	for _, tt := range []struct {
+		name    string
+		policy  TierPolicy
+		before  TierState
+		history []chapter
+	}{
+		{"over at once, back after the delay", exclusive, TierState{}, []chapter{
+			{0, "HHH HH", []int{0}, 0},
+			{10, "HHU HH", []int{0}, 0},
+			{20, "HUU HH", []int{1}, 0},
+			{30, "HHU HH", []int{1}, 90},
+			{89, "HHH HH", []int{1}, 90},
+			{90, "HHH HH", []int{0}, 0},
+		}},
+		{"a break starts the delay anew", exclusive, TierState{}, []chapter{
+			{0, "UUU HH", []int{1}, 0},
+			{10, "HH HH", []int{1}, 70},
+			{60, "HU HH", []int{1}, 0},
+			{70, "HH HH", []int{1}, 130},
+			{130, "HH HH", []int{0}, 0},
+		}},
+		{"back at once if the other one fails meanwhile", exclusive, TierState{}, []chapter{
+			{0, "UU HH", []int{1}, 0},
+			{10, "HH HH", []int{1}, 70},
+			{20, "HH HU", []int{0}, 0},
+		}},
+		{"the middle one takes over first if it was back first", exclusive, TierState{}, []chapter{
+			{0, "UU UU HH", []int{2}, 0},
+			{10, "UU HH HH", []int{2}, 70},
+			{40, "HH HH HH", []int{2}, 70},
+			{70, "HH HH HH", []int{1}, 100},
+			{100, "HH HH HH", []int{0}, 0},
+		}},
+		{"not to a worse one while this one suffices", exclusive, TierState{}, []chapter{
+			{0, "HH HH", []int{0}, 0},
+			{500, "HH HHHH", []int{0}, 0},
+		}},
+		{"none suffices: all serve; one does: the others step back after the delay", exclusive, TierState{}, []chapter{
+			{0, "HU HU", []int{0, 1}, 0},
+			{10, "HH HU", []int{0, 1}, 70},
+			{20, "HU HU", []int{0, 1}, 0},
+			{30, "HH HU", []int{0, 1}, 90},
+			{90, "HH HU", []int{0}, 0},
+		}},
+		{"after an outage of all, the delay adds no tier", exclusive, TierState{}, []chapter{
+			{0, "HH HH", []int{0}, 0},
+			{10, "UU UU", nil, 0},
+			{20, "HH UU", []int{0}, 0},
+			{21, "HH HH", []int{0}, 0},
+		}},
+		{"cumulative", cumulative, TierState{}, []chapter{
+			{0, "HH HH H", []int{0}, 0},
+			{10, "HU HH H", []int{0, 1}, 0},
+			{20, "HU HU HH", []int{0, 1, 2}, 0},
+			{30, "HU HH HH", []int{0, 1, 2}, 90},
+			{50, "HH HH HH", []int{0, 1, 2}, 110},
+			{110, "HH HH HH", []int{0}, 0},
+		}},
+		{"after a restart, what is published goes on, and the delay starts anew", exclusive, ResumeTiers(1, 1), []chapter{
+			{0, "HH HH", []int{1}, 60},
+			{60, "HH HH", []int{0}, 0},
+		}},
+		{"after a restart in which nothing was ready", exclusive, ResumeTiers(), []chapter{
+			{0, "HH HH", []int{0}, 0},
+		}},
+		{"after a restart with several", exclusive, ResumeTiers(1, 0), []chapter{
+			{0, "HH HH", []int{0, 1}, 60},
+			{60, "HH HH", []int{0}, 0},
+		}},
+		{"a tier that an edit has done away with", exclusive, ResumeTiers(7), []chapter{
+			{0, "HH HH", []int{0}, 0},
+		}},
+		{"a better tier that an edit has added", exclusive, TierState{}, []chapter{
+			{0, " HH", []int{1}, 0},
+			{10, "HH HH", []int{1}, 70},
+			{70, "HH HH", []int{0}, 0},
+		}},
+		{"no delay", TierPolicy{}, TierState{}, []chapter{
+			{0, "U H", []int{1}, 0},
+			{1, "H H", []int{0}, 0},
+		}},
+	} {
+		state := tt.before
+		for _, c := range tt.history {
+			state = tt.policy.Decide(state, tiersOf(c.members), noon.Add(time.Duration(c.second)*time.Second))
+			until := time.Time{}
+			if c.until != 0 {
+				until = noon.Add(time.Duration(c.until) * time.Second)
+			}
+			if !slices.Equal(state.Serving(), c.want) || !state.Until().Equal(until) {
+				t.Errorf("%s, at %d: %v serve until %s, want %v until %s", tt.name, c.second, state.Serving(), state.Until(), c.want, until)
+			}
+		}
+	}
+}
+
+// TestTiersAlways follows random histories beside a record of its own of since
+// when each tier has sufficed.
+func TestTiersAlways(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		policy := TierPolicy{
+			Count: rapid.IntRange(0, 3).Draw(t, "count"), Percent: rapid.SampledFrom([]int{0, 0, 50, 100}).Draw(t, "percent"),
+			Cumulative:  rapid.Bool().Draw(t, "cumulative"),
+			ReturnDelay: time.Duration(rapid.IntRange(0, 20).Draw(t, "delay")) * time.Second,
+		}
+		now, streaks, before := noon, map[int]time.Time{}, TierState{}
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 15).Draw(t, "pause")) * time.Second)
+			members := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) TierMember {
+				return TierMember{Tier: rapid.IntRange(0, 3).Draw(t, "tier"), Verdict: rapid.SampledFrom([]Verdict{Unknown, Healthy, Healthy, Unhealthy}).Draw(t, "verdict")}
+			}), 0, 10).Draw(t, "members")
+			seen := observe(policy, members)
+			for tier := range 4 {
+				if _, running := streaks[tier]; !seen.suffices[tier] {
+					delete(streaks, tier)
+				} else if !running {
+					streaks[tier] = now
+				}
+			}
+			after := policy.Decide(before, members, now)
+			if why := seen.objection(policy, before, after, streaks, now); why != "" {
+				t.Fatalf("%s: %v became %v of %v at %s", why, before.Serving(), after.Serving(), members, now.Sub(noon))
+			}
+			checkUntil(t, policy, after, members, now)
+			before = after
+		}
+	})
+}
+
+// observed is what a look at all members tells.
+type observed struct{ healthy, suffices, present map[int]bool }
+
+func observe(p TierPolicy, members []TierMember) observed {
+	o := observed{map[int]bool{}, map[int]bool{}, map[int]bool{}}
+	for tier := range 4 {
+		total, healthy := 0, 0
+		for _, m := range members {
+			if m.Tier == tier {
+				total++
+				if m.Verdict == Healthy {
+					healthy++
+				}
+			}
+		}
+		o.present[tier], o.healthy[tier] = total > 0, healthy > 0
+		o.suffices[tier] = healthy > 0 && healthy >= p.Count && healthy*100 >= total*p.Percent
+	}
+	return o
+}
+
+// objection says what of a decision is against the rules.
+func (o observed) objection(p TierPolicy, before, after TierState, streaks map[int]time.Time, now time.Time) string {
+	served := func(tier int) bool { return slices.Contains(before.Serving(), tier) }
+	serves := func(tier int) bool { return slices.Contains(after.Serving(), tier) }
+	some := func(is func(int) bool) bool { return slices.ContainsFunc([]int{0, 1, 2, 3}, is) }
+	suffices := func(tier int) bool { return o.suffices[tier] }
+	settled := func(tier int) bool { return suffices(tier) && now.Sub(streaks[tier]) >= p.ReturnDelay }
+	held := some(func(tier int) bool { return served(tier) && suffices(tier) })
+	switch {
+	case some(suffices) && !some(func(tier int) bool { return suffices(tier) && serves(tier) }):
+		return "a tier suffices, and none that serves does"
+	case !some(suffices) && some(func(tier int) bool { return o.healthy[tier] != serves(tier) }):
+		return "no tier suffices, and not all that are healthy serve"
+	case some(func(tier int) bool { return serves(tier) && !o.present[tier] }):
+		return "a tier serves that is not there"
+	case held && !some(settled) && some(func(tier int) bool { return o.present[tier] && served(tier) != serves(tier) }):
+		return "a tier that suffices served, none has sufficed for long enough, and something changes"
+	case p.ReturnDelay == 0 && some(suffices) && !slices.Equal(after.Serving(), o.first(p)):
+		return "without a delay, it is not the first tier"
+	}
+	for tier := range 4 {
+		if served(tier) && suffices(tier) && !serves(tier) && !some(func(better int) bool { return better < tier && settled(better) }) {
+			return fmt.Sprintf("tier %d suffices, served, and steps back for none that is better", tier)
+		}
+		if serves(tier) && !served(tier) && held && !some(func(better int) bool {
+			return settled(better) && (tier == better || p.Cumulative && tier < better)
+		}) {
+			return fmt.Sprintf("tier %d is added before its time", tier)
+		}
+	}
+	return ""
+}
+
+// first are the tiers that serve in the end if nothing changes.
+func (o observed) first(p TierPolicy) (tiers []int) {
+	for tier := range 4 {
+		if o.suffices[tier] {
+			return append(tiers, tier)
+		}
+		if p.Cumulative && o.present[tier] {
+			tiers = append(tiers, tier)
+		}
+	}
+	return nil
+}
+
+// checkUntil: a decision stands until just the time that it names, asking again
+// makes no difference, and in the end the first tier that suffices serves.
+func checkUntil(t *rapid.T, p TierPolicy, state TierState, members []TierMember, now time.Time) {
+	again := func(from TierState, at time.Time) TierState { return p.Decide(from, members, at) }
+	same := again(state, now)
+	if !slices.Equal(same.Serving(), state.Serving()) || !same.Until().Equal(state.Until()) {
+		t.Fatalf("asked again, %v become %v", state.Serving(), same.Serving())
+	}
+	for range 5 {
+		if state.Until().IsZero() {
+			break
+		}
+		if early := again(state, state.Until().Add(-1)); !state.Until().After(now) || !slices.Equal(early.Serving(), state.Serving()) {
+			t.Fatalf("%v become %v before %s", state.Serving(), early.Serving(), state.Until())
+		}
+		later := again(state, state.Until())
+		if slices.Equal(later.Serving(), state.Serving()) {
+			t.Fatalf("%v serve after %s, too", state.Serving(), state.Until())
+		}
+		now, state = state.Until(), later
+	}
+	late := again(state, now.Add(1000*time.Hour))
+	if want := observe(p, members); !slices.Equal(late.Serving(), state.Serving()) || len(want.first(p)) > 0 && !slices.Equal(late.Serving(), want.first(p)) {
+		t.Fatalf("in the end %v serve, then %v, want %v", state.Serving(), late.Serving(), want.first(p))
+	}
+	if resumed := again(ResumeTiers(state.Serving()...), now); p.ReturnDelay > 0 && !slices.Equal(resumed.Serving(), state.Serving()) {
+		t.Fatalf("after a restart %v become %v", state.Serving(), resumed.Serving())
+	}
+}
+
+func BenchmarkTiers(b *testing.B) {
+	members := make([]TierMember, 10000)
+	for i := range members {
+		members[i] = TierMember{Tier: i % 4, Verdict: Healthy}
+	}
+	state, policy := TierState{}, TierPolicy{Count: 1, ReturnDelay: time.Minute}
+	for b.Loop() {
+		state = policy.Decide(state, members, noon)
+	}
+}
