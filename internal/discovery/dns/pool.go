@@ -102,7 +102,8 @@ func (p *pool[R]) admit(s *set, candidates []R) {
 }
 
 // forget drops those that left so long ago that their return would mean nothing,
-// and the first to go missing if they are too many.
+// and if they are too many, the last to go missing: of a pool that takes long to
+// come round, some must be remembered until they do.
 func (p *pool[R]) forget(s *set) {
 	var since []time.Duration
 	for i := range p.known {
@@ -110,12 +111,14 @@ func (p *pool[R]) forget(s *set) {
 			since = append(since, p.known[i].since)
 		}
 	}
-	oldest := s.clock - maxStretch
+	newest := s.clock + 1
 	if len(since) > p.limit {
 		slices.Sort(since)
-		oldest = max(oldest, since[len(since)-p.limit-1])
+		newest = since[p.limit]
 	}
-	p.known = slices.DeleteFunc(p.known, func(r record[R]) bool { return r.left && r.missing && r.since <= oldest })
+	p.known = slices.DeleteFunc(p.known, func(r record[R]) bool {
+		return r.left && r.missing && (r.since >= newest || r.since <= s.clock-maxStretch)
+	})
 }
 
 func (p *pool[R]) members() []R {

@@ -1,0 +1,306 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dns
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	wire "github.com/miekg/dns"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"externalbackend.dev/operator/test/nameserver"
+)
+
+const (
+	// never is longer than any test waits.
+	never = time.Hour
+	// soon is how long tests wait for a reply that does not come.
+	soon = 100 * time.Millisecond
+)
+
+func startServer(t testing.TB) *nameserver.Server {
+	t.Helper()
+	server, err := nameserver.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	return server
+}
+
+// askers returns a client of some servers.
+func askers(timeout time.Duration, servers ...*nameserver.Server) *client {
+	var addrs []netip.AddrPort
+	for _, server := range servers {
+		addrs = append(addrs, server.Addr())
+	}
+	c := newClient(addrs, "", clock.RealClock{})
+	c.servers.config.timeout = timeout
+	return c
+}
+
+var db = Question{"db.example", A}
+
+// TestOneServer shows what is made of each thing that a server may do.
+func TestOneServer(t *testing.T) {
+	const record, alias = "db.example 30 A 192.0.2.1", "db.example 30 CNAME b.example"
+	right := nameserver.Records(record)
+	wrong := nameserver.Records("db.example 30 A 192.0.2.66")
+	var many []string
+	for i := range 4000 {
+		many = append(many, fmt.Sprintf("db.example 30 A 10.0.%d.%d", i/250, i%250))
+	}
+	for _, tt := range []struct {
+		name    string
+		replies []nameserver.Reply
+		timeout time.Duration // default: never
+		want    string        // begins with
+		queries int           // default: 1
+	}{
+		{name: "an answer", replies: []nameserver.Reply{right}, want: "Answered 192.0.2.1 ttl=30"},
+		{name: "no data", replies: []nameserver.Reply{nameserver.NoData(7)}, want: "Empty ttl=7"},
+		{name: "no such name", replies: []nameserver.Reply{nameserver.NXDomain(7)}, want: "NameError ttl=7"},
+		{name: "a service failure", replies: []nameserver.Reply{nameserver.Rcode(wire.RcodeServerFailure)}, want: "ServerFailure"},
+		{name: "a refusal", replies: []nameserver.Reply{nameserver.Rcode(wire.RcodeRefused)}, want: "Refused"},
+		{
+			name: "a truncated answer", replies: []nameserver.Reply{nameserver.Truncated(right)},
+			want: "Answered 192.0.2.1 ttl=30", queries: 2,
+		},
+		{
+			name: "thousands of records", replies: []nameserver.Reply{nameserver.Records(many...)},
+			want: "Answered 10.0.0.0 10.0.0.1", queries: 2,
+		},
+		{
+			name: "no EDNS", replies: []nameserver.Reply{nameserver.WithoutEDNS(right)},
+			want: "Answered 192.0.2.1 ttl=30", queries: 2,
+		},
+		{
+			name: "no EDNS, and truncated", replies: []nameserver.Reply{nameserver.WithoutEDNS(nameserver.Truncated(right))},
+			want: "Answered 192.0.2.1 ttl=30", queries: 3,
+		},
+		{
+			name: "nothing but format errors", replies: []nameserver.Reply{nameserver.Rcode(wire.RcodeFormatError)},
+			want: "Malformed", queries: 2,
+		},
+		{
+			name:    "forgeries before the answer",
+			replies: []nameserver.Reply{nameserver.Several(nameserver.WrongID(wrong), nameserver.WrongQuestion(wrong, "www.example"), nameserver.Bytes([]byte("?")), right)},
+			want:    "Answered 192.0.2.1 ttl=30",
+		},
+		{
+			name: "forgeries alone", replies: []nameserver.Reply{nameserver.Several(nameserver.WrongID(wrong), nameserver.WrongQuestion(wrong, "www.example"))},
+			timeout: soon, want: "Malformed",
+		},
+		{name: "garbage", replies: []nameserver.Reply{nameserver.Bytes([]byte("garbage, and a lot of it"))}, timeout: soon, want: "Malformed"},
+		{name: "half an answer", replies: []nameserver.Reply{nameserver.Half(right)}, want: "Malformed"},
+		{
+			name: "half an answer over TCP", replies: []nameserver.Reply{nameserver.Truncated(nameserver.Half(right))},
+			want: "Malformed", queries: 2,
+		},
+		{
+			name: "another's answer over TCP", replies: []nameserver.Reply{nameserver.Truncated(nameserver.WrongID(wrong))},
+			want: "Malformed", queries: 2,
+		},
+		{
+			name: "its own query", replies: []nameserver.Reply{nameserver.Altered(right, func(b []byte) []byte {
+				b[2] &^= 1 << 7
+				return b
+			})}, timeout: soon, want: "Malformed",
+		},
+		{name: "silence", replies: []nameserver.Reply{nameserver.Silence()}, timeout: soon, want: "Timeout", queries: 2},
+		{name: "silence once", replies: []nameserver.Reply{nameserver.Silence(), right}, timeout: time.Second, want: "Answered 192.0.2.1 ttl=30", queries: 2},
+		{
+			name: "silence over TCP", replies: []nameserver.Reply{nameserver.Truncated(nameserver.Silence())},
+			timeout: soon, want: "Timeout", queries: 4,
+		},
+		{
+			name: "a chain that loops", replies: []nameserver.Reply{nameserver.Records(alias, "b.example 30 CNAME db.example")},
+			want: "Malformed",
+		},
+		{
+			name: "a chain to a name that does not exist", replies: []nameserver.Reply{nameserver.Records(alias)},
+			want: "NameError ttl=30 via b.example",
+		},
+		{name: "an address that does not exist", replies: []nameserver.Reply{nameserver.Message(wire.RcodeNameError, []string{record}, nil)}, want: "Malformed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t)
+			server.Set("db.example", "A", tt.replies...)
+			timeout := tt.timeout
+			if timeout == 0 {
+				timeout = never
+			}
+			if got := askers(timeout, server).ask(t.Context(), db).String(); !strings.HasPrefix(got, tt.want) {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if got := server.Queries("db.example", "A"); got != max(tt.queries, 1) {
+				t.Errorf("it was asked %d times, want %d", got, max(tt.queries, 1))
+			}
+		})
+	}
+}
+
+// TestUnfinishedChain: servers of one zone leave the rest of a chain to others.
+func TestUnfinishedChain(t *testing.T) {
+	server := startServer(t)
+	server.Set("db.example", "A", nameserver.Records("db.example 30 CNAME a.example.net", "a.example.net 20 CNAME b.example.net"))
+	server.Set("b.example.net", "A", nameserver.Records("b.example.net 10 CNAME c.example.org"))
+	for _, tt := range []struct {
+		last nameserver.Reply
+		want string
+	}{
+		{nameserver.Records("c.example.org 40 A 192.0.2.1"), "Answered 192.0.2.1 ttl=10 via a.example.net,b.example.net,c.example.org"},
+		{nameserver.NoData(5), "Empty ttl=5 via a.example.net,b.example.net,c.example.org"},
+		{nameserver.NXDomain(60), "NameError ttl=10 via a.example.net,b.example.net,c.example.org"},
+		{nameserver.Rcode(wire.RcodeServerFailure), "ServerFailure"},
+		{nameserver.Records("c.example.org 40 CNAME a.example.net"), "Malformed"},
+		{nameserver.Records("c.example.org 40 CNAME DB.example"), "Malformed"},
+	} {
+		server.Set("c.example.org", "A", tt.last)
+		if got := askers(never, server).ask(t.Context(), db).String(); got != tt.want {
+			t.Errorf("got %s, want %s", got, tt.want)
+		}
+	}
+	for i := range 20 {
+		server.Set(fmt.Sprintf("n%d.example", i), "A", nameserver.Records(fmt.Sprintf("n%d.example 30 CNAME n%d.example", i, i+1)))
+	}
+	if got := askers(never, server).ask(t.Context(), Question{"n0.example", A}).String(); got != "Malformed" {
+		t.Errorf("a chain of 20 links: %s", got)
+	}
+}
+
+// TestFailover asks the next server unless one has a definitive answer.
+func TestFailover(t *testing.T) {
+	good := nameserver.Records("db.example 30 A 192.0.2.1")
+	servfail, refused := nameserver.Rcode(wire.RcodeServerFailure), nameserver.Rcode(wire.RcodeRefused)
+	for _, tt := range []struct {
+		name    string
+		replies []nameserver.Reply // of each server
+		want    string
+		queries []int
+	}{
+		{"the first answers", []nameserver.Reply{good, servfail}, "Answered 192.0.2.1 ttl=30", []int{1, 0}},
+		{"the first knows of no such name", []nameserver.Reply{nameserver.NXDomain(5), good}, "NameError ttl=5", []int{1, 0}},
+		{"the first knows of no address", []nameserver.Reply{nameserver.NoData(5), good}, "Empty ttl=5", []int{1, 0}},
+		{"the first fails", []nameserver.Reply{servfail, good}, "Answered 192.0.2.1 ttl=30", []int{1, 1}},
+		{"the first refuses", []nameserver.Reply{refused, good}, "Answered 192.0.2.1 ttl=30", []int{1, 1}},
+		{"the first sends half", []nameserver.Reply{nameserver.Half(good), good}, "Answered 192.0.2.1 ttl=30", []int{1, 1}},
+		{"the first is silent", []nameserver.Reply{nameserver.Silence(), good}, "Answered 192.0.2.1 ttl=30", []int{1, 1}},
+		{"all fail, and nobody is asked again", []nameserver.Reply{refused, servfail}, "ServerFailure", []int{1, 1}},
+		{"only the silent are asked again", []nameserver.Reply{nameserver.Silence(), refused, nameserver.Silence()}, "Refused", []int{2, 1, 2}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var servers []*nameserver.Server
+			for _, reply := range tt.replies {
+				server := startServer(t)
+				server.Set("db.example", "A", reply)
+				servers = append(servers, server)
+			}
+			timeout := never
+			if strings.Contains(tt.name, "silent") {
+				timeout = time.Second
+			}
+			if got := askers(timeout, servers...).ask(t.Context(), db).String(); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			for i, server := range servers {
+				if got := server.Total(); got != tt.queries[i] {
+					t.Errorf("server %d was asked %d times, want %d", i, got, tt.queries[i])
+				}
+			}
+		})
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	gone := startServer(t)
+	gone.Stop()
+	if got := askers(never, gone).ask(t.Context(), db).String(); got != "Timeout" {
+		t.Errorf("a closed port: %s", got)
+	}
+	if got := askers(never).ask(t.Context(), db).String(); got != "Unreachable" {
+		t.Errorf("no servers: %s", got)
+	}
+}
+
+// TestSilentServerIsAskedLast for half a minute, or until it replies to anybody.
+func TestSilentServerIsAskedLast(t *testing.T) {
+	dead, live := startServer(t), startServer(t)
+	reply := nameserver.Records("db.example 30 A 192.0.2.1")
+	dead.Set("db.example", "A", nameserver.Silence())
+	live.Set("db.example", "A", reply)
+	now := clocktesting.NewFakePassiveClock(epoch)
+	c := askers(soon, dead, live)
+	c.servers.clock = now
+	ask := func(wantDead, wantLive int) {
+		t.Helper()
+		c.ask(t.Context(), db)
+		if dead.Total() != wantDead || live.Total() != wantLive {
+			t.Fatalf("the first was asked %d times and the second %d times, want %d and %d", dead.Total(), live.Total(), wantDead, wantLive)
+		}
+	}
+	ask(1, 1)
+	ask(1, 2)
+	now.SetTime(epoch.Add(silenceCounts - time.Second))
+	ask(1, 3)
+	dead.Set("db.example", "A", reply)
+	now.SetTime(epoch.Add(silenceCounts))
+	ask(2, 3)
+
+	// It may be the name that hangs, and not the server.
+	dead.Set("db.example", "A", nameserver.Silence())
+	c.servers.missed(dead.Addr(), now.Now())
+	if tries, _ := c.servers.plan(); tries[0].server != dead.Addr() {
+		t.Error("a server that replied meanwhile counts as silent")
+	}
+	now.SetTime(now.Now().Add(time.Second))
+	c.servers.missed(dead.Addr(), now.Now())
+	if tries, _ := c.servers.plan(); tries[1] != (try{dead.Addr(), soon, 1}) {
+		t.Errorf("a silent server is asked like this: %v", tries)
+	}
+	c.servers.heard(dead.Addr())
+	if tries, _ := c.servers.plan(); tries[0].server != dead.Addr() {
+		t.Error("a server that replied counts as silent")
+	}
+}
+
+func TestQueryEndsWithItsContext(t *testing.T) {
+	server := startServer(t)
+	asked := make(chan struct{})
+	hang := func(nameserver.Query) [][]byte {
+		asked <- struct{}{}
+		return nil
+	}
+	for _, reply := range []nameserver.Reply{hang, nameserver.Truncated(hang)} {
+		server.Set("db.example", "A", reply)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan answer)
+		go func() { done <- askers(never, server).ask(ctx, db) }()
+		select {
+		case <-asked:
+		case a := <-done:
+			t.Fatalf("the query ended by itself: %s", a)
+		}
+		cancel()
+		if a := <-done; a.outcome.Definitive() {
+			t.Errorf("a query that was ended brought %s", a)
+		}
+	}
+}
+
+// onlyTCP refuses over UDP.
+func onlyTCP(q nameserver.Query) [][]byte {
+	if q.TCP {
+		return nameserver.Records("db.example 30 A 192.0.2.1")(q)
+	}
+	return nameserver.Rcode(wire.RcodeRefused)(q)
+}

@@ -1,0 +1,127 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dns
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestHangingNamesDelayNobodyElse: thousands of one namespace's names hang, old
+// ones and new ones, and those of another are asked as if they were alone.
+func TestHangingNamesDelayNobodyElse(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.set("*", said(30*time.Second, 1))
+		w.Ensure("good/a", names(100, "good"))
+		w.Ensure("bad/a", names(2000, "bad"))
+		w.start(t)
+		w.hangs("bad", true)
+		w.Ensure("bad/b", names(5000, "bad"))
+		time.Sleep(10 * time.Minute)
+		for _, q := range names(100, "good") {
+			times := w.times(q.String())
+			for i := range times[1:] {
+				if gap := times[i+1] - times[i]; gap > 33*time.Second+batch {
+					t.Fatalf("%s was asked after %s", q, gap)
+				}
+			}
+		}
+		w.expectSlots(t, "bad", []int{32, 64, 128})
+
+		w.forget()
+		w.Ensure("new/a", names(10, "new"))
+		w.expect(t, "n9.new A", "[.1] Answered", "new/a")
+
+		w.hangs("new", true)
+		w.Ensure("new/b", names(100, "new"))
+		if got, _ := w.underWay("new"); got != 16 {
+			t.Errorf("another namespace whose names hang has %d queries under way, want half of the free slots", got)
+		}
+	})
+}
+
+// expectSlots checks that a group was never given more than half of the slots of
+// each class.
+func (w *world) expectSlots(t *testing.T, zone string, perClass []int) {
+	t.Helper()
+	sum := 0
+	for c, n := range perClass {
+		if slots[c] != 2*n {
+			t.Errorf("class %d has %d slots", c, slots[c])
+		}
+		sum += n
+	}
+	if _, most := w.underWay(zone); most > sum {
+		t.Errorf("%d queries of %s were under way, want at most %d", most, zone, sum)
+	}
+}
+
+// TestNamesThatHangRecover all of them, once they are answered.
+func TestNamesThatHangRecover(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.set("*", said(30*time.Second, 1))
+		w.Ensure("shop/a", names(10000, "example"))
+		w.start(t)
+		w.hangs("example", true)
+		time.Sleep(10 * time.Minute)
+		if failing := w.Stats().Failing; failing < 1000 {
+			t.Errorf("%d names are failing", failing)
+		}
+		w.hangs("example", false)
+		time.Sleep(hang + 33*time.Second)
+		synctest.Wait()
+		if stats := w.Stats(); stats.Failing != 0 || stats.Waiting != 0 {
+			t.Errorf("after a TTL: %+v", stats)
+		}
+	})
+}
+
+// TestASharedNameUsesTheShareOfAnyWhoWantIt: it does not wait with all others of
+// a namespace that has no slots left.
+func TestASharedNameUsesTheShareOfAnyWhoWantIt(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("wanted by another later: %t", late), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.set("*", said(30*time.Second, 1))
+				w.hangs("bad", true)
+				w.start(t)
+				w.Ensure("bad/a", names(1000, "bad"))
+				synctest.Wait()
+				if !late {
+					w.Ensure("good/a", asks("db.example A"))
+				}
+				w.Ensure("bad/b", asks("db.example A"))
+				if late {
+					w.expect(t, "db.example A", "nothing")
+					w.Ensure("good/a", asks("db.example A"))
+				}
+				w.forget()
+				w.expect(t, "db.example A", "[.1] Answered")
+			})
+		})
+	}
+}
+
+// TestSlotsAreTakenInTurns: of many who wait, each namespace is served alike.
+func TestSlotsAreTakenInTurns(t *testing.T) {
+	d := newDispatcher()
+	add := func(group string, n int) {
+		for range n {
+			d.add(&task{set: newSet(DefaultMinTTL, DefaultMaxTTL), stage: waiting}, group)
+		}
+	}
+	add("a", 100)
+	add("b", 100)
+	add("c", 2)
+	got := map[string]int{}
+	for t := d.next(); t != nil; t = d.next() {
+		got[t.payer]++
+	}
+	// 21 + 20 + 2 leave 21 free.
+	if got["a"]+got["b"] < 41 || got["a"]-got["b"] > 1 || got["c"] != 2 {
+		t.Errorf("got %v", got)
+	}
+}
