@@ -45,6 +45,8 @@ type knownBackend struct {
 	// names are those of its entries, "" for an entry without one, as they were
 	// last answered for.
 	names map[string]string
+	// tiers is which of them serve; nil if there is only one, or not known.
+	tiers *health.TierState
 	// settled is when the last pass began that left nothing to write.
 	settled time.Time
 }
@@ -213,6 +215,20 @@ func (k *knownBackends) setNames(sub health.Subscriber, names map[string]string)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.bySub[sub].names = names
+}
+
+// tiers returns what setTiers recorded.
+func (k *knownBackends) tiers(sub health.Subscriber) *health.TierState {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.bySub[sub].tiers
+}
+
+// setTiers records which tiers serve; nil if there is only one.
+func (k *knownBackends) setTiers(sub health.Subscriber, state *health.TierState) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.bySub[sub].tiers = state
 }
 
 // settle records that everything known at began is published, and returns the

@@ -22,6 +22,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/discovery/static"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
@@ -184,6 +185,11 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Annotations:  translate.AnnotationRules{"example.com/*"},
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
 	}
+	names := dns.New(dns.Options[health.Subscriber]{
+		Servers: []netip.AddrPort{nameServer.Addr()}, MinTTL: 100 * time.Millisecond, Changed: reconciler.Wake,
+	})
+	reconciler.Names = names
+	Expect(o.manager.Add(names)).To(Succeed())
 	scheduler = probe.New(probe.Options{
 		Guard: reach.Dial, Credentials: credentials.Value, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 		MaxChecksPerNamespace: options.maxChecks,

@@ -43,8 +43,8 @@ type pass struct {
 	names       map[string]status.Name
 	namesBefore map[string]string
 	// ending is true if time alone will change what was found.
-	ending bool
-	rejected   []status.Rejection
+	ending   bool
+	rejected []status.Rejection
 	// refused are those of the rejected that may not be targeted.
 	refused map[netip.Addr]bool
 	// pending are denials that take effect later, and frozen is what they leave as
@@ -66,6 +66,8 @@ type pass struct {
 	checks entryChecks
 	// health of the granted targets, then of those that drain.
 	health []health.Status
+	// standby are granted targets that are healthy, and whose tier does not serve.
+	standby map[netip.Addr]bool
 	// before is their health in the pass before, if that one found out everything
 	// else and nothing of it has changed; nil if this one did.
 	before []health.Status
@@ -272,6 +274,9 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: entry.Zone,
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
 			Disabled: entry.State == v1alpha1.TargetDisabled,
+		}
+		if p.standby[t.Addr] {
+			e.Conditions = sliceplan.Conditions{}
 		}
 		if was := p.frozen[t.Addr]; was != nil && entry.State == v1alpha1.TargetActive {
 			e.Conditions = conditionsOf(was.Conditions)

@@ -21,7 +21,9 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/discovery/static"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -83,7 +85,7 @@ func standbyReconciler(ctx context.Context, ticks clock.PassiveClock) (*controll
 	r := &controllers.ServiceReconciler{
 		Client: cache, Live: o.manager.GetAPIReader(), Foreign: foreign,
 		Health:   probe.New(probe.Options{Guard: reach.Dial}),
-		Literals: static.Resolve, Guard: reach, Credentials: &controllers.Credentials{},
+		Literals: static.Resolve, Names: dns.New(dns.Options[health.Subscriber]{}), Guard: reach, Credentials: &controllers.Credentials{},
 		Metrics:      metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} }),
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        ticks,

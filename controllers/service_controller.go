@@ -140,6 +140,7 @@ func (r *ServiceReconciler) resolve(w *world) []*pass {
 	arbitrate(passes)
 	r.drain(w, passes)
 	r.check(w.scope, passes)
+	r.rank(w, passes)
 	return passes
 }
 

@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/nameserver"
 	"externalbackend.dev/operator/test/targets"
 )
 
@@ -41,6 +42,7 @@ var (
 	kubeconfig []byte
 	shipped    *installation
 	network    *targets.Network
+	nameServer *nameserver.Server
 )
 
 func TestControllers(t *testing.T) {
@@ -64,6 +66,10 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	network, err = targets.New()
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() error { return network.Close() })
+
+	nameServer, err = nameserver.Listen("127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { nameServer.Stop() })
 
 	shipped = readInstallation(ctx)
 	startControlPlane(shipped)

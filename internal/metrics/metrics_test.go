@@ -32,7 +32,7 @@ func useAll(m *metrics.Metrics) {
 	m.SliceWritten("create", nil)
 	m.SliceWritten("update", errors.New("conflict"))
 	m.FlipPublished(40 * time.Millisecond)
-	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4)
+	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4, 6)
 	m.SetFenced(true)
 }
 
@@ -126,9 +126,9 @@ func TestCheckerFiguresAreReadWhenScraped(t *testing.T) {
 // else.
 func TestForget(t *testing.T) {
 	m, registry := fixture(metrics.CheckerStats{})
-	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4)
-	m.SetTargets("shop", "search", 1, 0, 0, 0, 0)
-	m.SetTargets("bank", "payments", 5, 0, 0, 0, 0)
+	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4, 6)
+	m.SetTargets("shop", "search", 1, 0, 0, 0, 0, 0)
+	m.SetTargets("bank", "payments", 5, 0, 0, 0, 0, 0)
 	m.Forget("shop", "payments")
 	m.Forget("shop", "never-seen")
 	left := make(map[string]float64)
@@ -144,7 +144,7 @@ func TestForget(t *testing.T) {
 		left["targets{name=payments,namespace=bank,state=Healthy}"] != 5 {
 		t.Errorf("left over: %v", left)
 	}
-	m.SetTargets("shop", "payments", 0, 1, 0, 0, 0)
+	m.SetTargets("shop", "payments", 0, 1, 0, 0, 0, 0)
 	if got := values(t, registry)["targets{name=payments,namespace=shop,state=Unhealthy}"]; got != 1 {
 		t.Errorf("after coming back: %v, want 1", got)
 	}
@@ -175,7 +175,7 @@ func TestConcurrentUse(t *testing.T) {
 			name := fmt.Sprintf("eb-%d", i)
 			for range 50 {
 				useAll(m)
-				m.SetTargets("shop", name, 1, 1, 1, 1, 1)
+				m.SetTargets("shop", name, 1, 1, 1, 1, 1, 1)
 				m.Forget("shop", name)
 			}
 		})

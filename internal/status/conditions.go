@@ -227,17 +227,21 @@ func healthy(facts Facts, c v1alpha1.TargetCounts) metav1.Condition {
 			"no address is meant to take traffic: "+strings.Join(maintained(c), ", "))
 	}
 	pending := c.Unhealthy == 0 && c.Unknown > 0
-	parts := []string{fmt.Sprintf("%d of %d addresses are healthy", c.Healthy, active)}
+	healthy := c.Healthy + c.Standby
+	parts := []string{fmt.Sprintf("%d of %d addresses are healthy", healthy, active)}
+	if c.Standby > 0 {
+		parts = append(parts, plural(int(c.Standby), "stands by, since a better tier suffices", "stand by, since a better tier suffices"))
+	}
 	if pending {
 		parts = append(parts, "the others wait for their first verdict")
 	}
 	message := strings.Join(append(parts, maintained(c)...), ", ") + obstacles(facts)
 	switch {
-	case c.Healthy == active:
+	case healthy == active:
 		return condition(v1alpha1.ConditionHealthy, true, v1alpha1.ReasonAllHealthy, message)
 	case pending:
 		return undecided(v1alpha1.ConditionHealthy, v1alpha1.ReasonChecksPending, message)
-	case c.Healthy == 0:
+	case healthy == 0:
 		return condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonNoneHealthy, message)
 	}
 	return condition(v1alpha1.ConditionHealthy, false, v1alpha1.ReasonSomeUnhealthy, message)

@@ -17,7 +17,7 @@ import (
 // flipEvents tells which addresses went in or out, one event for each cause
 // however many they are. What somebody wants out is no reason for a warning.
 func flipEvents(facts Facts) []Event {
-	var in, out, draining, disabled []string
+	var in, out, draining, disabled, standby []string
 	var reasons map[string]string
 	if len(facts.Flips) > 0 {
 		reasons = failures(facts)
@@ -30,6 +30,8 @@ func flipEvents(facts Facts) []Event {
 			in = append(in, f.Address)
 		case facts.Disabled[f.Entry]:
 			disabled = append(disabled, f.Address)
+		case facts.standsBy(f.Address):
+			standby = append(standby, f.Address)
 		case reasons[f.Address] != "":
 			out = append(out, f.Address+" ("+reasons[f.Address]+")")
 		default:
@@ -49,6 +51,7 @@ func flipEvents(facts Facts) []Event {
 	tell(corev1.EventTypeWarning, "TargetsUnhealthy", "Withdraw", out, "address no longer takes traffic: ", "addresses no longer take traffic: ")
 	tell(corev1.EventTypeNormal, "TargetsHealthy", "Admit", in, "address takes traffic: ", "addresses take traffic: ")
 	tell(corev1.EventTypeNormal, "TargetsDisabled", "Withdraw", disabled, "address is disabled and takes no traffic: ", "addresses are disabled and take no traffic: ")
+	tell(corev1.EventTypeNormal, "TargetsStandBy", "Withdraw", standby, "address stands by, since a better tier suffices: ", "addresses stand by, since a better tier suffices: ")
 	tell(corev1.EventTypeNormal, "TargetsDraining", "Drain", draining, "address drains and gets no new connections: ", "addresses drain and get no new connections: ")
 	tell(corev1.EventTypeNormal, "TargetsDrained", "Drain", gone, "address has drained and is gone: ", "addresses have drained and are gone: ")
 	return events
@@ -104,6 +107,8 @@ var over = map[string]metav1.Condition{
 		"ForeignEndpointSlicesGone", "every EndpointSlice of the Service is the operator's"),
 	v1alpha1.ConditionDenyPending: condition(v1alpha1.ConditionDenyPending, false,
 		"DenyPendingOver", "no published address is about to be taken out any more"),
+	v1alpha1.ConditionStale: condition(v1alpha1.ConditionStale, false,
+		"NamesAnswered", "the name servers answer for every name again"),
 	v1alpha1.ConditionCredentialsUnavailable: condition(v1alpha1.ConditionCredentialsUnavailable, false,
 		"CredentialsAvailable", "every credential of the checks is there"),
 }
@@ -116,6 +121,10 @@ var told = map[string]bool{
 	v1alpha1.ReasonDuplicateAddress:       true,
 	v1alpha1.ReasonServedByAnother:        true,
 	v1alpha1.ReasonFamilyNotServed:        true,
+	v1alpha1.ReasonRecordsDropped:         true,
+	v1alpha1.ReasonNameServerFailed:       true,
+	v1alpha1.ReasonNameServerTimeout:      true,
+	v1alpha1.ReasonPassthroughDeprecated:  true,
 	v1alpha1.ReasonSecretForbidden:        true,
 	v1alpha1.ReasonSecretNotFound:         true,
 	v1alpha1.ReasonSecretTypeMismatch:     true,
@@ -132,6 +141,7 @@ var actions = map[string]string{
 	v1alpha1.ConditionHealthy:         "CheckHealth",
 	v1alpha1.ConditionConflict:        "FindConflicts",
 	v1alpha1.ConditionDenyPending:     "FollowCluster",
+	v1alpha1.ConditionStale:           "ResolveNames",
 
 	v1alpha1.ConditionCredentialsUnavailable: "ReadSecrets",
 }

@@ -6,6 +6,7 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -46,6 +47,13 @@ func stale(facts Facts) (metav1.Condition, bool) {
 	}
 	return condition(v1alpha1.ConditionStale, true, cmp.Or(reason, v1alpha1.ReasonNameServerTimeout),
 		plural(len(culprits), "target is served by its last answer: ", "targets are served by their last answers: ")+naming(culprits)), true
+}
+
+// standsBy says whether an address is healthy and takes no traffic, since its tier
+// does not serve.
+func (f *Facts) standsBy(address string) bool {
+	addr, err := netip.ParseAddr(address)
+	return err == nil && f.Standby[addr]
 }
 
 // dropped names the names with more records than are served, in order.

@@ -29,7 +29,9 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/discovery/static"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -113,6 +115,7 @@ func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
 		Client:       mgr.GetClient(),
 		Live:         mgr.GetAPIReader(),
 		Literals:     static.Resolve,
+		Names:        dns.New(dns.Options[health.Subscriber]{}),
 		Guard:        reach,
 		Credentials:  &controllers.Credentials{},
 		Metrics:      recorder,
