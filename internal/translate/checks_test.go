@@ -319,7 +319,7 @@ func TestInvalidChecks(t *testing.T) {
 }
 
 // certificate makes a self-signed one.
-func certificate(t *testing.T) string {
+func certificate(t testing.TB) string {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
