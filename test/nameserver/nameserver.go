@@ -193,7 +193,7 @@ func (s *Server) serveConn(conn net.Conn, done chan struct{}) {
 			return
 		}
 		for _, message := range reply(query) {
-			framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...) //nolint:gosec // G115: pack bounds it
+			framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(message))), message...)
 			if _, err := conn.Write(framed); err != nil {
 				return
 			}

@@ -177,8 +177,8 @@ func TestParse(t *testing.T) {
 		{name: "YXDOMAIN", rcode: wire.RcodeYXDomain, want: "Malformed"},
 		{
 			name: "services", qtype: SRV,
-			records: []string{"db.example. 30 SRV 20 0 5432 B.example.", "db.example. 30 SRV 10 5 5433 a.example.", "db.example. 30 SRV 10 7 5432 a.example."},
-			want:    "Answered 10/7/a.example:5432 10/5/a.example:5433 20/0/b.example:5432 ttl=30",
+			records: []string{"db.example. 30 SRV 20 0 5432 A.example.", "db.example. 30 SRV 10 5 5433 b.example.", "db.example. 30 SRV 10 7 5432 b.example."},
+			want:    "Answered 10/7/b.example:5432 10/5/b.example:5433 20/0/a.example:5432 ttl=30",
 		},
 		{
 			name: "a service counts once, with its first priority", qtype: SRV,
@@ -228,12 +228,12 @@ func TestParseTakesTheLowestOfTooMany(t *testing.T) {
 	var wantServices []Service
 	for i := range 4000 {
 		addrs = append(addrs, fmt.Sprintf("db.example. 30 A 10.0.%d.%d", i/250, i%250))
-		services = append(services, fmt.Sprintf("db.example. 30 SRV %d 0 1 h%04d.example.", i/100, i))
+		services = append(services, fmt.Sprintf("db.example. 30 SRV %d 0 1 h%04d.example.", i/100, i%100+100*(100-i/100)))
 		if i < maxAnswerAddrs {
 			wantAddrs = append(wantAddrs, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
 		}
 		if i < maxAnswerServices {
-			wantServices = append(wantServices, Service{Host: fmt.Sprintf("h%04d.example", i), Port: 1})
+			wantServices = append(wantServices, Service{Host: fmt.Sprintf("h%d.example", 10000+i), Port: 1})
 		}
 	}
 	slices.Reverse(addrs)

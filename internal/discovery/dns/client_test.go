@@ -22,7 +22,7 @@ const (
 	// never is longer than any test waits.
 	never = time.Hour
 	// soon is how long tests wait for a reply that does not come.
-	soon = 100 * time.Millisecond
+	soon = time.Second
 )
 
 func startServer(t testing.TB) *nameserver.Server {
