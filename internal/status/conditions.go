@@ -148,12 +148,13 @@ func targetsResolved(facts Facts) metav1.Condition {
 		served[l.Entry] = true
 	}
 	var empty []string
-	emptyFor := v1alpha1.ReasonNoAddresses
+	emptyFor, pending := v1alpha1.ReasonNoAddresses, true
 	for _, e := range facts.Backend.Entries {
 		if served[e.Name] || facts.Drain[e.Name] {
 			continue
 		}
 		text := fmt.Sprintf("%q", e.Name)
+		pending = pending && facts.Names[e.Name].Reason == v1alpha1.ReasonNamesPending
 		if name := facts.Names[e.Name]; name.Reason != "" {
 			if emptyFor == v1alpha1.ReasonNoAddresses {
 				emptyFor = name.reason()
@@ -164,7 +165,11 @@ func targetsResolved(facts Facts) metav1.Condition {
 		}
 		empty = append(empty, text)
 	}
-	if len(empty) > 0 {
+	switch {
+	case len(empty) > 0 && pending:
+		return undecided(v1alpha1.ConditionTargetsResolved, v1alpha1.ReasonNamesPending,
+			plural(len(empty), "target has a name that nothing is known of yet: ", "targets have names that nothing is known of yet: ")+naming(empty))
+	case len(empty) > 0:
 		return condition(v1alpha1.ConditionTargetsResolved, false, emptyFor,
 			plural(len(empty), "target has no address that can be served (see status.sources): ", "targets have no address that can be served (see status.sources): ")+naming(empty))
 	}

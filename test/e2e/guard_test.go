@@ -33,6 +33,7 @@ var _ = Describe("What may be targeted", func() {
 		})
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {host}})
 		s.eventuallyCondition(ctx, "web", v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonAddressDenied)
+		s.eventuallyRouted(ctx, "web", "http", addresses(host)...)
 		for _, to := range clusterIPs(service, 80) {
 			Expect(answerers(ctx, installed.Client.DialContext, to)).To(Equal(names(host)))
 		}

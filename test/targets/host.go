@@ -195,6 +195,7 @@ func (h *Host) answer(conn net.Conn, behaviour Behaviour, changed <-chan struct{
 	}
 	h.mu.Lock()
 	h.received = request.Header
+	h.received.Set("Host", request.Host) // which net/http takes out
 	h.mu.Unlock()
 	status, body := http.StatusOK, io.Reader(strings.NewReader("served by "+h.address.String()+"\n"))
 	switch behaviour {

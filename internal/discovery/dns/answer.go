@@ -183,7 +183,7 @@ func negative(m *wire.Msg, end string, chain []string, ttl time.Duration) answer
 		return a
 	case len(chain) > 0: // RFC 2308, 2.2: perhaps nothing is there, perhaps nobody looked
 		return answer{outcome: Malformed, chain: chain, ttl: ttl, next: end}
-	case referral:
+	case referral, len(m.Answer) > 0: // which is about something else
 		return answer{outcome: Malformed}
 	default:
 		return a
