@@ -114,6 +114,11 @@ func TestOneServer(t *testing.T) {
 				return b
 			})}, timeout: soon, want: "Malformed",
 		},
+		{
+			name: "an answer to no question", replies: []nameserver.Reply{nameserver.Several(nameserver.WithoutQuestion(wrong), nameserver.WithoutQuestion(nameserver.NXDomain(5)))},
+			timeout: soon, want: "Malformed",
+		},
+		{name: "a refusal of no question", replies: []nameserver.Reply{nameserver.WithoutQuestion(nameserver.Rcode(wire.RcodeRefused))}, want: "Refused"},
 		{name: "silence", replies: []nameserver.Reply{nameserver.Silence()}, timeout: soon, want: "Timeout", queries: 2},
 		{name: "silence once", replies: []nameserver.Reply{nameserver.Silence(), right}, timeout: time.Second, want: "Answered 192.0.2.1 ttl=30", queries: 2},
 		{
