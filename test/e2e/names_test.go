@@ -104,14 +104,14 @@ func hostPorts(ctx context.Context, to netip.AddrPort) []string {
 var _ = Describe("A name", Ordered, func() {
 	It("is followed under a running client: what comes serves, what goes drains, and no request fails", func(ctx SpecContext) {
 		before, after := installed.Hosts[:2], installed.Hosts[1:3]
-		setRecords(records("web", before...))
+		setRecords(records("moving", before...))
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
-		s.backend(ctx, "web", nil, named("web"), drainFor("2s"))
+		s.backend(ctx, "web", nil, named("moving"), drainFor("2s"))
 		s.eventuallyRouted(ctx, "web", "http", addresses(before...)...)
 		f := startFlow(clusterIPs(service, 80)...)
 
-		setRecords(records("web", after...))
+		setRecords(records("moving", after...))
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts[:3]...)...)
 		Eventually(s.published).WithContext(ctx).WithTimeout(retained).WithArguments("web").ShouldNot(HaveKey(before[0].IP4.String()))
 		s.eventuallyRouted(ctx, "web", "http", addresses(after...)...)
@@ -122,10 +122,10 @@ var _ = Describe("A name", Ordered, func() {
 
 	It("is served all the while that its name server is dead, also by an operator that starts then", func(ctx SpecContext) {
 		hosts := installed.Hosts
-		setRecords(records("web", hosts...))
+		setRecords(records("lost", hosts...))
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
-		s.backend(ctx, "web", nil, named("web"))
+		s.backend(ctx, "web", nil, named("lost"))
 		s.eventuallyRouted(ctx, "web", "http", addresses(hosts...)...)
 		f := startFlow(clusterIPs(service, 80)...)
 
@@ -164,11 +164,11 @@ var _ = Describe("A name", Ordered, func() {
 
 	It("leads nowhere that nobody may go, whatever its name server says", func(ctx SpecContext) {
 		good := installed.Hosts[0]
-		setRecords(records("web", good), []string{"web 1 A 169.254.169.254", "web 1 A 127.0.0.1",
-			"web 1 A " + rack.NodeIPs[0].String(), "web 1 AAAA fd00:ec2::254", "web 1 AAAA ::ffff:169.254.169.254"})
+		setRecords(records("liar", good), []string{"liar 1 A 169.254.169.254", "liar 1 A 127.0.0.1",
+			"liar 1 A " + rack.NodeIPs[0].String(), "liar 1 AAAA fd00:ec2::254", "liar 1 AAAA ::ffff:169.254.169.254"})
 		s := newScene(ctx)
 		s.service(ctx, "web")
-		s.backend(ctx, "web", nil, named("web"))
+		s.backend(ctx, "web", nil, named("liar"))
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {good}})
 		s.eventuallyCondition(ctx, "web", v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonAddressDenied)
 		s.eventuallyRouted(ctx, "web", "http", addresses(good)...)
