@@ -136,8 +136,14 @@ func TestFenceCheck(t *testing.T) {
 		{"not fenced again and again", []error{nil, nil, refused, nil}, hour + 3*minute, []time.Duration{0, minute, 2 * minute, hour + 2*minute, hour + 3*minute}, []bool{false, false, true, false, false}, 2},
 		{"no permission there", []error{forbidden}, hour, []time.Duration{0, hour}, nil, 0},
 		{"refused by something else", []error{apierrors.NewBadRequest("admission webhook does not support dry run"), refused}, hour, []time.Duration{0, hour}, []bool{true}, 0},
-		{"no answer at first", []error{away, apierrors.NewTooManyRequests("busy", 1), apierrors.NewUnauthorized("not yet"), apierrors.NewInternalError(errors.New("etcd")), refused}, hour,
-			[]time.Duration{0, minute, 2 * minute, 3 * minute, 4 * minute}, []bool{true}, 0},
+		{
+			"no answer at first",
+			[]error{away, apierrors.NewTooManyRequests("busy", 1), apierrors.NewUnauthorized("not yet"), apierrors.NewInternalError(errors.New("etcd")), refused},
+			hour,
+			[]time.Duration{0, minute, 2 * minute, 3 * minute, 4 * minute},
+			[]bool{true},
+			0,
+		},
 		{"never an answer", []error{away}, 2 * minute, []time.Duration{0, minute, 2 * minute}, nil, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -74,8 +74,10 @@ func (s *scene) list(ctx context.Context, somebody client.Client, service, addre
 			Expect(err).To(MatchError(ContainSubstring("must be an IPv4 or IPv6 address")), "%s written as %s", address, spelled)
 			continue
 		}
-		s.expectCondition(ctx, eb.Name, v1alpha1.ConditionAccepted, accepted)
 		stored = append(stored, eb.Name)
+	}
+	for _, name := range stored {
+		s.expectCondition(ctx, name, v1alpha1.ConditionAccepted, accepted)
 	}
 	return stored
 }

@@ -59,8 +59,8 @@ func (s TierState) Until() time.Time { return s.until }
 // Decide returns which tiers serve from now on, in the light of those that did.
 // It is to be asked whenever a verdict changes, and at Until.
 //
-//   - The first tier that suffices serves; with a cumulative policy, those before
-//     it as well.
+//   - The first tier that suffices serves; with a cumulative policy, all that are
+//     better than one that serves do as well.
 //   - While none suffices, every tier with a healthy address serves: that loses the
 //     least.
 //   - A worse tier steps in at once when none that serves suffices any more.
@@ -89,6 +89,9 @@ func (p TierPolicy) Decide(before TierState, members []TierMember, now time.Time
 		return next
 	}
 	next.serving = slices.DeleteFunc(before.Serving(), func(tier int) bool { return !slices.Contains(known, tier) })
+	if n := len(next.serving); n > 0 && p.Cumulative {
+		next.serving = p.upTo(known, next.serving[n-1])
+	}
 	if !slices.ContainsFunc(sufficing, func(tier int) bool { return slices.Contains(next.serving, tier) }) {
 		next.serving = p.upTo(known, sufficing[0])
 		return next

@@ -81,8 +81,12 @@ func (o observed) objection(p TierPolicy, before, after TierState, streaks map[i
 		return "no tier suffices, and not all that are healthy serve"
 	case some(func(tier int) bool { return serves(tier) && !o.present[tier] }):
 		return "a tier serves that is not there"
-	case held && !some(settled) && some(func(tier int) bool { return o.present[tier] && served(tier) != serves(tier) }):
-		return "a tier that suffices served, none has sufficed for long enough, and something changes"
+	case held && !some(settled) && some(func(tier int) bool { return o.present[tier] && served(tier) && !serves(tier) }):
+		return "a tier steps back though none has sufficed for long enough"
+	case p.Cumulative && some(suffices) && some(func(tier int) bool {
+		return o.present[tier] && !serves(tier) && some(func(worse int) bool { return worse > tier && serves(worse) })
+	}):
+		return "a worse tier serves without a better one"
 	case p.ReturnDelay == 0 && some(suffices) && !slices.Equal(after.Serving(), o.first(p)):
 		return "without a delay, it is not the first tier"
 	}
@@ -90,9 +94,7 @@ func (o observed) objection(p TierPolicy, before, after TierState, streaks map[i
 		if served(tier) && suffices(tier) && !serves(tier) && !some(func(better int) bool { return better < tier && settled(better) }) {
 			return fmt.Sprintf("tier %d suffices, served, and steps back for none that is better", tier)
 		}
-		if serves(tier) && !served(tier) && held && !some(func(better int) bool {
-			return settled(better) && (tier == better || p.Cumulative && tier < better)
-		}) {
+		if serves(tier) && !served(tier) && held && !settled(tier) && !some(func(worse int) bool { return p.Cumulative && worse > tier && served(worse) }) {
 			return fmt.Sprintf("tier %d is added before its time", tier)
 		}
 	}

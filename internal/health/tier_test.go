@@ -133,6 +133,12 @@ func TestTiersOverTime(t *testing.T) {
 			{50, "HH HH HH", []int{0, 1, 2}, 110},
 			{110, "HH HH HH", []int{0}, 0},
 		}},
+		{"cumulative, a better tier joins at once", cumulative, TierState{}, []chapter{
+			{0, "  HH", []int{2}, 0},
+			{1, " HH HH", []int{1, 2}, 61},
+			{2, "HH HH HH", []int{0, 1, 2}, 62},
+			{62, "HH HH HH", []int{0}, 0},
+		}},
 		{"after a restart, what is published goes on, and the delay starts anew", exclusive, ResumeTiers(1, 1), []chapter{
 			{0, "HH HH", []int{1}, 60},
 			{60, "HH HH", []int{0}, 0},
