@@ -96,7 +96,7 @@ var _ = Describe("What a name leads to is vetted:", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.30": in, "192.0.2.31": out})
 		Expect(good.Received("Host")).To(ConsistOf(HavePrefix(s.hostname("tls"))))
 		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Unhealthy",
-			ConsistOf(And(HaveField("Address", "192.0.2.31"), HaveField("Reason", "TLSCertificateInvalid")))))
+			ConsistOf(And(HaveField("Address", "192.0.2.31"), HaveField("Reason", "CertificateNameMismatch")))))
 
 		By("asking what an edit has not answered for yet by the name that it had")
 		s.fail("new")
