@@ -280,6 +280,9 @@ const (
 	// ReasonTrafficPolicyLocal: the Service can be served, but with a traffic
 	// policy of Local no traffic reaches endpoints outside the cluster.
 	ReasonTrafficPolicyLocal = "TrafficPolicyLocal"
+	// ReasonTooManyLabels: the Service is served, and has more labels than its
+	// EndpointSlices get.
+	ReasonTooManyLabels = "TooManyLabels"
 )
 
 // Reasons of the condition TargetsResolved.
