@@ -33,13 +33,13 @@ func (p *packer) freeName(family discoveryv1.AddressType) string {
 
 // wantedLabels mirrors the labels of the Service except those that have a
 // meaning on slices (rules 1, 9, 10).
-func (p *planner) wantedLabels() map[string]string {
-	labels := make(map[string]string, min(len(p.in.Service.Labels), MaxLabels)+3)
-	maps.Copy(labels, bounded(p.in.Service.Labels))
-	labels[discoveryv1.LabelServiceName] = p.in.Service.Name
+func (pl *planner) wantedLabels() map[string]string {
+	labels := make(map[string]string, min(len(pl.in.Service.Labels), MaxLabels)+3)
+	maps.Copy(labels, bounded(pl.in.Service.Labels))
+	labels[discoveryv1.LabelServiceName] = pl.in.Service.Name
 	labels[discoveryv1.LabelManagedBy] = ManagedBy
 	delete(labels, corev1.IsHeadlessService)
-	if p.in.Service.Headless {
+	if pl.in.Service.Headless {
 		labels[corev1.IsHeadlessService] = ""
 	}
 	return labels
