@@ -248,8 +248,10 @@ var _ = Describe("A network of the cluster that would take out many addresses", 
 		o.stop()
 		tell(ctx, eb, time.Now().Add(-30*time.Minute))
 		restarted()
-		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(
-			HaveField("Conditions", ContainElement(HaveField("Type", v1alpha1.ConditionDenyPending))))
+		s.host("198.51.100.11")
+		edit(ctx, eb, entry("shelf", "198.51.100.11"))
+		all["198.51.100.11"] = in
+		s.expect(ctx, "payments", all)
 		node(ctx, "second", "203.0.113.0/24")
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionDenyPending, yes(v1alpha1.ReasonClusterNetworksChanged, "23 published addresses"))
 		Expect(pendingSince(ctx, "payments")).To(BeTemporally(">", time.Now().Add(-15*time.Minute)))
