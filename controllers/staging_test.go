@@ -208,37 +208,44 @@ func TestStagingGoesOnAfterARestart(t *testing.T) {
 		{
 			"and others have published much more",
 			append(spared.toldSince(ago(20*time.Second)), publishing("203.0.113.1", 200)...),
-			[]string{first}, []time.Duration{40 * time.Second},
+			[]string{first},
+			[]time.Duration{40 * time.Second},
 		},
 		{
 			"each network for its own time",
 			append(spared.toldSince(ago(50*time.Second)), others.toldSince(ago(20*time.Second))...),
-			[]string{first, second}, []time.Duration{10 * time.Second, 40 * time.Second},
+			[]string{first, second},
+			[]time.Duration{10 * time.Second, 40 * time.Second},
 		},
 		{
 			"one of which is in force by now",
 			others.toldSince(ago(20 * time.Second)),
-			[]string{first, second}, []time.Duration{0, 40 * time.Second},
+			[]string{first, second},
+			[]time.Duration{0, 40 * time.Second},
 		},
 		{
 			"as long as one ExternalBackend tells",
 			append(spared[:6].toldSince(ago(50*time.Second)), spared[6:].toldSince(ago(20*time.Second))...),
-			[]string{first}, []time.Duration{40 * time.Second},
+			[]string{first},
+			[]time.Duration{40 * time.Second},
 		},
 		{
 			"few of which are told by nobody yet",
 			append(spared.toldSince(ago(20*time.Second)), lone...),
-			[]string{first}, []time.Duration{40 * time.Second},
+			[]string{first},
+			[]time.Duration{40 * time.Second},
 		},
 		{
 			"but not for others that come then",
 			append(spared.toldSince(ago(20*time.Second)), others...),
-			[]string{first, second}, []time.Duration{40 * time.Second, delay},
+			[]string{first, second},
+			[]time.Duration{40 * time.Second, delay},
 		},
 		{
 			"nor because one tells what is over",
 			append(lone.toldSince(ago(time.Hour)), spared[1:]...),
-			[]string{first}, []time.Duration{delay},
+			[]string{first},
+			[]time.Duration{delay},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
