@@ -102,16 +102,12 @@ func mayCheck(scope *guard.Scope, addr netip.Addr, checks []*health.Check) error
 
 // useOf says what a check asks of the guard.
 func useOf(check *health.Check, addr netip.Addr) guard.CheckUse {
-	use := guard.CheckUse{Addr: addr, Port: check.Port, Kind: check.Kind.String()}
-	if check.HTTP != nil {
-		use.CustomHost, use.Secret = check.HTTP.Host != "", check.HasCredentials()
-		use.Body = check.HTTP.Body != nil
+	return guard.CheckUse{
+		Addr: addr, Port: check.Port, Kind: check.Kind.String(),
+		CustomHost: check.HasCustomHost(), Secret: check.HasCredentials(),
+		Body:               check.HTTP != nil && check.HTTP.Body != nil,
+		InsecureSkipVerify: check.TLS != nil && check.TLS.InsecureSkipVerify,
 	}
-	if check.TLS != nil {
-		use.CustomHost = use.CustomHost || check.TLS.ServerName != ""
-		use.InsecureSkipVerify = check.TLS.InsecureSkipVerify
-	}
-	return use
 }
 
 func denialReason(err error) string {

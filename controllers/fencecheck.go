@@ -24,50 +24,56 @@ import (
 const (
 	// fenceTimeout bounds one question.
 	fenceTimeout = 10 * time.Second
-	// fenceRetry is the time after which it is asked again, if nobody answered.
+	// fenceRetry is the time after which it is asked again, if nobody answered or
+	// nothing fences the account: that may just be coming into force.
 	fenceRetry = time.Minute
+	// fencePeriod is the time after which it is asked again otherwise.
+	fencePeriod = time.Hour
 	// fencedOff is an address that no target can have, and that the API server
 	// itself takes: the WireServer of Azure.
 	fencedOff = "168.63.129.16"
 )
 
 // FenceCheck finds out whether config/admission/endpointslice_fence.yaml is about
-// the account that the operator runs as: once, when it becomes active, by asking
-// the API server to pretend (dry run) to create an EndpointSlice that the fence
-// must refuse.
+// the account that the operator runs as: when it becomes active and again and
+// again, by asking the API server to pretend (dry run) to create an EndpointSlice
+// that the fence must refuse.
 type FenceCheck struct {
 	Client client.Writer
 	// Namespace is where the operator may create EndpointSlices, such as its own.
 	// Nothing is asked if it is empty.
 	Namespace string
-	// Found is told the answer, if there is one.
+	// Found is told each answer, if there is one.
 	Found func(fenced bool)
 	Clock clock.Clock
+
+	// unfenced counts the answers since the last one that it is fenced.
+	unfenced int
 }
 
 // NeedLeaderElection says that the one is asked about who writes.
 func (f *FenceCheck) NeedLeaderElection() bool { return true }
 
-// Start asks until there is an answer, or ctx is done.
+// Start asks until ctx is done.
 func (f *FenceCheck) Start(ctx context.Context) error {
 	if f.Namespace == "" {
 		logf.FromContext(ctx).Info("Not looking whether the fence of EndpointSlices is in force: the operator's own namespace is unknown outside a cluster (set --leader-election-namespace)")
 		return nil
 	}
-	for !f.ask(ctx) {
+	for {
+		again := f.ask(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-f.Clock.After(fenceRetry):
+		case <-f.Clock.After(again):
 		}
 	}
-	return nil
 }
 
 var errUnfenced = errors.New("the API server would let this account write an EndpointSlice with the address of a metadata service")
 
-// ask returns true if asking again would tell no more.
-func (f *FenceCheck) ask(ctx context.Context) bool {
+// ask returns when to ask again.
+func (f *FenceCheck) ask(ctx context.Context) time.Duration {
 	log := logf.FromContext(ctx).WithValues("namespace", f.Namespace)
 	asking, cancel := context.WithTimeout(ctx, fenceTimeout)
 	defer cancel()
@@ -76,17 +82,23 @@ func (f *FenceCheck) ask(ctx context.Context) bool {
 	switch {
 	case err == nil:
 		f.Found(false)
-		log.Error(errUnfenced, "The fence of EndpointSlices is not in force for the account that the operator runs as: apply config/admission, with spec.paramRef of its bindings naming that account")
+		// Said once, and not of a fence that is applied together with the operator.
+		if f.unfenced++; f.unfenced == 2 {
+			log.Error(errUnfenced, "The fence of EndpointSlices is not in force for the account that the operator runs as: apply config/admission, with spec.paramRef of its bindings naming that account")
+		}
+		return fenceRetry
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy") && strings.Contains(err.Error(), "endpointslice-fence"):
 		f.Found(true)
+		f.unfenced = 0
 		log.V(1).Info("The fence of EndpointSlices is in force")
+		return fencePeriod
 	case errors.As(err, &status) && status.Status().Code < 500 && !apierrors.IsTooManyRequests(err) && !apierrors.IsUnauthorized(err):
 		log.Info("Cannot tell whether the fence of EndpointSlices is in force: something else has refused what it should have refused", "answer", err.Error())
+		return fencePeriod
 	default:
 		log.V(1).Info("Cannot tell yet whether the fence of EndpointSlices is in force, asking again", "after", fenceRetry, "answer", fmt.Sprint(err))
-		return ctx.Err() != nil
+		return fenceRetry
 	}
-	return true
 }
 
 // trial is an EndpointSlice of no Service in which nothing is wrong but the

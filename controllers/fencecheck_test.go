@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
@@ -94,54 +97,86 @@ func asOperator(ctx context.Context) client.Client {
 	return c
 }
 
-// answers is an API server that gives these answers, one after the other.
+// answers is an API server that gives these answers, one after the other, and the
+// last of them from then on. It keeps when it was asked.
 type answers struct {
 	client.Writer
 	list  []error
-	asked int
+	since time.Time
+	asked []time.Duration
 }
 
 func (a *answers) Create(context.Context, client.Object, ...client.CreateOption) error {
-	a.asked++
-	return a.list[min(a.asked, len(a.list))-1]
+	a.asked = append(a.asked, time.Since(a.since))
+	return a.list[min(len(a.asked), len(a.list))-1]
 }
 
-// TestFenceCheck: it asks until it has been answered, and says nothing that it
-// does not know.
+// TestFenceCheck: it goes on asking, soon for as long as nothing fences the account,
+// says nothing that it does not know, and gives no alarm for what has only just
+// been applied.
 func TestFenceCheck(t *testing.T) {
 	resource := schema.GroupResource{Group: "discovery.k8s.io", Resource: "endpointslices"}
 	refused := apierrors.NewForbidden(resource, "", errors.New("ValidatingAdmissionPolicy 'blue-endpointslice-fence' with binding 'blue-endpointslice-fence' denied request: no target"))
+	forbidden := apierrors.NewForbidden(resource, "", errors.New("cannot create resource"))
+	away := errors.New("connection refused")
+	const minute, hour = time.Minute, time.Hour
 	for _, tt := range []struct {
-		name      string
-		namespace string
-		answers   []error
-		asked     int
-		found     []bool
+		name    string
+		answers []error
+		lasting time.Duration
+		asked   []time.Duration
+		found   []bool
+		alarms  int
 	}{
-		{"outside a cluster", "", []error{nil}, 0, nil},
-		{"fenced", "operators", []error{refused}, 1, []bool{true}},
-		{"not fenced", "operators", []error{nil}, 1, []bool{false}},
-		{"no permission there", "operators", []error{apierrors.NewForbidden(resource, "", errors.New("cannot create resource"))}, 1, nil},
-		{"refused by something else", "operators", []error{apierrors.NewBadRequest("admission webhook does not support dry run")}, 1, nil},
-		{"no answer at first", "operators", []error{errors.New("connection refused"), apierrors.NewTooManyRequests("busy", 1), apierrors.NewUnauthorized("not yet"), apierrors.NewInternalError(errors.New("etcd")), refused}, 5, []bool{true}},
-		{"never an answer", "operators", []error{errors.New("connection refused")}, 10, nil},
+		{"fenced", []error{refused}, 2 * hour, []time.Duration{0, hour, 2 * hour}, []bool{true, true, true}, 0},
+		{"not fenced", []error{nil}, 3 * minute, []time.Duration{0, minute, 2 * minute, 3 * minute}, []bool{false, false, false, false}, 1},
+		{"fenced since a moment ago", []error{nil, refused}, hour + minute, []time.Duration{0, minute, hour + minute}, []bool{false, true, true}, 0},
+		{"fenced later", []error{nil, nil, refused}, hour, []time.Duration{0, minute, 2 * minute}, []bool{false, false, true}, 1},
+		{"fenced no longer", []error{refused, nil}, hour + minute, []time.Duration{0, hour, hour + minute}, []bool{true, false, false}, 1},
+		{"not fenced again and again", []error{nil, nil, refused, nil}, hour + 3*minute, []time.Duration{0, minute, 2 * minute, hour + 2*minute, hour + 3*minute}, []bool{false, false, true, false, false}, 2},
+		{"no permission there", []error{forbidden}, hour, []time.Duration{0, hour}, nil, 0},
+		{"refused by something else", []error{apierrors.NewBadRequest("admission webhook does not support dry run"), refused}, hour, []time.Duration{0, hour}, []bool{true}, 0},
+		{
+			"no answer at first",
+			[]error{away, apierrors.NewTooManyRequests("busy", 1), apierrors.NewUnauthorized("not yet"), apierrors.NewInternalError(errors.New("etcd")), refused},
+			hour,
+			[]time.Duration{0, minute, 2 * minute, 3 * minute, 4 * minute},
+			[]bool{true},
+			0,
+		},
+		{"never an answer", []error{away}, 2 * minute, []time.Duration{0, minute, 2 * minute}, nil, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute+time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), tt.lasting+time.Second)
 				defer cancel()
-				a := &answers{list: tt.answers}
+				alarms := 0
+				ctx = logf.IntoContext(ctx, funcr.New(func(_, args string) {
+					if strings.Contains(args, "is not in force") {
+						alarms++
+					}
+				}, funcr.Options{}))
+				a := &answers{list: tt.answers, since: time.Now()}
 				var found []bool
 				check := &controllers.FenceCheck{
-					Client: a, Namespace: tt.namespace, Clock: clock.RealClock{}, Found: func(fenced bool) { found = append(found, fenced) },
+					Client: a, Namespace: "operators", Clock: clock.RealClock{}, Found: func(fenced bool) { found = append(found, fenced) },
 				}
 				if err := check.Start(ctx); err != nil {
 					t.Fatal(err)
 				}
-				if a.asked != tt.asked || !slices.Equal(found, tt.found) {
-					t.Errorf("asked %d times and found %v, want %d and %v", a.asked, found, tt.asked, tt.found)
+				if !slices.Equal(a.asked, tt.asked) || !slices.Equal(found, tt.found) || alarms != tt.alarms {
+					t.Errorf("asked after %v, found %v and gave %d alarms, want %v, %v and %d", a.asked, found, alarms, tt.asked, tt.found, tt.alarms)
 				}
 			})
 		})
+	}
+}
+
+// TestFenceCheckWithoutNamespace: nothing is asked where there is nowhere to.
+func TestFenceCheckWithoutNamespace(t *testing.T) {
+	a := &answers{list: []error{nil}}
+	check := &controllers.FenceCheck{Client: a, Clock: clock.RealClock{}, Found: func(fenced bool) { t.Errorf("found %v", fenced) }}
+	if err := check.Start(t.Context()); err != nil || len(a.asked) > 0 {
+		t.Errorf("asked %d times: %v", len(a.asked), err)
 	}
 }

@@ -137,6 +137,9 @@ var _ = Describe("An ExternalBackendPolicy", func() {
 		Entry("in what is sent as Host", withChecks(v1alpha1.PolicyChecks{}), check(v1alpha1.Check{
 			Name: "http", HTTP: &v1alpha1.HTTPCheck{Hostname: "admin.internal"},
 		}), "customHost"),
+		Entry("in what names a host as Host does", withChecks(v1alpha1.PolicyChecks{}), check(v1alpha1.Check{
+			Name: "http", HTTP: &v1alpha1.HTTPCheck{Headers: []v1alpha1.HTTPHeader{{Name: "x-forwarded-host", Value: new("admin.internal")}}},
+		}), "customHost"),
 	)
 
 	It("lengthens the intervals of checks that are too short, and says so", func(ctx SpecContext) {

@@ -7,18 +7,22 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/test/aggregation"
 	"externalbackend.dev/operator/test/targets"
 )
@@ -33,11 +37,15 @@ func as(group string) client.Client {
 	return c
 }
 
-// spellings are all ways to write an address that the API server might take.
+// spellings are all ways to write an address that the API server might take. In
+// none of them lies anything else that is denied.
 func spellings(address string) []string {
 	addr := netip.MustParseAddr(address)
 	if addr.Is6() {
-		return []string{address, strings.ToUpper(address), addr.StringExpanded()}
+		b := addr.As16()
+		dotted := fmt.Sprintf("%x:%x:%x:%x:%x:%x:%d.%d.%d.%d", uint16(b[0])<<8|uint16(b[1]), uint16(b[2])<<8|uint16(b[3]), uint16(b[4])<<8|uint16(b[5]),
+			uint16(b[6])<<8|uint16(b[7]), uint16(b[8])<<8|uint16(b[9]), uint16(b[10])<<8|uint16(b[11]), b[12], b[13], b[14], b[15])
+		return []string{address, strings.ToUpper(address), addr.StringExpanded(), dotted, "[" + address + "]", address + "%eth0", address + "/128", " " + address}
 	}
 	b := addr.As4()
 	hex := hexOf(address)
@@ -45,11 +53,73 @@ func spellings(address string) []string {
 	return []string{
 		address, "::ffff:" + address, "::ffff:" + hex, "0:0:0:0:0:ffff:" + hex, "::" + hex, "::ffff:0:" + hex,
 		"64:ff9b::" + hex, "64:ff9b::" + address, "64:ff9b:1::" + hex, "2002:" + hex + "::1",
-		"2001:0:" + hex + "::1", "2001:0:102:304::" + inverted, "2001:db8:1::5efe:" + hex, "2001:db8:1::200:5efe:" + hex,
+		"2001:0:" + hex + "::fefd:fcfb", "2001:0:102:304::" + inverted, "2001:db8:1::5efe:" + hex, "2001:db8:3::200:5efe:" + hex,
 		fmt.Sprintf("0%o.%d.%d.%d", b[0], b[1], b[2], b[3]), fmt.Sprintf("0x%x.%d.%d.%d", b[0], b[1], b[2], b[3]),
 		fmt.Sprint(uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])),
 		fmt.Sprintf("%d.%d.%d", b[0], b[1], uint16(b[2])<<8|uint16(b[3])), address + ".", "[" + address + "]", address + "%eth0", address + "/32", address + ":8080", " " + address,
 	}
+}
+
+// list has somebody list an address of a Service in every spelling, each in an
+// ExternalBackend of its own. It returns their names, once each that the API server
+// has taken is accepted, or is not, as expected.
+func (s *scene) list(ctx context.Context, somebody client.Client, service, address string, accepted types.GomegaMatcher) (stored []string) {
+	GinkgoHelper()
+	for _, spelled := range spellings(address) {
+		eb := &v1alpha1.ExternalBackend{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, GenerateName: "reach-"}}
+		of(service)(eb)
+		entry("rack", spelled)(eb)
+		tcp(eb)
+		if err := somebody.Create(ctx, eb); err != nil {
+			Expect(err).To(MatchError(ContainSubstring("must be an IPv4 or IPv6 address")), "%s written as %s", address, spelled)
+			continue
+		}
+		stored = append(stored, eb.Name)
+	}
+	for _, name := range stored {
+		s.expectCondition(ctx, name, v1alpha1.ConditionAccepted, accepted)
+	}
+	return stored
+}
+
+// ofTheCluster are addresses that the operator finds out, or is told, to be no
+// targets, and some that never are.
+func (s *scene) ofTheCluster(ctx context.Context, service string) []string {
+	GinkgoHelper()
+	var svc corev1.Service
+	Expect(admin.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: service}, &svc)).To(Succeed())
+	var apiServer discoveryv1.EndpointSlice
+	Expect(admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: "kubernetes"}, &apiServer)).To(Succeed())
+	return slices.Concat(svc.Spec.ClusterIPs, apiServer.Endpoints[0].Addresses, []string{
+		"198.51.100.7", "203.0.113.7", "2001:db8:7::7", "10.0.9.9", "169.254.169.254", "127.0.0.1", "fd00:ec2::254", "::1",
+	})
+}
+
+// expectOutOfReach has somebody list addresses of others and of the cluster, and
+// expects nothing of it but the reason.
+func (s *scene) expectOutOfReach(ctx context.Context, o *operator, somebody client.Client, service string, others []string) {
+	GinkgoHelper()
+	was, published := s.slices(ctx), s.endpointsOf(ctx, service)
+	var neighbours []*targets.Host // whom nobody else checks
+	for _, address := range others {
+		neighbours = append(neighbours, s.host(address))
+	}
+	for reason, addresses := range map[string][]string{
+		v1alpha1.ReasonPolicyDenied: others, v1alpha1.ReasonAddressDenied: s.ofTheCluster(ctx, service),
+	} {
+		for _, address := range addresses {
+			stored := s.list(ctx, somebody, service, address, no(reason))
+			Expect(len(stored)).To(BeNumerically(">", 1), "%s can be written in several ways", address)
+			for _, name := range stored {
+				Expect(o.asked.of(s.namespace, name)).To(HaveEach(""), "%s is checked, see %s", address, name)
+			}
+		}
+	}
+	for _, host := range neighbours {
+		Expect(host.Attempts()).To(BeZero(), "a connection to a neighbour's host")
+	}
+	Expect(s.slices(ctx)).To(HaveLen(len(was)))
+	Expect(s.endpointsOf(ctx, service)).To(Equal(published))
 }
 
 var _ = Describe("Two tenants, each with a policy, as the documentation has it", Ordered, func() {
@@ -70,7 +140,7 @@ var _ = Describe("Two tenants, each with a policy, as the documentation has it",
 			}
 		}
 		Expect(tenants).To(HaveLen(2))
-		node(ctx, "of-the-cluster", "198.51.100.0/26", "203.0.113.7")
+		node(ctx, "of-the-cluster", "198.51.100.0/26", "203.0.113.7", "2001:db8:7::7")
 		DeferCleanup(func(ctx SpecContext) {
 			for _, s := range tenants {
 				Expect(admin.DeleteAllOf(ctx, &v1alpha1.ExternalBackend{}, client.InNamespace(s.namespace))).To(Succeed())
@@ -81,7 +151,9 @@ var _ = Describe("Two tenants, each with a policy, as the documentation has it",
 			}
 		})
 	})
-	BeforeEach(func() { o = ownOperator(operatorOptions{requirePolicy: true}) })
+	BeforeEach(func() {
+		o = ownOperator(operatorOptions{requirePolicy: true, deny: []guard.Network{{Prefix: netip.MustParsePrefix("10.0.0.0/16"), Why: "denied to all by --deny-cidrs"}}})
+	})
 
 	It("are set up with flags that the operator is given", func(ctx SpecContext) {
 		Expect(flagsIn(ctx, readWalkThrough().installation[0])).To(ContainElements("--leader-elect", "--policy-mode=require", HavePrefix("--deny-cidrs=")))
@@ -105,48 +177,30 @@ var _ = Describe("Two tenants, each with a policy, as the documentation has it",
 	})
 
 	It("each reach neither the other's machines nor anything of the cluster, however they write it", func(ctx SpecContext) {
-		var apiServer discoveryv1.EndpointSlice
-		Expect(admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: "kubernetes"}, &apiServer)).To(Succeed())
 		for name, others := range map[string][]string{
 			"payments": {"192.0.2.20", "2001:db8:2::19"},
 			"search":   {"192.0.2.5", "2001:db8:1::3"},
 		} {
-			s, team := tenants[name], as(teamOf(name))
-			var neighbours []*targets.Host // whom nobody else checks
-			for _, address := range others {
-				neighbours = append(neighbours, s.host(address))
-			}
-			var svc corev1.Service
-			Expect(admin.Get(ctx, client.ObjectKey{Namespace: name, Name: services[name]}, &svc)).To(Succeed())
-			before := s.slices(ctx)
-			forbidden := append(others, "198.51.100.7", "203.0.113.7", svc.Spec.ClusterIP, apiServer.Endpoints[0].Addresses[0],
-				"169.254.169.254", "127.0.0.1", "fd00:ec2::254", "::1")
-			stored := 0
-			for i, address := range forbidden {
-				for j, spelled := range spellings(address) {
-					eb := &v1alpha1.ExternalBackend{}
-					eb.Namespace, eb.Name = s.namespace, fmt.Sprintf("reach-%d-%d", i, j)
-					of(services[name])(eb)
-					entry("rack", spelled)(eb)
-					eb.Spec.HealthCheck.Checks = []v1alpha1.Check{{Name: "tcp", TCP: &v1alpha1.TCPCheck{}}}
-					if err := team.Create(ctx, eb); err != nil {
-						Expect(err).To(MatchError(ContainSubstring("must be an IPv4 or IPv6 address")), "%s written as %s", address, spelled)
-						continue
-					}
-					stored++
-					s.expectCondition(ctx, eb.Name, v1alpha1.ConditionAccepted, Or(
-						no(v1alpha1.ReasonAddressDenied), no(v1alpha1.ReasonPolicyDenied)))
-					Expect(o.asked.of(s.namespace, eb.Name)).To(HaveEach(""), "%s is checked as %s", address, spelled)
-				}
-			}
-			Expect(stored).To(BeNumerically(">", 2*len(forbidden)), "some spellings are addresses")
-			for _, host := range neighbours {
-				Expect(host.Attempts()).To(BeZero(), "a connection to a neighbour's host")
-			}
-			Expect(s.slices(ctx)).To(HaveLen(len(before)))
-			for published := range s.endpointsOf(ctx, services[name]) {
-				Expect(published).To(BeElementOf("192.0.2.3", "192.0.2.19"))
-				Expect(others).NotTo(ContainElement(published))
+			tenants[name].expect(ctx, services[name], endpoints{map[string]string{"payments": "192.0.2.3", "search": "192.0.2.19"}[name]: in})
+			tenants[name].expectOutOfReach(ctx, o, as(teamOf(name)), services[name], others)
+		}
+	})
+
+	It("and a third, who may reach everything else, reaches them no better", func(ctx SpecContext) {
+		s := newScene(ctx)
+		s.policy(ctx, "all", allowing("0.0.0.0/0", "::/0"), denying(v1alpha1.PolicyDeny{
+			CIDRs: []v1alpha1.CIDR{"192.0.2.0/27", "2001:db8:1::/112", "2001:db8:2::/112"},
+		}))
+		s.host("192.0.2.33")
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", entry("rack", "192.0.2.33"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.33": in})
+		s.expectOutOfReach(ctx, o, admin, "payments", []string{"192.0.2.5", "192.0.2.20", "2001:db8:1::3", "2001:db8:2::19"})
+		By("not for the way in which it is written, in which the rest of the world may be")
+		s.service(ctx, "world")
+		for _, address := range []string{"192.0.2.65", "2001:db8:4::1"} {
+			for _, name := range s.list(ctx, admin, "world", address, yes(v1alpha1.ReasonAccepted)) {
+				Eventually(o.asked.of).WithArguments(s.namespace, name).Should(ContainElement(Not(BeEmpty())))
 			}
 		}
 	})

@@ -169,7 +169,8 @@ type HTTPCheck struct {
 	// headers sent with the request, at most 16. Credentials come from a Secret:
 	// Authorization, Cookie and Proxy-Authorization are refused with a value, and
 	// admitted with valueFrom. Headers that the connection itself needs are always
-	// refused.
+	// refused. Those that name a host, such as X-Forwarded-Host, are subject to
+	// policy as hostname is.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

@@ -159,8 +159,11 @@ type PolicyChecks struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="must be a duration from 1s to 1h in whole numbers, such as 10s or 1m30s"
 	MinInterval *Duration `json:"minInterval,omitempty"`
 
-	// customHost allows a Host that is not the address, and with it requests to
-	// any name that the targets serve. Default false.
+	// customHost allows checks to name a host, and with it requests to any host
+	// that the targets serve: http.hostname, tls.serverName, and headers that
+	// proxies take for either: Forwarded, X-Forwarded-Server, X-Forwarded-URI
+	// and -URL, X-Original- and X-Rewrite- with the same, and all that have host
+	// or authority in their names. Default false.
 	// +optional
 	CustomHost bool `json:"customHost,omitempty"`
 

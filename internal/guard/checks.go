@@ -21,7 +21,7 @@ type CheckUse struct {
 	Port uint16
 	// Kind of the check; "": any.
 	Kind string
-	// CustomHost: with a Host or authority other than the target's own name.
+	// CustomHost: naming a host, be it the target's own.
 	CustomHost bool
 	// Secret: with credentials from a Secret.
 	Secret bool

@@ -56,7 +56,8 @@ type Checks struct {
 	// MinInterval is the shortest time between checks of a target; 0: none of
 	// this policy.
 	MinInterval time.Duration
-	// CustomHost grants a Host or authority other than the target's own name.
+	// CustomHost grants naming a host: by Host, the TLS server name, or a header
+	// that proxies take for either.
 	CustomHost bool
 	// Secrets grants credentials from a Secret.
 	Secrets bool

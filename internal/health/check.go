@@ -6,6 +6,7 @@ package health
 import (
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -118,6 +119,28 @@ func (c *Check) Credentials() iter.Seq[SecretKey] {
 // HasCredentials says whether a check sends values from Secrets.
 func (c *Check) HasCredentials() bool {
 	return c.HTTP != nil && slices.ContainsFunc(c.HTTP.Headers, func(h Header) bool { return h.From != (SecretKey{}) })
+}
+
+// HasCustomHost says whether a check names the host that it is for, and so may
+// choose among those that a target serves: as Host, as the name of a server, or in
+// a header that proxies and frameworks take for either.
+func (c *Check) HasCustomHost() bool {
+	return c.TLS != nil && c.TLS.ServerName != "" ||
+		c.HTTP != nil && (c.HTTP.Host != "" || slices.ContainsFunc(c.HTTP.Headers, Header.namesHost))
+}
+
+// namesHost errs on the side of yes: there is no registry of these headers but for
+// Forwarded (RFC 7239). Servers that hand headers on as variables (RFC 3875) take
+// an underscore for a hyphen.
+func (h Header) namesHost() bool {
+	name := strings.ReplaceAll(strings.ToLower(h.Name), "_", "-")
+	return strings.Contains(name, "host") || strings.Contains(name, "authority") || slices.Contains(hostHeaders, name)
+}
+
+// hostHeaders hold a host, or a URL that may have one, and do not say so.
+var hostHeaders = []string{
+	"forwarded", "x-forwarded-server", "x-forwarded-uri", "x-forwarded-url",
+	"x-original-uri", "x-original-url", "x-rewrite-uri", "x-rewrite-url",
 }
 
 // StatusRange is a range of HTTP status codes, both ends inclusive.

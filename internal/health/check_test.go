@@ -197,6 +197,47 @@ func TestReasonIsTimeout(t *testing.T) {
 	}
 }
 
+// TestHasCustomHost: what may have another virtual host answer than the one at the
+// target's address.
+func TestHasCustomHost(t *testing.T) {
+	header := func(name string) Check {
+		return Check{Kind: HTTP, HTTP: &HTTPCheck{Headers: []Header{{Name: "Accept", Value: "*/*"}, {Name: name, Value: "x"}}}}
+	}
+	checks := map[string]Check{
+		"Host":             {Kind: HTTP, HTTP: &HTTPCheck{Host: "app.example"}},
+		"name of a server": {Kind: HTTP, HTTP: &HTTPCheck{}, TLS: &TLSConfig{ServerName: "app.example"}},
+		"the same by TCP":  {Kind: TCP, TLS: &TLSConfig{ServerName: "app.example"}},
+		"from a Secret": {Kind: HTTP, HTTP: &HTTPCheck{Headers: []Header{
+			{Name: "Authorization", From: SecretKey{"shop", "checks", "token"}}, {Name: "X-Forwarded-Host", From: SecretKey{"shop", "checks", "host"}},
+		}}},
+	}
+	for _, name := range []string{
+		"Forwarded", "forwarded", "X-Forwarded-Host", "x-forwarded-host", "X_Forwarded_Host", "X-Forwarded-Server",
+		"X-Host", "X-Original-Host", "X-HTTP-Host-Override", "Proxy-Host", "X-Hostname", "X-VHost",
+		"X-Original-URL", "X-Rewrite-URL", "X_REWRITE_URL", "X-Original-URI", "X-Forwarded-URI", "X-Forwarded-Authority", "Authority",
+		"X-Envoy-Original-Dst-Host",
+	} {
+		checks[name] = header(name)
+	}
+	for name, check := range checks {
+		if !check.HasCustomHost() {
+			t.Errorf("%s: names no host", name)
+		}
+	}
+	checks = map[string]Check{
+		"TCP": {Kind: TCP}, "TCP by TLS": {Kind: TCP, TLS: &TLSConfig{}}, "HTTP": {Kind: HTTP, HTTP: &HTTPCheck{}},
+		"HTTPS": {Kind: HTTP, HTTP: &HTTPCheck{}, TLS: &TLSConfig{InsecureSkipVerify: true}},
+	}
+	for _, name := range []string{"Accept", "Authorization", "Origin", "X-Forwarded-For", "X-Forwarded-Proto", "X-Health-Check", "X-Request-ID", "X-Url"} {
+		checks[name] = header(name)
+	}
+	for name, check := range checks {
+		if check.HasCustomHost() {
+			t.Errorf("%s: names a host", name)
+		}
+	}
+}
+
 // TestChecksAreLengthened: one that is made less often is another check, and the
 // first one stays what it is.
 func TestChecksAreLengthened(t *testing.T) {

@@ -71,7 +71,7 @@ func New(registry prometheus.Registerer, stats func() CheckerStats) *Metrics {
 		}),
 		fenced: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "externalbackend_fenced",
-			Help: "Whether the fence of EndpointSlices was in force for the operator's account when it became active.",
+			Help: "Whether the fence of EndpointSlices is in force for the operator's account, as the API server answered last.",
 		}, nil),
 	}
 	registry.MustRegister(m.checks, m.checkDuration, m.schedulingLag, m.verdictChanges, m.targets, m.sliceWrites, m.flipToWrite, m.fenced,
