@@ -186,7 +186,8 @@ const (
 )
 
 // ConditionDenyPending is there, and True, while published addresses lie in
-// networks that have become the cluster's own, and are about to be taken out.
+// networks that have become the cluster's own, and are about to be taken out. Its
+// LastTransitionTime is when the last of the networks was found, and moves with that.
 const ConditionDenyPending = "DenyPending"
 
 // Reasons of the condition DenyPending.

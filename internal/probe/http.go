@@ -83,12 +83,12 @@ func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *h
 	}
 }
 
-// with returns an exchange that sends the present values of its credentials to a
-// target, or why one of them cannot be had.
-func (x *httpExchange) with(values func(health.SecretKey, netip.AddrPort) (string, health.Reason), to netip.AddrPort) (*httpExchange, health.Reason) {
+// with returns an exchange that sends the present values of its credentials, or why
+// one of them cannot be had.
+func (x *httpExchange) with(values func(health.SecretKey) (string, health.Reason)) (*httpExchange, health.Reason) {
 	var lines strings.Builder
 	for _, header := range x.credentials {
-		value, problem := values(header.From, to)
+		value, problem := values(header.From)
 		if problem != "" {
 			return nil, problem
 		}

@@ -48,12 +48,12 @@ type Options struct {
 	// none if somebody dials outside of a check. It is called from many
 	// goroutines. Default: everything is allowed.
 	Guard func(namespaces []string, to netip.AddrPort) error
-	// Credentials returns what a check sends to an address and port, of which it
-	// has a reference only, or why that cannot be had: then the check is not made,
+	// Credentials returns what a check sends to an address, of which it has a
+	// reference only, or why that cannot be had: then the check is not made,
 	// and Indeterminate for that reason. It is asked for every check anew, so that
 	// the value is kept nowhere else, from many goroutines, and must be quick.
 	// Default: nothing can be had.
-	Credentials func(from health.SecretKey, to netip.AddrPort) (value string, problem health.Reason)
+	Credentials func(check *health.Check, from health.SecretKey, addr netip.Addr) (value string, problem health.Reason)
 	// Notify tells that the combined verdict of at least one target of a
 	// subscriber changed, or what keeps its checks from being carried out. Changes are coalesced per subscriber. It is called
 	// from one goroutine, holds up nothing but further notifications, and must
@@ -94,7 +94,9 @@ func (o Options) withDefaults() Options {
 		o.Guard = func([]string, netip.AddrPort) error { return nil }
 	}
 	if o.Credentials == nil {
-		o.Credentials = func(health.SecretKey, netip.AddrPort) (string, health.Reason) { return "", health.SecretUnread }
+		o.Credentials = func(*health.Check, health.SecretKey, netip.Addr) (string, health.Reason) {
+			return "", health.SecretUnread
+		}
 	}
 	if o.Notify == nil {
 		o.Notify = func(health.Subscriber) {}

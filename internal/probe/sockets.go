@@ -20,8 +20,8 @@ type sockets struct {
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	userAgent string
 	slots     *turnstile // for what needs much of the processor
-	// credentials returns what is sent to an address and port, or why it cannot be.
-	credentials func(health.SecretKey, netip.AddrPort) (string, health.Reason)
+	// credentials returns what a check sends to an address, or why it cannot.
+	credentials func(*health.Check, health.SecretKey, netip.Addr) (string, health.Reason)
 }
 
 func newSockets(o Options) *sockets {
@@ -62,7 +62,9 @@ func (e *sockets) Prepare(check *health.Check) Run {
 	return func(ctx context.Context, addr netip.Addr) health.Result {
 		start, to, talk := time.Now(), netip.AddrPortFrom(addr.Unmap(), check.Port), talk
 		if exchange != nil && len(exchange.credentials) > 0 {
-			filled, problem := exchange.with(e.credentials, to)
+			filled, problem := exchange.with(func(from health.SecretKey) (string, health.Reason) {
+				return e.credentials(check, from, to.Addr())
+			})
 			if problem != "" {
 				return health.Result{Outcome: health.Indeterminate, Reason: problem}
 			}
