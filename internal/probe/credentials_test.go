@@ -103,7 +103,7 @@ func TestCredentialsAreNotKept(t *testing.T) {
 	opts := Options{Dial: dialTo(t, server), Credentials: func(health.SecretKey, netip.AddrPort) (string, health.Reason) { return "confidential", "" }}
 	c := check(t, server, overHTTP(withCredentials))
 	before := c.Digest()
-	exchange := newHTTPExchange(c, "agent", newTurnstile(1))
+	exchange := newHTTPExchange(c, "agent", newTurnstile(1, 1))
 	if _, problem := exchange.with(opts.Credentials, server); problem != "" {
 		t.Error(problem)
 	}

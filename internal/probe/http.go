@@ -69,7 +69,7 @@ func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *h
 	tail.WriteString("Connection: close\r\n\r\n")
 	var body *bodyMatcher
 	if h.Body != nil {
-		body = &bodyMatcher{text: []byte(h.Body.Contains), pattern: h.Body.Pattern(), slots: slots, timeout: check.Timing.Timeout}
+		body = &bodyMatcher{text: []byte(h.Body.Contains), pattern: h.Body.Pattern(), slots: slots}
 	}
 	return &httpExchange{
 		check:       h,

@@ -19,7 +19,7 @@ import (
 type sockets struct {
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	userAgent string
-	slots     *turnstile // for what needs much of the processor
+	slots     *turnstile // for what needs much of the processor: as many as there are, at most, for a namespace
 	// credentials returns what is sent to an address and port, or why it cannot be.
 	credentials func(health.SecretKey, netip.AddrPort) (string, health.Reason)
 }
@@ -28,7 +28,7 @@ func newSockets(o Options) *sockets {
 	e := &sockets{
 		dial:        newDial(o.Guard),
 		userAgent:   "externalbackend-operator-health-check/" + o.Version,
-		slots:       newTurnstile(4 * runtime.GOMAXPROCS(0)),
+		slots:       newTurnstile(2*runtime.GOMAXPROCS(0), runtime.GOMAXPROCS(0)),
 		credentials: o.Credentials,
 	}
 	if o.Dial != nil {
@@ -68,7 +68,8 @@ func (e *sockets) Prepare(check *health.Check) Run {
 			}
 			talk = secure(filled.talk)
 		}
-		f := e.execute(ctx, to, talk)
+		v := visitOf(ctx)
+		f := v.excuse(e.execute(v, to, talk))
 		return health.Result{Outcome: f.outcome, Reason: f.reason, Code: f.code, Latency: time.Since(start)}
 	}
 }
