@@ -19,16 +19,18 @@ import (
 type sockets struct {
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	userAgent string
-	slots     *turnstile // for what needs much of the processor: as many as there are, at most, for a namespace
+	slots     *turnstile // for what needs much of the processor
 	// credentials returns what is sent to an address and port, or why it cannot be.
 	credentials func(health.SecretKey, netip.AddrPort) (string, health.Reason)
 }
 
 func newSockets(o Options) *sockets {
+	processors := runtime.GOMAXPROCS(0)
 	e := &sockets{
-		dial:        newDial(o.Guard),
-		userAgent:   "externalbackend-operator-health-check/" + o.Version,
-		slots:       newTurnstile(2*runtime.GOMAXPROCS(0), runtime.GOMAXPROCS(0)),
+		dial:      newDial(o.Guard),
+		userAgent: "externalbackend-operator-health-check/" + o.Version,
+		// One namespace leaves a processor to everything else.
+		slots:       newTurnstile(2*processors, max(1, processors-1)),
 		credentials: o.Credentials,
 	}
 	if o.Dial != nil {

@@ -216,7 +216,7 @@ func (p *pacer) read(from io.Reader, b []byte) (int, error) {
 	p.leave()
 	n, err := from.Read(b)
 	if refused := p.enter(); refused != nil {
-		return n, refused
+		return 0, refused // or what was read would be worked on
 	}
 	return n, err
 }

@@ -214,6 +214,31 @@ func TestWaitingEnds(t *testing.T) {
 	})
 }
 
+// TestNothingIsReadWithoutATurn: what has come is not worked on outside.
+func TestNothingIsReadWithoutATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := newTurnstile(1, 1)
+		v := visitor("shop")
+		v.start(time.Second)
+		defer v.stop()
+		p, q := &pacer{gate: gate, visit: v}, &pacer{gate: gate, visit: visitor("flood")}
+		if err := p.enter(); err != nil {
+			t.Fatal(err)
+		}
+		taken := readerFunc(func(b []byte) (int, error) { return len(b), q.enter() })
+		if n, err := p.read(taken, make([]byte, 9)); n != 0 || !errors.Is(err, errNoTurn) {
+			t.Errorf("read %d bytes, %v", n, err)
+		}
+		p.leave() // has no turn to end
+		q.leave()
+		wantEmpty(t, gate)
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
 // TestAccountsAreDropped of namespaces that have gone, also while others are there.
 func TestAccountsAreDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
