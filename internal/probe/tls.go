@@ -14,6 +14,12 @@ import (
 	"externalbackend.dev/operator/internal/health"
 )
 
+// maxHandshake bounds what a target sends in a handshake, in bytes: certificates
+// mostly, of which usual chains have 3 to 6 KiB, and names of authorities.
+const maxHandshake = 24 << 10
+
+var errLongHandshake = errors.New("the TLS handshake is too long")
+
 // tlsProfile is how one check speaks TLS.
 type tlsProfile struct {
 	config *tls.Config
@@ -64,7 +70,7 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 			config.ServerName = addr.WithZone("").String()
 		}
 		turns := &pacer{gate: t.slots, visit: visitOf(ctx)}
-		paced := &pacedConn{Conn: conn, turns: turns}
+		paced := &pacedConn{Conn: conn, turns: turns, left: maxHandshake}
 		if err := turns.enter(); err != nil {
 			return classifyTLS(ctx, err)
 		}
@@ -89,6 +95,18 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 type pacedConn struct {
 	net.Conn
 	turns *pacer
+	left  int // bytes of the handshake
 }
 
-func (c *pacedConn) Read(b []byte) (int, error) { return c.turns.read(c.Conn, b) }
+// Read implements net.Conn.
+func (c *pacedConn) Read(b []byte) (int, error) {
+	if c.turns.account == nil { // the handshake is over
+		return c.Conn.Read(b)
+	}
+	if c.left == 0 {
+		return 0, errLongHandshake
+	}
+	n, err := c.turns.read(c.Conn, b[:min(len(b), c.left)])
+	c.left -= n
+	return n, err
+}

@@ -208,7 +208,7 @@ func (p *pacer) leave() {
 }
 
 // read reads from a target. Targets may be silent, so the turn ends before, and
-// another one is waited for afterwards.
+// another one is waited for afterwards. Who has no turn just reads.
 func (p *pacer) read(from io.Reader, b []byte) (int, error) {
 	if p.account == nil {
 		return from.Read(b)

@@ -16,8 +16,8 @@ import (
 	"externalbackend.dev/operator/internal/health"
 )
 
-// inBubble returns a dialer to a server that lives in a synctest bubble.
-func inBubble(handle func(net.Conn)) func(context.Context, string, string) (net.Conn, error) {
+// overPipe returns a dialer to a server that may live in a synctest bubble.
+func overPipe(handle func(net.Conn)) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		go func() {
@@ -85,7 +85,7 @@ func TestWaitingForASlotIsNoFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				engine := newSockets(Options{Dial: inBubble(tc.server)}.withDefaults())
+				engine := newSockets(Options{Dial: overPipe(tc.server)}.withDefaults())
 				engine.slots = newTurnstile(1, 1)
 				occupy(t, engine.slots, tc.times, tc.each)
 				edit := func(c *health.Check) {
@@ -115,7 +115,7 @@ func TestWaitingForASlotIsNoFailure(t *testing.T) {
 func TestSilenceAfterAWaitCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t}
-		engine := newSockets(Options{Dial: inBubble(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })}.withDefaults())
+		engine := newSockets(Options{Dial: overPipe(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })}.withDefaults())
 		engine.slots = newTurnstile(1, 1)
 		s := New(Options{Executor: engine, Observer: w})
 		s.Ensure(shop, usual, few(1, health.Healthy, check(t, netip.AddrPortFrom(documented, 443), overTLS(health.TLSConfig{}), within(3*time.Second))))
@@ -139,7 +139,7 @@ func TestSilenceAfterAWaitCounts(t *testing.T) {
 // ends at once.
 func TestEvictedWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engine := newSockets(Options{Dial: inBubble(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })}.withDefaults())
+		engine := newSockets(Options{Dial: overPipe(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })}.withDefaults())
 		engine.slots = newTurnstile(1, 1)
 		occupy(t, engine.slots, 1, time.Hour)
 		v := visitor("shop")
