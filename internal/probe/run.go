@@ -93,6 +93,8 @@ func (s *Scheduler) finish(p *probe, result *health.Result, began int64) (change
 		s.doubt(p, result, began, now)
 		if evicted {
 			result.Outcome, result.Reason = health.Indeterminate, health.SchedulingDelay
+		} else {
+			p.completed = p.started
 		}
 		p.heard = now
 		changes = s.apply(p, *result)
