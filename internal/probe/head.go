@@ -52,10 +52,9 @@ func (r *responseReader) head() (*bufio.Reader, error) {
 	r.kept = r.kept[:0]
 	keep, first, start := true, true, true
 	for {
-		line, err := r.lines.ReadSlice('\n')
-		part := errors.Is(err, bufio.ErrBufferFull) // of a longer line
+		line, part, err := r.line()
 		switch {
-		case err != nil && !part:
+		case err != nil:
 			return nil, err
 		case first && start && !bytes.HasPrefix(line, []byte("HTTP/")):
 			return nil, errNoHead
@@ -77,6 +76,15 @@ func (r *responseReader) head() (*bufio.Reader, error) {
 		}
 		first, start = first && part, !part
 	}
+}
+
+// line reads a line, or a part of a long one that goes on.
+func (r *responseReader) line() (line []byte, part bool, err error) {
+	line, err = r.lines.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return line, true, nil
+	}
+	return line, false, err
 }
 
 // frames says whether a line after the first, which begins as given, is about how
