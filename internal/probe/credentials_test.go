@@ -104,7 +104,7 @@ func TestCredentialsAreNotKept(t *testing.T) {
 	opts := Options{Dial: dialTo(t, server), Credentials: func(*health.Check, health.SecretKey, netip.Addr) (string, health.Reason) { return "confidential", "" }}
 	c := check(t, server, overHTTP(withCredentials))
 	before := c.Digest()
-	exchange := newHTTPExchange(c, "agent", newTurnstile(1))
+	exchange := newHTTPExchange(c, "agent", newTurnstile(1, 1))
 	if _, problem := exchange.with(func(health.SecretKey) (string, health.Reason) { return "confidential", "" }); problem != "" {
 		t.Error(problem)
 	}

@@ -4,7 +4,6 @@
 package probe
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 
 	"externalbackend.dev/operator/internal/health"
 )
@@ -69,7 +67,7 @@ func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *h
 	tail.WriteString("Connection: close\r\n\r\n")
 	var body *bodyMatcher
 	if h.Body != nil {
-		body = &bodyMatcher{text: []byte(h.Body.Contains), pattern: h.Body.Pattern(), slots: slots, timeout: check.Timing.Timeout}
+		body = &bodyMatcher{text: []byte(h.Body.Contains), pattern: h.Body.Pattern(), slots: slots}
 	}
 	return &httpExchange{
 		check:       h,
@@ -145,9 +143,13 @@ func (x *httpExchange) talk(ctx context.Context, conn net.Conn, addr netip.Addr)
 // readHeader reads up to the header of the final response.
 func (x *httpExchange) readHeader(ctx context.Context, r *responseReader) (*http.Response, finding) {
 	for range maxInformational + 1 {
-		response, err := http.ReadResponse(r.buffered, &x.request)
+		framed, err := r.head()
+		var response *http.Response
+		if err == nil {
+			response, err = http.ReadResponse(framed, &x.request)
+		}
 		switch {
-		case err != nil && r.limited.N <= 0:
+		case err != nil && (r.limited.N <= 0 || errors.Is(err, errLongHead)):
 			return nil, failed(health.ResponseTooLarge)
 		case err != nil:
 			return nil, classifyHTTP(ctx, err)
@@ -168,22 +170,4 @@ func classifyHTTP(ctx context.Context, err error) finding {
 		return failed(health.InvalidResponse)
 	}
 	return f
-}
-
-// responseReader is what reading a response needs, reused from check to check.
-type responseReader struct {
-	limited  io.LimitedReader // bounds the header
-	buffered *bufio.Reader
-}
-
-var responseReaders = sync.Pool{New: func() any { return &responseReader{buffered: bufio.NewReader(nil)} }}
-
-func (r *responseReader) reset(conn net.Conn) {
-	r.limited = io.LimitedReader{R: conn, N: maxResponseHeader}
-	r.buffered.Reset(&r.limited)
-}
-
-func (r *responseReader) release() {
-	r.limited.R = nil
-	responseReaders.Put(r)
 }

@@ -28,6 +28,9 @@ const (
 	// CheckSize is how many bytes of memory a check takes, about
 	// (BenchmarkIdleTarget).
 	CheckSize = 550
+	// RunningCheckSize is how many bytes of memory a check takes besides while it
+	// runs, at most, whatever the target sends (TestRunningChecksTakeLittle).
+	RunningCheckSize = 128 << 10
 )
 
 // Options configures a Scheduler. The zero value is usable.
@@ -61,7 +64,8 @@ type Options struct {
 	Notify func(health.Subscriber)
 	// Observer is told what happens, for metrics. Default: nobody is told.
 	Observer Observer
-	// MaxInFlight bounds the checks that run at the same time, at least 1.
+	// MaxInFlight bounds the checks that run at the same time, at least 1, and
+	// thereby the memory that they take, RunningCheckSize each.
 	// Default: the lesser of 4096 and half of the file descriptor limit.
 	MaxInFlight int
 	// MaxChecksPerNamespace bounds the checks that the subscribers of a
@@ -86,6 +90,9 @@ type Observer interface {
 	VerdictChanged(sub health.Subscriber, addr netip.Addr, from, to health.Verdict)
 }
 
+// DefaultMaxInFlight returns the default of Options.MaxInFlight.
+func DefaultMaxInFlight() int { return max(1, min(maxInFlightCeiling, openFilesLimit()/2)) }
+
 func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -105,7 +112,7 @@ func (o Options) withDefaults() Options {
 		o.Observer = noObserver{}
 	}
 	if o.MaxInFlight <= 0 {
-		o.MaxInFlight = max(1, min(maxInFlightCeiling, openFilesLimit()/2))
+		o.MaxInFlight = DefaultMaxInFlight()
 	}
 	if o.MaxChecksPerNamespace <= 0 {
 		o.MaxChecksPerNamespace = DefaultMaxChecksPerNamespace

@@ -25,10 +25,12 @@ type sockets struct {
 }
 
 func newSockets(o Options) *sockets {
+	processors := runtime.GOMAXPROCS(0)
 	e := &sockets{
-		dial:        newDial(o.Guard),
-		userAgent:   "externalbackend-operator-health-check/" + o.Version,
-		slots:       newTurnstile(4 * runtime.GOMAXPROCS(0)),
+		dial:      newDial(o.Guard),
+		userAgent: "externalbackend-operator-health-check/" + o.Version,
+		// One namespace leaves a processor to everything else.
+		slots:       newTurnstile(2*processors, max(1, processors-1)),
 		credentials: o.Credentials,
 	}
 	if o.Dial != nil {
@@ -70,7 +72,8 @@ func (e *sockets) Prepare(check *health.Check) Run {
 			}
 			talk = secure(filled.talk)
 		}
-		f := e.execute(ctx, to, talk)
+		v := visitOf(ctx)
+		f := v.excuse(e.execute(v, to, talk))
 		return health.Result{Outcome: f.outcome, Reason: f.reason, Code: f.code, Latency: time.Since(start)}
 	}
 }
