@@ -23,6 +23,7 @@ func TestLimitMemory(t *testing.T) {
 	}{
 		"none":                        {"", "", math.MaxInt64, 0, 0, false},
 		"256Mi":                       {"268435456", "", 241591911, 219629, 460, false},
+		"512Mi, as shipped":           {"536870912", "", 483183821, 439258, 921, false},
 		"Go's own setting goes first": {"268435456", "1GiB", math.MaxInt64, 0, 0, false},
 		"with a unit":                 {"256Mi", "", math.MaxInt64, 0, 0, true},
 		"zero":                        {"0", "", math.MaxInt64, 0, 0, true},
