@@ -34,7 +34,7 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 				}
 			}
 		}
-		r.ensureAsked(p)
+		r.ensureAsked(w, p)
 		p.limit(w.scope.MaxAddresses())
 	}
 }

@@ -29,19 +29,21 @@ type pass struct {
 	published, here []sliceplan.Published
 	// byAddress finds what is published here, once it is asked for.
 	byAddress map[string]*sliceplan.Published
-	// kept are the addresses that have ports of their own, as an index in
-	// translate.Backend.PortSets: those of SRV records, and as they are published
-	// those that drain, and all if nothing can be published anew.
+	// kept are the addresses that have the ports that they are published with, as
+	// an index in translate.Backend.PortSets: those that drain, and all if nothing
+	// can be published anew.
 	kept map[netip.Addr]int
-	// places are what SRV records say of addresses.
-	places map[netip.Addr]srvPlace
+	// provenance is what is known of addresses beyond their entries, and was before.
+	provenance, provenanceBefore map[target.Target]provenance
+	// hosts are the names that addresses which drain are asked for.
+	hosts map[netip.Addr]string
 
 	candidates []target.Target
 	// answers are those to what was asked about names, and names what is known of
-	// those of entries. namesBefore are the ones that were answered for before.
-	answers     []answer
-	names       map[string]status.Name
-	namesBefore map[string]string
+	// those of entries. originsBefore are what was answered for before.
+	answers       []answer
+	names         map[string]status.Name
+	originsBefore map[string]origin
 	// ending is true if time alone will change what was found.
 	ending   bool
 	rejected []status.Rejection
@@ -103,7 +105,7 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 			p.entries[p.backend.Entries[j].Name] = &p.backend.Entries[j]
 		}
 		p.keep(w.key.Name)
-		p.namesBefore = r.known.names(p.subscriber())
+		p.originsBefore, p.provenanceBefore = r.known.names(p.subscriber())
 		if p.checks = r.known.checks(p.subscriber(), p.checksByEntry()); p.backend.Checks == nil && p.checks != nil {
 			p.checks = p.checks.atLeast(least)
 		}
@@ -141,78 +143,6 @@ func familyOf(addr netip.Addr) discoveryv1.AddressType {
 		return discoveryv1.AddressTypeIPv4
 	}
 	return discoveryv1.AddressTypeIPv6
-}
-
-// arbitrate decides which ExternalBackend serves an address that several want.
-// What one wants and will not publish in this pass takes no address from the
-// others.
-func arbitrate(passes []*pass) {
-	var claims []target.Claim
-	var rivals []*pass
-	for _, p := range passes {
-		contested, alone := p.claims()
-		for _, claim := range contested {
-			claims, rivals = append(claims, claim), append(rivals, p)
-		}
-		p.grant = target.Arbitrate([]target.Claim{alone})[0]
-	}
-	for i, grant := range target.Arbitrate(claims) {
-		rivals[i].addGrant(grant)
-	}
-}
-
-// claims says what an ExternalBackend competes for with the others of the
-// Service: for nothing while its first publication is held; where nothing can be
-// published anew, for what is published, on the ports that this has; else for
-// everything. alone is the rest. Addresses with ports of their own are a claim for
-// each set of ports.
-func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
-	whole := target.Claim{
-		Owner: p.backend.Owner, Targets: p.candidates,
-		Ports: translate.TargetPorts(p.backend.PortSets[0]), EntryPorts: p.backend.EntryPorts(),
-	}
-	switch {
-	case p.awaiting:
-		return nil, whole
-	case p.backend.Publishable && len(p.kept) == 0:
-		return []target.Claim{whole}, target.Claim{Owner: whole.Owner}
-	}
-	contested = make([]target.Claim, len(p.backend.PortSets))
-	for i, ports := range p.backend.PortSets {
-		contested[i] = target.Claim{Owner: whole.Owner, Ports: translate.TargetPorts(ports)}
-	}
-	whole.Targets = nil
-	for _, t := range p.candidates {
-		claim := &whole
-		if set, ok := p.kept[t.Addr]; ok {
-			claim = &contested[set]
-		}
-		claim.Targets = append(claim.Targets, t)
-	}
-	if p.backend.Publishable {
-		return append(contested, whole), target.Claim{Owner: whole.Owner}
-	}
-	return contested, whole
-}
-
-func (p *pass) addGrant(grant target.Grant) {
-	if len(p.grant.Targets)+len(p.grant.Losses) == 0 {
-		p.grant = grant
-		return
-	}
-	p.grant.Targets = append(p.grant.Targets, grant.Targets...)
-	p.grant.Losses = append(p.grant.Losses, grant.Losses...)
-	slices.SortFunc(p.grant.Targets, func(a, b target.Target) int { return a.Addr.Compare(b.Addr) })
-}
-
-// publishes says whether an address that is granted is published, or will be in
-// this pass.
-func (p *pass) publishes(addr netip.Addr) bool {
-	if p.backend.Publishable {
-		return !p.awaiting
-	}
-	_, ok := p.kept[addr]
-	return ok
 }
 
 // planInput says what should be published.

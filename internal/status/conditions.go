@@ -162,7 +162,7 @@ func targetsResolved(facts Facts) metav1.Condition {
 		text := fmt.Sprintf("%q", e.Name)
 		pending = pending && facts.Names[e.Name].Reason == v1alpha1.ReasonNamesPending
 		if name := facts.Names[e.Name]; name.Reason != "" {
-			if emptyFor == v1alpha1.ReasonNoAddresses {
+			if emptyFor == v1alpha1.ReasonNoAddresses && name.Reason != v1alpha1.ReasonNamesPending {
 				emptyFor = name.reason()
 			}
 			if name.Problem != "" {
@@ -294,18 +294,4 @@ func ready(parts []metav1.Condition) metav1.Condition {
 		}
 	}
 	return condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "everything is published as specified")
-}
-
-// stalledBy says whether only an edit can help. A Service that is missing may
-// still come, writes are tried again, and first checks come to an end.
-func stalledBy(parts []metav1.Condition) (metav1.Condition, bool) {
-	for _, c := range parts {
-		waits := c.Reason == v1alpha1.ReasonServiceNotFound || c.Reason == v1alpha1.ReasonServiceTerminating || c.Reason == v1alpha1.ReasonWriteFailed
-		edit := c.Type == v1alpha1.ConditionAccepted || c.Type == v1alpha1.ConditionServiceResolved ||
-			c.Type == v1alpha1.ConditionTargetsResolved
-		if c.Status == metav1.ConditionFalse && edit && !waits {
-			return condition(v1alpha1.ConditionStalled, true, c.Reason, c.Message), true
-		}
-	}
-	return metav1.Condition{}, false
 }

@@ -139,11 +139,16 @@ func TestEveryKindOfAnswer(t *testing.T) {
 func TestNamesWithoutMembersLoseNothing(t *testing.T) {
 	for _, outcome := range []Outcome{Empty, NameError} {
 		s := newSet(DefaultMinTTL, DefaultMaxTTL)
-		if pause := s.step(&answer{outcome: outcome, ttl: time.Minute}, epoch); pause != time.Minute {
-			t.Errorf("%s is asked again after %s", outcome, pause)
-		}
-		if got, want := state(s.snapshot), "[] "+outcome.String(); got != want || s.snapshot.Definitive != epoch {
-			t.Errorf("got %s, definitive since %s, want %s", got, s.snapshot.Definitive, want)
+		for i, want := range []time.Duration{30 * time.Second, 30 * time.Second, time.Minute, time.Minute} {
+			if pause := s.step(&answer{outcome: outcome, ttl: time.Minute}, epoch.Add(time.Duration(i)*time.Minute)); pause != want {
+				t.Errorf("%s is asked again after %s, want %s", outcome, pause, want)
+			}
+			if got, want := state(s.snapshot), "[] "+outcome.String(); got != want || s.snapshot.Definitive != epoch {
+				t.Errorf("got %s, definitive since %s, want %s", got, s.snapshot.Definitive, want)
+			}
+			if settled := i >= confirmations-1; s.snapshot.Settled != settled {
+				t.Errorf("settled %t after %d times %s", s.snapshot.Settled, i+1, outcome)
+			}
 		}
 	}
 }
