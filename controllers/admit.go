@@ -75,6 +75,9 @@ func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) 
 		return true
 	case isStaged(err) && p.freeze(t.Addr, set, entry.State):
 		p.pending = append(p.pending, status.Rejection{Entry: entry.Name, Err: err, Reason: v1alpha1.ReasonAddressDenied})
+		if denied, ok := errors.AsType[*guard.DeniedError](err); ok && denied.Since.After(p.pendingSince) {
+			p.pendingSince = denied.Since
+		}
 		return true
 	}
 	p.refuse(t, err, denialReason(err))

@@ -50,10 +50,11 @@ type pass struct {
 	// refused are those of the rejected that may not be targeted.
 	refused map[netip.Addr]bool
 	// pending are denials that take effect later, and frozen is what they leave as
-	// it is published until then.
-	pending  []status.Rejection
-	frozen   map[netip.Addr]*sliceplan.Published
-	excluded []target.Target
+	// it is published until then. The last of them is pendingSince.
+	pending      []status.Rejection
+	pendingSince time.Time
+	frozen       map[netip.Addr]*sliceplan.Published
+	excluded     []target.Target
 	// portless are the entries that have no port that is resolved.
 	portless map[string]bool
 	// awaiting is true as long as its first publication is held.

@@ -7,10 +7,10 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 	"time"
 
@@ -25,24 +25,11 @@ import (
 	"externalbackend.dev/operator/test/traffic"
 )
 
-// outageDuration is how long the name server is away while clients are at work.
-var outageDuration = durationOf("DNS_OUTAGE_DURATION", 15*time.Second)
+var dnsOutage = flag.Duration("dns-outage", 15*time.Second, "how long the name server is away while clients are at work")
 
 // retained is how long an address that a name has lost stays at most: a minute, its
 // drain, and what a busy machine takes.
 const retained = 3 * time.Minute
-
-func durationOf(variable string, otherwise time.Duration) time.Duration {
-	text := os.Getenv(variable)
-	if text == "" {
-		return otherwise
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		panic(fmt.Sprintf("%s: %v", variable, err))
-	}
-	return d
-}
 
 // records are those of a name that stands for hosts.
 func records(name string, hosts ...*rack.Host) []string {
@@ -154,7 +141,7 @@ var _ = Describe("A name", Ordered, func() {
 		s.eventuallyRouted(ctx, "web", "http", addresses(hosts[1:]...)...)
 		flipped := time.Now()
 
-		Eventually(time.Now).WithTimeout(outageDuration + waitBound).Should(BeTemporally(">=", killed.Add(outageDuration)))
+		Eventually(time.Now).WithTimeout(*dnsOutage + waitBound).Should(BeTemporally(">=", killed.Add(*dnsOutage)))
 		f.expectNoFailure(ctx, flipped)
 		s.eventuallyStale(ctx, "web", true)
 		Expect(installed.Names.Start(ctx)).To(Succeed())
