@@ -50,6 +50,9 @@ type knownBackend struct {
 	provenance map[target.Target]provenance
 	// tiers is which of them serve; nil if there is only one, or not known.
 	tiers *health.TierState
+	// fresh is true from the first publication until everything about it is known,
+	// so that tiers do not serve on for having been known first.
+	fresh bool
 	// settled is when the last pass began that left nothing to write.
 	settled time.Time
 }
@@ -240,6 +243,18 @@ func (k *knownBackends) setTiers(sub health.Subscriber, state *health.TierState)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.bySub[sub].tiers = state
+}
+
+// beginning says whether nothing of an ExternalBackend was published before with
+// everything known about it. first is true if nothing is published, and complete if
+// everything is known now.
+func (k *knownBackends) beginning(sub health.Subscriber, first, complete bool) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known := k.bySub[sub]
+	began := known.fresh || first
+	known.fresh = began && !complete
+	return began
 }
 
 // settle records that everything known at began is published, and returns the

@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"net/netip"
+	"slices"
 
 	"k8s.io/utils/ptr"
 
@@ -17,13 +18,17 @@ import (
 func (r *ServiceReconciler) rank(w *world, passes []*pass) {
 	now := r.Clock.Now()
 	for _, p := range passes {
+		beginning := r.known.beginning(p.subscriber(), len(p.published) == 0, p.isComplete())
 		members, several := p.tierMembers()
 		if !several || p.awaiting { // the first verdicts are still to come
 			r.known.setTiers(p.subscriber(), nil)
 			continue
 		}
 		before := r.known.tiers(p.subscriber())
-		if before == nil {
+		switch {
+		case beginning: // what served so far did only for want of a better tier
+			before = new(health.TierState)
+		case before == nil:
 			before = new(p.publishedTiers())
 		}
 		state := p.backend.Tiers.Decide(*before, members, now)
@@ -34,6 +39,22 @@ func (r *ServiceReconciler) rank(w *world, passes []*pass) {
 		p.ending = true // a flip of one address may be one of others
 		p.standBy(state)
 	}
+}
+
+// isComplete says whether nothing is pending that may still bring a better tier:
+// every query has ended once, and every address has a verdict, or an obstacle that
+// keeps it from one.
+func (p *pass) isComplete() bool {
+	if slices.ContainsFunc(p.answers, func(a answer) bool { return a.snapshot == nil }) {
+		return false
+	}
+	for i, t := range p.grant.Targets {
+		h := &p.health[i]
+		if p.entries[t.Entry].State == v1alpha1.TargetActive && h.Verdict == health.Unknown && h.Obstacle == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // tierMembers returns the addresses that are meant to take traffic, and whether

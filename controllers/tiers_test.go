@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/nameserver"
 	"externalbackend.dev/operator/test/targets"
 )
 
@@ -92,6 +93,23 @@ var _ = Describe("Of several tiers", func() {
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(near))
 		host("192.0.2.10").Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": in, "192.0.2.20": out, "192.0.2.21": in, "192.0.2.30": in})
+	})
+
+	It("a worse one whose addresses were known first makes way at once", func(ctx SpecContext) {
+		release := make(chan struct{})
+		name := s.address("near", "192.0.2.10")
+		s.answer("near", "A", nameserver.Until(release, nameserver.Records(name+" 0 A 192.0.2.10")))
+		s.backend(ctx, "payments", available(1, v1alpha1.TierExclusive), fqdn("near", name), entry("far", "192.0.2.20"), tier(1))
+		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
+		close(release)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.20": out})
+
+		By("serving by the delay from then on")
+		host("192.0.2.10").Set(targets.Refuse)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.20": in})
+		host("192.0.2.10").Set(targets.Serve)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy, "1 stand"))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": out, "192.0.2.20": in}))
 	})
 
 	It("the one that serves goes on after a restart", func(ctx SpecContext) {
