@@ -21,7 +21,7 @@ import (
 func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 	now := r.Clock.Now()
 	for _, p := range passes {
-		if !p.backend.Publishable && !onHold(w) {
+		if !p.backend.Publishable && !onHold(w) || p.yields != nil {
 			continue
 		}
 		departures, from := r.departures(w, passes, p, now)
@@ -129,7 +129,8 @@ func (p *pass) gone() map[string]bool {
 	}
 	gone := make(map[string]bool)
 	for i := range p.here {
-		if addr, err := netip.ParseAddr(p.here[i].Address); err == nil && !stays[addr] && !p.serves(addr) {
+		addr, err := netip.ParseAddr(p.here[i].Address)
+		if p.naming == nil && err == nil && !stays[addr] && !p.serves(addr) || p.naming != nil && p.naming.gone == p.here[i].Address {
 			gone[p.here[i].Address] = true
 		}
 	}
@@ -141,7 +142,8 @@ func (p *pass) gone() map[string]bool {
 func (p *pass) expelled(scope *guard.Scope, published []sliceplan.Published, gone map[string]bool) map[string]bool {
 	for i := range published {
 		e := &published[i]
-		if addr, err := netip.ParseAddr(e.Address); err != nil || !p.denies(scope, addr, e.Ports) {
+		addr, err := netip.ParseAddr(e.Address)
+		if err == nil && !p.denies(scope, addr, e.Ports) || err != nil && !p.refusedName && scope.Hostname(e.Address) == nil {
 			continue
 		}
 		if gone == nil {

@@ -229,6 +229,7 @@ func (p *pass) staleBefore(entry string) time.Time {
 func (l *lookup) inherit() {
 	before, known := l.p.namesBefore[l.entry.Name]
 	renamed := known && before != l.entry.FQDN.Hostname
+	l.inherited = l.p.isNamed(l.entry) && len(l.found) == 0 && slices.ContainsFunc(l.answers, func(a answer) bool { return !a.definitive() })
 	for i := range l.p.here {
 		e := &l.p.here[i]
 		addr, err := netip.ParseAddr(e.Address)
@@ -279,6 +280,7 @@ func (l *lookup) refuse(err error) {
 			}
 		}
 	}
+	l.p.refusedName = true
 }
 
 // refuseHost leaves a host out that SRV records name.

@@ -52,6 +52,12 @@ type pass struct {
 	pending  []status.Rejection
 	frozen   map[netip.Addr]*sliceplan.Published
 	excluded []target.Target
+	// refusedName is true if the name that is or would be published must not be, and
+	// yields names the ExternalBackend that this one must not publish anything beside.
+	refusedName bool
+	yields      *target.Owner
+	// naming is the name that is published in the place of addresses; nil: none is.
+	naming *naming
 	// portless are the entries that have no port that is resolved.
 	portless map[string]bool
 	// awaiting is true as long as its first publication is held.
@@ -142,89 +148,20 @@ func familyOf(addr netip.Addr) discoveryv1.AddressType {
 	return discoveryv1.AddressTypeIPv6
 }
 
-// arbitrate decides which ExternalBackend serves an address that several want.
-// What one wants and will not publish in this pass takes no address from the
-// others.
-func arbitrate(passes []*pass) {
-	var claims []target.Claim
-	var rivals []*pass
-	for _, p := range passes {
-		contested, alone := p.claims()
-		for _, claim := range contested {
-			claims, rivals = append(claims, claim), append(rivals, p)
-		}
-		p.grant = target.Arbitrate([]target.Claim{alone})[0]
-	}
-	for i, grant := range target.Arbitrate(claims) {
-		rivals[i].addGrant(grant)
-	}
-}
-
-// claims says what an ExternalBackend competes for with the others of the
-// Service: for nothing while its first publication is held; where nothing can be
-// published anew, for what is published, on the ports that this has; else for
-// everything. alone is the rest. Addresses with ports of their own are a claim for
-// each set of ports.
-func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
-	whole := target.Claim{
-		Owner: p.backend.Owner, Targets: p.candidates,
-		Ports: translate.TargetPorts(p.backend.PortSets[0]), EntryPorts: p.backend.EntryPorts(),
-	}
-	switch {
-	case p.awaiting:
-		return nil, whole
-	case p.backend.Publishable && len(p.kept) == 0:
-		return []target.Claim{whole}, target.Claim{Owner: whole.Owner}
-	}
-	contested = make([]target.Claim, len(p.backend.PortSets))
-	for i, ports := range p.backend.PortSets {
-		contested[i] = target.Claim{Owner: whole.Owner, Ports: translate.TargetPorts(ports)}
-	}
-	whole.Targets = nil
-	for _, t := range p.candidates {
-		claim := &whole
-		if set, ok := p.kept[t.Addr]; ok {
-			claim = &contested[set]
-		}
-		claim.Targets = append(claim.Targets, t)
-	}
-	if p.backend.Publishable {
-		return append(contested, whole), target.Claim{Owner: whole.Owner}
-	}
-	return contested, whole
-}
-
-func (p *pass) addGrant(grant target.Grant) {
-	if len(p.grant.Targets)+len(p.grant.Losses) == 0 {
-		p.grant = grant
-		return
-	}
-	p.grant.Targets = append(p.grant.Targets, grant.Targets...)
-	p.grant.Losses = append(p.grant.Losses, grant.Losses...)
-	slices.SortFunc(p.grant.Targets, func(a, b target.Target) int { return a.Addr.Compare(b.Addr) })
-}
-
-// publishes says whether an address that is granted is published, or will be in
-// this pass.
-func (p *pass) publishes(addr netip.Addr) bool {
-	if p.backend.Publishable {
-		return !p.awaiting
-	}
-	_, ok := p.kept[addr]
-	return ok
-}
-
 // planInput says what should be published.
 func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input {
 	in := sliceplan.Input{Existing: w.slices, MaxEndpoints: r.MaxEndpoints}
 	in.Service.Namespace, in.Service.Name = w.key.Namespace, w.key.Name
 	if w.service != nil {
 		in.Service = translate.Service(w.service)
+		if slices.ContainsFunc(passes, func(p *pass) bool { return p.naming != nil }) {
+			in.Service.Families = append(in.Service.Families, discoveryv1.AddressTypeFQDN)
+		}
 	}
 	for _, p := range passes {
 		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets}
 		switch {
-		case p.awaiting:
+		case p.awaiting, p.yields != nil:
 		case p.before != nil, w.restoring && w.service != nil:
 			// Everything else is as it should be, or about to be what it should.
 			backend.Hold = true
@@ -252,6 +189,9 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 // as it should, what is to be published otherwise than before. A verdict that was
 // reached before the last settled pass is not what changes an endpoint now.
 func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
+	if p.naming != nil {
+		return p.naming.endpoints(w.service.Spec.PublishNotReadyAddresses)
+	}
 	changed := func(h *health.Status) time.Time {
 		if h.Since.After(settled) {
 			return h.Since

@@ -140,6 +140,9 @@ func serviceResolved(facts Facts) metav1.Condition {
 // an address that is served from elsewhere, or not wanted by the Service, is told
 // but no fault.
 func targetsResolved(facts Facts) metav1.Condition {
+	if facts.Winner != nil {
+		return condition(v1alpha1.ConditionTargetsResolved, false, v1alpha1.ReasonPassthroughConflict, winnerText(facts))
+	}
 	served := make(map[string]bool, len(facts.Backend.Entries))
 	for _, t := range facts.Targets {
 		served[t.Entry] = true

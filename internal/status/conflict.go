@@ -60,3 +60,11 @@ func remedies(facts Facts) []string {
 	}
 	return texts
 }
+
+// winnerText says why nothing is published beside an older ExternalBackend.
+func winnerText(facts Facts) string {
+	if facts.Backend.Passthrough() != nil {
+		return fmt.Sprintf("the Service is served by the older ExternalBackend %q, and a name (resolution: Passthrough) must be the only endpoint: use resolution: Resolve, or another Service", facts.Winner.Name)
+	}
+	return fmt.Sprintf("the older ExternalBackend %q publishes a name (resolution: Passthrough), which must be the only endpoint of the Service: use resolution: Resolve there, or another Service here", facts.Winner.Name)
+}

@@ -55,6 +55,11 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 	for entry := range facts.Portless {
 		note(entry, "no port of the Service leads to a port of this target: list one in spec.ports or in its ports")
 	}
+	if facts.Winner != nil {
+		for _, entry := range facts.Backend.Entries {
+			note(entry.Name, winnerText(facts))
+		}
+	}
 	for entry, name := range facts.Names {
 		if name.Problem != "" {
 			note(entry, name.Problem)
