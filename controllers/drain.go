@@ -24,7 +24,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		if !p.backend.Publishable && !onHold(w) || p.yields != nil {
 			continue
 		}
-		departures, from := r.departures(w, passes, p, now)
+		departures, from := p.departures(w, passes, now)
 		staying, next := target.Drain(departures, p.backend.Drain, now)
 		if !next.IsZero() {
 			w.again(next.Sub(now))
@@ -53,8 +53,7 @@ func onHold(w *world) bool {
 // departures lists what may drain, and as what each is published. What is
 // disabled, denied, of a family that the Service has lost, without ports though
 // the Service has some, or served by another ExternalBackend goes at once.
-func (r *ServiceReconciler) departures(w *world, passes []*pass, p *pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
-	began := r.known.drains(p.subscriber())
+func (p *pass) departures(w *world, passes []*pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
 	from = make(map[netip.Addr]*sliceplan.Published)
 	for i := range p.here {
 		e := &p.here[i]
@@ -69,7 +68,7 @@ func (r *ServiceReconciler) departures(w *world, passes []*pass, p *pass, now ti
 		}
 		from[addr] = e
 		list = append(list, target.Departure{
-			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(began[addr], e, now),
+			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(p.began[addr], e, now),
 		})
 	}
 	return list, from

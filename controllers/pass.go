@@ -58,6 +58,12 @@ type pass struct {
 	yields      *target.Owner
 	// naming is the name that is published in the place of addresses; nil: none is.
 	naming *naming
+	// stays is true if addresses stay as they are published, but for their health,
+	// until a name takes their place.
+	stays bool
+	// began are the deadlines of the drains that had begun before this pass; that of
+	// a name is that of no address.
+	began map[netip.Addr]time.Time
 	// portless are the entries that have no port that is resolved.
 	portless map[string]bool
 	// awaiting is true as long as its first publication is held.
@@ -108,7 +114,7 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 			p.entries[p.backend.Entries[j].Name] = &p.backend.Entries[j]
 		}
 		p.keep(w.key.Name)
-		p.namesBefore = r.known.names(p.subscriber())
+		p.namesBefore, p.began = r.known.names(p.subscriber()), r.known.drains(p.subscriber())
 		if p.checks = r.known.checks(p.subscriber(), p.checksByEntry()); p.backend.Checks == nil && p.checks != nil {
 			p.checks = p.checks.atLeast(least)
 		}
@@ -162,8 +168,8 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets}
 		switch {
 		case p.awaiting, p.yields != nil:
-		case p.before != nil, w.restoring && w.service != nil:
-			// Everything else is as it should be, or about to be what it should.
+		case p.before != nil, p.stays, w.restoring && w.service != nil:
+			// Everything else is as it should be, or has to wait.
 			backend.Hold = true
 			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		case p.backend.Publishable:

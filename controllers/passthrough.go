@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -93,16 +94,16 @@ func (r *ServiceReconciler) passThrough(w *world, passes []*pass) {
 		switch {
 		case p.yields != nil, p.awaiting:
 		case entry != nil:
-			p.naming = p.nameOf(entry, published)
+			p.naming, p.stays = p.nameOf(entry, published)
 		case !p.refusedName && !servedByOthers(passes, p) && p.judge() == health.Unknown:
 			p.naming = p.remain(published)
 		}
-		if p.naming == nil {
+		if p.naming == nil && !p.stays {
 			continue
 		}
 		p.draining, p.leaving = nil, nil
 		p.health = p.health[:len(p.grant.Targets)]
-		if p.naming.state == v1alpha1.TargetDrain && published != nil {
+		if p.naming != nil && p.naming.state == v1alpha1.TargetDrain && published != nil {
 			r.drainName(w, p, published)
 		}
 	}
@@ -128,17 +129,17 @@ func (p *pass) isNamed(entry *translate.Entry) bool {
 
 func isName(e sliceplan.Published) bool { return e.Family == discoveryv1.AddressTypeFQDN }
 
-// nameOf returns how the name of an entry is to be published; nil if addresses go
-// on being published for now.
-func (p *pass) nameOf(entry *translate.Entry, published *sliceplan.Published) *naming {
+// nameOf returns how the name of an entry is to be published. It is nil if none is
+// now, and addresses may be: those that are stay, or drain.
+func (p *pass) nameOf(entry *translate.Entry, published *sliceplan.Published) (n *naming, stays bool) {
 	ports := p.backend.PortSets[entry.Ports]
 	switch {
 	case p.refusedName, p.backend.Publishable && !p.backend.Portless && len(ports) == 0:
-		return &naming{}
+		return &naming{}, false
 	case published == nil && (!p.backend.Publishable || entry.State == v1alpha1.TargetDrain):
-		return nil
+		return nil, false
 	}
-	n := &naming{state: entry.State, verdict: p.judge(), Endpoint: sliceplan.Endpoint{
+	n = &naming{state: entry.State, verdict: p.judge(), Endpoint: sliceplan.Endpoint{
 		Address: entry.FQDN.Hostname, Family: discoveryv1.AddressTypeFQDN, Entry: entry.Name, Ports: entry.Ports,
 		Hostname: entry.Name, Zone: entry.Zone, Disabled: entry.State == v1alpha1.TargetDisabled, Changed: p.lastChange(),
 	}}
@@ -149,11 +150,11 @@ func (p *pass) nameOf(entry *translate.Entry, published *sliceplan.Published) *n
 			n.verdict = verdictOf(published.Conditions)
 		}
 	case n.verdict == health.Unknown && slices.ContainsFunc(p.here, func(e sliceplan.Published) bool { return !isName(e) }):
-		return nil
+		return nil, true
 	case len(p.grant.Targets) == 0 && p.unanswered():
-		return &naming{}
+		return &naming{}, false
 	}
-	return n
+	return n, false
 }
 
 // remain returns a name as it is published that is not wanted any more.
@@ -210,12 +211,12 @@ func servedByOthers(passes []*pass, but *pass) bool {
 	})
 }
 
-// drainName has a name drain as the addresses behind it would. The deadline is
-// what the slice records.
+// drainName has a name drain as the addresses behind it would.
 func (r *ServiceReconciler) drainName(w *world, p *pass, published *sliceplan.Published) {
 	now := r.Clock.Now()
-	name := target.Departure{Target: target.Target{Entry: published.Entry}, Deadline: p.deadline(time.Time{}, published, now)}
+	name := target.Departure{Target: target.Target{Entry: published.Entry}, Deadline: p.deadline(p.began[netip.Addr{}], published, now)}
 	staying, next := target.Drain([]target.Departure{name}, p.backend.Drain, now)
+	r.known.setDrains(p.subscriber(), staying)
 	if len(staying) > 0 {
 		w.again(next.Sub(now))
 		name, p.naming.DrainUntil = staying[0], next

@@ -47,6 +47,7 @@ var _ = Describe("A Service changes", func() {
 
 	It("from addresses to their name and back, without a moment with neither", func(ctx SpecContext) {
 		eb, name := s.passes(ctx, drainFor("1h"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
 		seen := s.watch(ctx)
 		edit(ctx, eb, resolution(v1alpha1.ResolutionResolve))
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "2001:db8::10": in})
