@@ -69,6 +69,8 @@ type naming struct {
 	gone string
 }
 
+func (n *naming) drains() bool { return n != nil && n.state == v1alpha1.TargetDrain }
+
 func (n *naming) endpoints(publishNotReady bool) []sliceplan.Endpoint {
 	if n.Address == "" {
 		return nil
@@ -88,9 +90,7 @@ func (r *ServiceReconciler) passThrough(w *world, passes []*pass) {
 			continue
 		}
 		p.ending = true // the health of one address may be that of all
-		if w.service != nil && !translate.IsHeadless(w.service) {
-			p.refusedName = true
-		}
+		p.refusedName = p.refusedName || w.service != nil && !translate.IsHeadless(w.service)
 		switch {
 		case p.yields != nil, p.awaiting:
 		case entry != nil:
@@ -98,12 +98,10 @@ func (r *ServiceReconciler) passThrough(w *world, passes []*pass) {
 		case !p.refusedName && !servedByOthers(passes, p) && p.judge() == health.Unknown:
 			p.naming = p.remain(published)
 		}
-		if p.naming == nil && !p.stays {
-			continue
+		if p.naming != nil || p.stays {
+			p.draining, p.leaving, p.health = nil, nil, p.health[:len(p.grant.Targets)]
 		}
-		p.draining, p.leaving = nil, nil
-		p.health = p.health[:len(p.grant.Targets)]
-		if p.naming != nil && p.naming.state == v1alpha1.TargetDrain && published != nil {
+		if p.naming.drains() && published != nil {
 			r.drainName(w, p, published)
 		}
 	}

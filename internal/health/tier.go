@@ -160,6 +160,7 @@ func (p TierPolicy) Judge(verdicts ...Verdict) Verdict {
 			healthy++
 		case Unknown:
 			possible++
+		case Unhealthy:
 		}
 	}
 	switch least := p.least(len(verdicts)); {

@@ -26,7 +26,7 @@ type transition struct {
 // another than before.
 func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
 	wanted := []metav1.Condition{
-		accepted(facts), serviceResolved(facts), targetsResolved(facts), published(facts, counts), healthy(facts, counts),
+		accepted(facts), serviceResolved(facts), servedOrLost(facts), published(facts, counts), healthy(facts, counts),
 	}
 	wanted = append(wanted, ready(wanted[:4]))
 	if stalled, ok := stalledBy(wanted); ok {
@@ -140,9 +140,6 @@ func serviceResolved(facts Facts) metav1.Condition {
 // an address that is served from elsewhere, or not wanted by the Service, is told
 // but no fault.
 func targetsResolved(facts Facts) metav1.Condition {
-	if facts.Winner != nil {
-		return condition(v1alpha1.ConditionTargetsResolved, false, v1alpha1.ReasonPassthroughConflict, winnerText(facts))
-	}
 	served := make(map[string]bool, len(facts.Backend.Entries))
 	for _, t := range facts.Targets {
 		served[t.Entry] = true

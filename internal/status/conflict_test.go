@@ -60,11 +60,13 @@ func conflictCases() []conditionCase {
 				`"payments-c" (managed by endpointslicemirroring-controller.k8s.io)`, true,
 		},
 		{
-			"addresses beside a name", edits{lost},
+			"addresses beside a name",
+			edits{lost},
 			v1alpha1.ConditionTargetsResolved, no, v1alpha1.ReasonPassthroughConflict, besideName, true,
 		},
 		{
-			"a name beside others", edits{lost, named},
+			"a name beside others",
+			edits{lost, named},
 			v1alpha1.ConditionTargetsResolved, no, v1alpha1.ReasonPassthroughConflict, nameBeside, true,
 		},
 	}

@@ -4,6 +4,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,11 +56,6 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 	for entry := range facts.Portless {
 		note(entry, "no port of the Service leads to a port of this target: list one in spec.ports or in its ports")
 	}
-	if facts.Winner != nil {
-		for _, entry := range facts.Backend.Entries {
-			note(entry.Name, winnerText(facts))
-		}
-	}
 	for entry, name := range facts.Names {
 		if name.Problem != "" {
 			note(entry, name.Problem)
@@ -72,7 +68,7 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 		}
 	}
 	for i := range rows {
-		rows[i].Problem = bounded(naming(problems[i]), maxProblem)
+		rows[i].Problem = bounded(cmp.Or(winnerText(facts), naming(problems[i])), maxProblem)
 	}
 	return rows
 }
