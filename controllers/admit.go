@@ -36,7 +36,7 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 				}
 			}
 		}
-		r.ensureAsked(p)
+		r.ensureAsked(w, p)
 		p.limit(w.scope.MaxAddresses())
 	}
 }
@@ -77,6 +77,9 @@ func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) 
 		return true
 	case isStaged(err) && (p.isNamed(entry) || p.freeze(t.Addr, set, entry.State)):
 		p.pending = append(p.pending, status.Rejection{Entry: entry.Name, Err: err, Reason: v1alpha1.ReasonAddressDenied})
+		if denied, ok := errors.AsType[*guard.DeniedError](err); ok && denied.Since.After(p.pendingSince) {
+			p.pendingSince = denied.Since
+		}
 		return true
 	}
 	p.refuse(t, err, denialReason(err))

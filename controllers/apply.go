@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,6 +40,9 @@ type applied struct {
 	homeless map[place]error
 	// withheld slices, by name, were not written for what became of others.
 	withheld map[string]bool
+	// undone are the writes that came to nothing, or not even to an attempt, of
+	// slices that are there, by their names.
+	undone map[string]undone
 	// ended is set for owners whose other writes would fare no better.
 	ended map[types.UID]bool
 	// stale is true when a write was refused because somebody else was faster.
@@ -62,10 +64,11 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass,
 	}
 	done := applied{
 		slices: make(map[string]*discoveryv1.EndpointSlice), related: make(map[types.UID]*discoveryv1.EndpointSlice),
-		failed: make(map[types.UID]error), homeless: make(map[place]error), withheld: make(map[string]bool), ended: make(map[types.UID]bool),
+		failed: make(map[types.UID]error), homeless: make(map[place]error), withheld: make(map[string]bool), undone: make(map[string]undone), ended: make(map[types.UID]bool),
 	}
 	create := operation{"create", func(ctx context.Context, slice *discoveryv1.EndpointSlice) error { return r.create(ctx, w, slice) }}
-	update, remove := operation{"update", r.update}, operation{"delete", r.delete}
+	update := operation{"update", func(ctx context.Context, slice *discoveryv1.EndpointSlice) error { return r.update(ctx, w, slice) }}
+	remove := operation{"delete", r.delete}
 	inPlace, moving := separate(w, plan.Update, planned)
 	denied, obsolete := separate(w, plan.Delete, none)
 	r.carryOut(ctx, w, &done, update, inPlace)
@@ -80,14 +83,15 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass,
 		r.carryOut(ctx, w, &done, update, updates)
 		r.carryOut(ctx, w, &done, remove, deletes)
 	}
-	r.races.judge(w.key, &done)
-	if done.stale {
-		r.windows.open(w.key)
-	}
 	for _, flip := range plan.Flips {
 		if done.slices[flip.Address] != nil {
 			done.flips = append(done.flips, flip)
 		}
+	}
+	r.takeOut(ctx, w, passes, &done, update, remove)
+	r.races.judge(w.key, &done)
+	if done.stale {
+		r.windows.open(w.key)
 	}
 	return done
 }
@@ -108,6 +112,7 @@ func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applie
 			r.Metrics.SliceWritten(op.name, err)
 			done.record(ctx, owner, slice, op.name, err)
 		}
+		done.note(slice, op.name, err)
 		switch {
 		case op.name == "delete" && err == nil:
 			r.seen.deleted(w.key, slice)
@@ -191,7 +196,7 @@ func (a *applied) relatedTo(owner types.UID) runtime.Object {
 // create writes a new slice. If its name is taken, the live slice decides:
 // with one of ours it is planned again, a foreign one is left alone (rule 6).
 func (r *ServiceReconciler) create(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice) error {
-	if err := r.expel(ctx, slice); err != nil {
+	if err := r.expel(ctx, w, slice); err != nil {
 		return err
 	}
 	err := r.Client.Create(ctx, slice)
@@ -219,8 +224,8 @@ func (r *ServiceReconciler) nameTaken(ctx context.Context, w *world, wanted *dis
 	return apierrors.NewConflict(discoveryv1.Resource("endpointslices"), wanted.Name, errors.New("it exists already"))
 }
 
-func (r *ServiceReconciler) update(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
-	if err := r.expel(ctx, slice); err != nil {
+func (r *ServiceReconciler) update(ctx context.Context, w *world, slice *discoveryv1.EndpointSlice) error {
+	if err := r.expel(ctx, w, slice); err != nil {
 		return err
 	}
 	err := r.Client.Update(ctx, slice)
@@ -260,19 +265,4 @@ func (r *ServiceReconciler) delete(ctx context.Context, slice *discoveryv1.Endpo
 		r.catchUp(ctx, slice)
 	}
 	return err
-}
-
-// expel asks the guard once more, whatever path an address came on, and leaves out
-// of a slice what it denies: it may know more than when the plan was made, and has
-// everything planned anew then.
-func (r *ServiceReconciler) expel(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
-	scope, planned := r.Guard.Scope(slice.Namespace), len(slice.Endpoints)
-	if scope == nil {
-		return errUnknown
-	}
-	slice.Endpoints = slices.DeleteFunc(slice.Endpoints, deniedIn(scope, slice))
-	if denied := planned - len(slice.Endpoints); denied > 0 {
-		logf.FromContext(ctx).Info("Left addresses out of an EndpointSlice that are denied by now", "endpointSlice", slice.Name, "addresses", denied)
-	}
-	return nil
 }

@@ -42,7 +42,7 @@ func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
 	switch {
 	case p.awaiting, p.yields != nil:
 		return nil, whole
-	case p.backend.Publishable && len(p.kept) == 0:
+	case p.backend.Publishable && len(p.kept)+len(p.provenance) == 0:
 		return []target.Claim{whole}, target.Claim{Owner: whole.Owner}
 	}
 	contested = make([]target.Claim, len(p.backend.PortSets))
@@ -50,10 +50,15 @@ func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
 		contested[i] = target.Claim{Owner: whole.Owner, Ports: translate.TargetPorts(ports)}
 	}
 	whole.Targets = nil
+	first := make(map[netip.Addr]*target.Claim, len(p.candidates)) // which wins over later entries
 	for _, t := range p.candidates {
-		claim := &whole
-		if set, ok := p.kept[t.Addr]; ok {
-			claim = &contested[set]
+		claim := first[t.Addr]
+		if claim == nil {
+			claim = &whole
+			if set, ok := p.ownPorts(t); ok {
+				claim = &contested[set]
+			}
+			first[t.Addr] = claim
 		}
 		claim.Targets = append(claim.Targets, t)
 	}

@@ -19,7 +19,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/status"
 )
@@ -185,14 +184,15 @@ func secretOf(ref health.SecretKey) types.NamespacedName {
 // Forget drops everything that only a subscriber referred to.
 func (c *Credentials) Forget(sub health.Subscriber) { c.Ensure(sub, nil) }
 
-// Value returns what a check sends to an address and port, or why it cannot be had.
-// Policy is asked here as well, for what was allowed when it was planned.
-func (c *Credentials) Value(ref health.SecretKey, to netip.AddrPort) (string, health.Reason) {
+// Value returns what a check sends to an address, or why it cannot be had. Policy is
+// asked here as well, about all of the check: it was planned when more may have been
+// allowed.
+func (c *Credentials) Value(check *health.Check, ref health.SecretKey, addr netip.Addr) (string, health.Reason) {
 	scope := c.Guard.Scope(ref.Namespace)
 	if scope == nil {
 		return "", health.SecretUnread
 	}
-	if err := scope.Check(credentialUse(to.Addr(), to.Port())); err != nil {
+	if err := scope.Check(useOf(check, addr)); err != nil {
 		return "", health.AddressDenied
 	}
 	c.mu.RLock()
@@ -203,11 +203,6 @@ func (c *Credentials) Value(ref health.SecretKey, to netip.AddrPort) (string, he
 		}
 	}
 	return "", health.SecretUnread
-}
-
-// credentialUse is what sending a credential asks of the guard.
-func credentialUse(addr netip.Addr, port uint16) guard.CheckUse {
-	return guard.CheckUse{Addr: addr, Port: port, Kind: health.HTTP.String(), Secret: true}
 }
 
 // Problems returns what is in the way of a subscriber's checks, sorted.

@@ -127,14 +127,15 @@ func subscriber(namespace string, n int) health.Subscriber {
 
 var (
 	tokenRef   = health.SecretKey{Namespace: "shop", Secret: "checks", Key: "token"}
-	somewhere  = netip.MustParseAddrPort("192.0.2.10:80")
+	somewhere  = netip.MustParseAddr("192.0.2.10")
 	errAway    = errors.New("no answer")
 	errRefused = apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "checks", nil)
 )
 
 // value returns what a check would send, or in brackets why it would not.
 func (c *Credentials) value(ref health.SecretKey) string {
-	value, problem := c.Value(ref, somewhere)
+	check := &health.Check{Kind: health.HTTP, Port: 80, HTTP: &health.HTTPCheck{Headers: []health.Header{{From: ref}}}}
+	value, problem := c.Value(check, ref, somewhere)
 	if problem != "" {
 		return "(" + string(problem) + ")" + value
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,8 +63,66 @@ func TestJudgedCredentials(t *testing.T) {
 	}
 }
 
-// TestCredentialsAreSentWherePolicyAllows: it is asked at the moment of sending as
-// well, for the address and port and for the namespace of the Secret.
+// checkOn is a check with a credential from a namespace.
+func checkOn(t testing.TB, namespace string, port uint16, edits ...func(*health.Check)) *health.Check {
+	t.Helper()
+	c := health.Check{Kind: health.HTTP, Port: port, Timing: health.Timing{Interval: time.Second}, HTTP: &health.HTTPCheck{
+		Headers: []health.Header{{Name: "Authorization", From: health.SecretKey{Namespace: namespace, Secret: "checks", Key: "token"}}},
+	}}
+	for _, edit := range edits {
+		edit(&c)
+	}
+	check, err := health.NewCheck(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return check
+}
+
+// TestCredentialsAreSentAsPolicyAllows: it is asked at the moment of sending as well,
+// for all that makes the check, since it may have been planned when more was allowed.
+func TestCredentialsAreSentAsPolicyAllows(t *testing.T) {
+	allowed := func(name string, checks guard.Checks) guard.Policy {
+		checks.Secrets = true
+		return guard.Policy{Name: name, Allow: &guard.Allow{CIDRs: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Checks: checks}}
+	}
+	config := guard.Config{
+		Policies: []guard.Policy{
+			allowed("plain", guard.Checks{}),
+			allowed("all", guard.Checks{CustomHost: true, BodyMatching: true, InsecureSkipVerify: true}),
+			allowed("tcp", guard.Checks{Kinds: []string{"tcp"}, CustomHost: true}),
+		},
+		Namespaces: map[string][]string{"plain": {"plain"}, "all": {"all"}, "tcp": {"tcp"}},
+	}
+	ways := map[string]func(*health.Check){
+		"as it comes":        func(*health.Check) {},
+		"with another Host":  func(c *health.Check) { c.HTTP.Host = "admin.example.com" },
+		"with another name":  func(c *health.Check) { c.TLS = &health.TLSConfig{ServerName: "admin.example.com"} },
+		"without verifying":  func(c *health.Check) { c.TLS = &health.TLSConfig{InsecureSkipVerify: true} },
+		"matching the body":  func(c *health.Check) { c.HTTP.Body = &health.ExpectedBody{Contains: "ok"} },
+		"verified by itself": func(c *health.Check) { c.TLS = &health.TLSConfig{} },
+	}
+	inPlain := map[string]bool{"as it comes": true, "verified by itself": true}
+	withVault(t, config, func(t *testing.T, v *vault, c *Credentials) {
+		for n, namespace := range []string{"plain", "all", "tcp"} {
+			v.put(namespace, "checks", "token", namespace)
+			c.Ensure(subscriber(namespace, n), refs(health.SecretKey{Namespace: namespace, Secret: "checks", Key: "token"}))
+		}
+		synctest.Wait()
+		for way, edit := range ways {
+			for namespace, sent := range map[string]bool{"plain": inPlain[way], "all": true, "tcp": false} {
+				check := checkOn(t, namespace, 80, edit)
+				value, problem := c.Value(check, check.HTTP.Headers[0].From, somewhere)
+				if (value == namespace) != sent || (problem == health.AddressDenied) == sent {
+					t.Errorf("%s in %s: sent %q (%s), want it sent: %t", way, namespace, value, problem, sent)
+				}
+			}
+		}
+	})
+}
+
+// TestCredentialsAreSentWherePolicyAllows: it is asked for the address and port and
+// for the namespace of the Secret.
 func TestCredentialsAreSentWherePolicyAllows(t *testing.T) {
 	grant := func(secrets bool) guard.Policy {
 		return guard.Policy{Name: fmt.Sprint("secrets-", secrets), Allow: &guard.Allow{
@@ -87,7 +146,9 @@ func TestCredentialsAreSentWherePolicyAllows(t *testing.T) {
 			{"open", "198.51.100.10:80", "open"},
 			{"open", "169.254.169.254:80", "(AddressDenied)"},
 		} {
-			value, problem := c.Value(health.SecretKey{Namespace: tt.namespace, Secret: "checks", Key: "token"}, netip.MustParseAddrPort(tt.to))
+			to := netip.MustParseAddrPort(tt.to)
+			check := checkOn(t, tt.namespace, to.Port())
+			value, problem := c.Value(check, check.HTTP.Headers[0].From, to.Addr())
 			if problem != "" {
 				value += "(" + string(problem) + ")"
 			}

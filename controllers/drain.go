@@ -21,6 +21,7 @@ import (
 func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 	now := r.Clock.Now()
 	for _, p := range passes {
+		hosts := r.known.drainHosts(p.subscriber())
 		if !p.backend.Publishable && !onHold(w) || p.yields != nil {
 			continue
 		}
@@ -29,13 +30,19 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		if !next.IsZero() {
 			w.again(next.Sub(now))
 		}
-		r.known.setDrains(p.subscriber(), staying)
+		p.hosts = make(map[netip.Addr]string, len(staying))
 		for _, d := range staying {
 			published := from[d.Addr]
+			host, drains := hosts[d.Addr]
+			if !drains {
+				host = p.hostBefore(d.Target)
+			}
+			p.hosts[d.Addr] = host
 			p.draining = append(p.draining, departure{d, published})
 			p.kept[d.Addr] = p.backend.PortSet(published.Ports)
 			delete(from, d.Addr)
 		}
+		r.known.setDrains(p.subscriber(), staying, p.hosts)
 		for _, d := range departures {
 			if from[d.Addr] != nil {
 				p.leaving = append(p.leaving, d)
@@ -108,9 +115,18 @@ func servedByAnother(passes []*pass, but *pass, addr netip.Addr, e *sliceplan.Pu
 	})
 }
 
+// ownPorts returns the ports that an address has of its own, if it does.
+func (p *pass) ownPorts(t target.Target) (set int, ok bool) {
+	if set, ok = p.kept[t.Addr]; ok {
+		return set, true
+	}
+	at, ok := p.provenance[t]
+	return at.ports, ok
+}
+
 // portSetOf returns the ports of a target as an index in translate.Backend.PortSets.
 func (p *pass) portSetOf(t target.Target) int {
-	if set, ok := p.kept[t.Addr]; ok {
+	if set, ok := p.ownPorts(t); ok {
 		return set
 	}
 	return p.entries[t.Entry].Ports

@@ -63,14 +63,7 @@ var _ = Describe("The fence of the operator's account", func() {
 	It("tells an author why nothing is published in a namespace that it closes, and leaves the rest alone", func(ctx SpecContext) {
 		sharedOperator()
 		s, neighbours := newScene(ctx), newScene(ctx)
-		edit(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}, func(ns *corev1.Namespace) {
-			ns.Labels[fencedLabel] = "true"
-		})
-		account := client.NewDryRunClient(asOperator(ctx))
-		Eventually(func(ctx context.Context) error {
-			trial := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "trial"}, AddressType: discoveryv1.AddressTypeIPv4}
-			return account.Create(ctx, trial)
-		}).WithContext(ctx).Should(MatchError(ContainSubstring("fenced")))
+		fence(ctx, s.namespace)
 		for _, in := range []*scene{s, neighbours} {
 			in.host("192.0.2.10")
 			in.service(ctx, "payments")
@@ -86,6 +79,19 @@ var _ = Describe("The fence of the operator's account", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 	})
 })
+
+// fence closes a namespace, as the API server knows when it returns.
+func fence(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	edit(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, func(ns *corev1.Namespace) {
+		ns.Labels[fencedLabel] = "true"
+	})
+	account := client.NewDryRunClient(asOperator(ctx))
+	Eventually(func(ctx context.Context) error {
+		trial := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "trial"}, AddressType: discoveryv1.AddressTypeIPv4}
+		return account.Create(ctx, trial)
+	}).WithContext(ctx).Should(MatchError(ContainSubstring("fenced")))
+}
 
 // asOperator acts as the shipped ServiceAccount.
 func asOperator(ctx context.Context) client.Client {

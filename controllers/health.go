@@ -45,7 +45,7 @@ func (r *ServiceReconciler) awaitFirstChecks(w *world, passes []*pass) {
 		}
 		// In the order in which check has them checked.
 		own := target.Arbitrate([]target.Claim{{Owner: p.backend.Owner, Targets: p.candidates}})[0].Targets
-		for _, s := range r.haveChecked(w.scope, p, p.targets(own, nil)) {
+		for _, s := range r.haveChecked(w.scope, p, own, nil) {
 			if s.Verdict == health.Unknown && !s.Fresh && s.Obstacle == "" {
 				p.awaiting = true
 				w.again(min(left, awaitInterval))
@@ -83,7 +83,7 @@ func (r *ServiceReconciler) check(scope *guard.Scope, passes []*pass) {
 				list = append(list, loss.Target)
 			}
 		}
-		p.health = r.haveChecked(scope, p, p.targets(list, published))[:served]
+		p.health = r.haveChecked(scope, p, list, published)[:served]
 		p.freezeHealth(published)
 	}
 }
@@ -101,12 +101,14 @@ func (p *pass) freezeHealth(published publication) {
 // haveChecked has targets checked and returns their health. Here it is decided of
 // every target, whatever path it came on, whether it may be checked in just this
 // way: what is wanted was refused before if not, and what drains in spite of it
-// is not checked and stays as it was. Credentials of other checks are not even read.
-func (r *ServiceReconciler) haveChecked(scope *guard.Scope, p *pass, targets []health.Target) []health.Status {
+// is not checked and stays as it was, as does what nobody knows the name of.
+// Credentials of other checks are not even read.
+func (r *ServiceReconciler) haveChecked(scope *guard.Scope, p *pass, list []target.Target, published publication) []health.Status {
+	targets := p.targets(list, published)
 	statuses, credentials := make([]health.Status, len(targets)), make(map[health.SecretKey]bool)
 	granted, places := make([]health.Target, 0, len(targets)), make([]int, 0, len(targets))
 	for i, t := range targets {
-		if err := mayCheck(scope, t.Addr, t.Checks); err != nil && !isStaged(err) {
+		if err := mayCheck(scope, t.Addr, t.Checks); err != nil && !isStaged(err) || p.isBlind(list[i]) {
 			statuses[i].Verdict = t.Seed
 			continue
 		}
@@ -162,10 +164,10 @@ func (c entryChecks) atLeast(least time.Duration) entryChecks {
 	return longer
 }
 
-// checksOf returns the checks of a target. Addresses with ports of their own are
-// checked on those, and those of SRV records by the name that these give.
+// checksOf returns the checks of a target. Addresses with ports or a name of their
+// own are checked on those, and by that.
 func (p *pass) checksOf(t target.Target) []*health.Check {
-	if set, kept := p.kept[t.Addr]; kept && p.backend.Checks != nil {
+	if set, own := p.ownPorts(t); own && p.backend.Checks != nil {
 		return p.backend.ChecksOf(set, p.hostOf(t))
 	}
 	return p.checks.of(t.Entry)

@@ -42,9 +42,12 @@ type knownBackend struct {
 	// drains are the deadlines of the addresses that drain, as long as they are
 	// not read back from the slices.
 	drains map[netip.Addr]time.Time
-	// names are those of its entries, "" for an entry without one, as they were
-	// last answered for.
-	names map[string]string
+	// hosts are the names that those are asked for.
+	hosts map[netip.Addr]string
+	// origins are those of its entries, as they were last answered for, and provenance
+	// what was known of addresses.
+	origins    map[string]origin
+	provenance map[target.Target]provenance
 	// tiers is which of them serve; nil if there is only one, or not known.
 	tiers *health.TierState
 	// settled is when the last pass began that left nothing to write.
@@ -189,8 +192,16 @@ func (k *knownBackends) drains(sub health.Subscriber) map[netip.Addr]time.Time {
 	return k.bySub[sub].drains
 }
 
-// setDrains replaces the deadlines. The map is not changed afterwards.
-func (k *knownBackends) setDrains(sub health.Subscriber, draining []target.Departure) {
+// drainHosts returns the names that setDrains recorded.
+func (k *knownBackends) drainHosts(sub health.Subscriber) map[netip.Addr]string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.bySub[sub].hosts
+}
+
+// setDrains replaces the deadlines, and the names that what drains is asked for.
+// The maps are not changed afterwards.
+func (k *knownBackends) setDrains(sub health.Subscriber, draining []target.Departure, hosts map[netip.Addr]string) {
 	var deadlines map[netip.Addr]time.Time
 	if len(draining) > 0 {
 		deadlines = make(map[netip.Addr]time.Time, len(draining))
@@ -200,21 +211,21 @@ func (k *knownBackends) setDrains(sub health.Subscriber, draining []target.Depar
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.bySub[sub].drains = deadlines
+	k.bySub[sub].drains, k.bySub[sub].hosts = deadlines, hosts
 }
 
-// names returns the names of the entries as setNames recorded them.
-func (k *knownBackends) names(sub health.Subscriber) map[string]string {
+// names returns what setNames recorded.
+func (k *knownBackends) names(sub health.Subscriber) (map[string]origin, map[target.Target]provenance) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.bySub[sub].names
+	return k.bySub[sub].origins, k.bySub[sub].provenance
 }
 
-// setNames replaces the names. The map is not changed afterwards.
-func (k *knownBackends) setNames(sub health.Subscriber, names map[string]string) {
+// setNames replaces what is known of names. The maps are not changed afterwards.
+func (k *knownBackends) setNames(sub health.Subscriber, origins map[string]origin, provenance map[target.Target]provenance) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.bySub[sub].names = names
+	k.bySub[sub].origins, k.bySub[sub].provenance = origins, provenance
 }
 
 // tiers returns what setTiers recorded.

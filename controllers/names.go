@@ -30,6 +30,14 @@ func (a *answer) definitive() bool { return a.snapshot != nil && !a.snapshot.Def
 // failing says whether the last query failed, and a first one has ended.
 func (a *answer) failing() bool { return a.snapshot != nil && !a.snapshot.FailingSince.IsZero() }
 
+// settles says whether an answer tells of an address that it does not have, and
+// that was published before, that it is none of the name's. It takes more to let
+// go of the name's own, which may only be missing, than of what another name has
+// brought.
+func (a *answer) settles(replaced bool) bool {
+	return a.definitive() && (a.snapshot.Settled || replaced && a.snapshot.Outcome == dns.Answered)
+}
+
 // named returns the addresses that the name of an entry stands for, and notes
 // what is known of it.
 func (r *ServiceReconciler) named(w *world, p *pass, entry *translate.Entry) []target.Target {
@@ -53,13 +61,18 @@ func (r *ServiceReconciler) named(w *world, p *pass, entry *translate.Entry) []t
 }
 
 // ensureAsked has everything asked that the pass wants to know, and nothing else.
-func (r *ServiceReconciler) ensureAsked(p *pass) {
+// What was answered before it was asked on behalf of this ExternalBackend would
+// not be told.
+func (r *ServiceReconciler) ensureAsked(w *world, p *pass) {
 	questions := make([]dns.Question, len(p.answers))
 	for i, a := range p.answers {
 		questions[i] = a.question
 	}
 	r.Names.Ensure(p.subscriber(), questions)
-	r.known.setNames(p.subscriber(), p.answered())
+	if !r.answersHold(p) {
+		w.again(time.Millisecond)
+	}
+	r.known.setNames(p.subscriber(), p.answered(), p.provenance)
 }
 
 // answersHold says whether everything that was asked has the same answer as then.
@@ -67,27 +80,39 @@ func (r *ServiceReconciler) answersHold(p *pass) bool {
 	return !slices.ContainsFunc(p.answers, func(a answer) bool { return r.Names.Lookup(a.question) != a.snapshot })
 }
 
-// answered returns the name of every entry, "" for those that have none. One
-// that no definitive answer is known of has the name that it had before, and so
-// has one that is gone, as long as something of it is published.
-func (p *pass) answered() map[string]string {
-	names := make(map[string]string, len(p.entries))
-	for entry, e := range p.entries {
-		if e.FQDN == nil {
-			names[entry] = ""
-		} else if p.names[entry].Answered {
-			names[entry] = e.FQDN.Hostname
-		} else if before, ok := p.namesBefore[entry]; ok {
-			names[entry] = before
+// origin is what an entry got its addresses from: a name, or if it is empty, the
+// entry itself.
+type origin struct {
+	hostname string
+	srv      bool
+}
+
+func originOf(e *translate.Entry) origin {
+	if e.FQDN == nil {
+		return origin{}
+	}
+	return origin{e.FQDN.Hostname, e.FQDN.Resolution == v1alpha1.ResolutionSRV}
+}
+
+// answered returns the origin of every entry. One that no definitive answer is
+// known of has the one that it had before, and so has one that is gone, as long
+// as something of it is published.
+func (p *pass) answered() map[string]origin {
+	origins := make(map[string]origin, len(p.entries))
+	for name, e := range p.entries {
+		if e.FQDN == nil || p.names[name].Answered {
+			origins[name] = originOf(e)
+		} else if before, ok := p.originsBefore[name]; ok {
+			origins[name] = before
 		}
 	}
 	for i := range p.here {
 		entry := p.here[i].Entry
-		if before, ok := p.namesBefore[entry]; ok && p.entries[entry] == nil {
-			names[entry] = before
+		if before, ok := p.originsBefore[entry]; ok && p.entries[entry] == nil {
+			origins[entry] = before
 		}
 	}
-	return names
+	return origins
 }
 
 // lookup finds the addresses of one entry.
@@ -102,6 +127,8 @@ type lookup struct {
 	seen    map[netip.Addr]bool
 	// inherited is true if published addresses stay that no answer has named yet.
 	inherited bool
+	// denied is true if a host of SRV records is left out.
+	denied bool
 }
 
 func (l *lookup) ask(name string, kind dns.Type) *answer {
@@ -113,7 +140,7 @@ func (l *lookup) ask(name string, kind dns.Type) *answer {
 // find returns an error if an answer leads to a name that must not be targeted.
 func (l *lookup) find() error {
 	if l.entry.FQDN.Resolution != v1alpha1.ResolutionSRV {
-		return l.addresses(l.entry.FQDN.Hostname, func(netip.Addr) {})
+		return l.addresses(l.entry.FQDN.Hostname, nil)
 	}
 	records := l.ask(l.entry.FQDN.Hostname, dns.SRV)
 	if err := l.vetChain(records); err != nil || records.snapshot == nil {
@@ -127,16 +154,16 @@ func (l *lookup) find() error {
 			l.refuseHost(s.Host, err)
 			continue
 		}
-		err := l.addresses(s.Host, func(addr netip.Addr) { l.p.place(addr, l.entry, s) })
-		if err != nil {
+		if err := l.addresses(s.Host, &s); err != nil {
 			l.refuseHost(s.Host, err)
 		}
 	}
 	return nil
 }
 
-// addresses finds those of a name, and calls placed for each that is new.
-func (l *lookup) addresses(name string, placed func(netip.Addr)) error {
+// addresses finds those of a name, which an SRV record gives if there is one. Of
+// several records that lead to an address, the first one holds.
+func (l *lookup) addresses(name string, record *dns.Service) error {
 	for _, kind := range l.p.kinds() {
 		a := l.ask(name, kind)
 		if err := l.vetChain(a); err != nil {
@@ -146,10 +173,13 @@ func (l *lookup) addresses(name string, placed func(netip.Addr)) error {
 			continue
 		}
 		for _, addr := range a.snapshot.Addrs {
-			if !l.seen[addr] {
-				l.seen[addr] = true
-				l.found = append(l.found, target.Target{Addr: addr, Entry: l.entry.Name})
-				placed(addr)
+			if l.seen[addr] {
+				continue
+			}
+			t := target.Target{Addr: addr, Entry: l.entry.Name}
+			l.seen[addr], l.found = true, append(l.found, t)
+			if record != nil {
+				l.p.note(t, l.entry, provenance{host: record.Host, priority: int(record.Priority), number: record.Port})
 			}
 		}
 	}
@@ -219,78 +249,4 @@ func (p *pass) staleBefore(entry string) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// inherit keeps what is published of the entry and was not found, as long as it
-// may only not have been heard of yet: the operator has not been told everything
-// since it started, or it was a moment ago, and every answer may be a part of what
-// the name stands for. What another name has brought stays until this one has
-// been answered.
-func (l *lookup) inherit() {
-	before, known := l.p.namesBefore[l.entry.Name]
-	renamed := known && before != l.entry.FQDN.Hostname
-	l.inherited = l.p.isNamed(l.entry) && len(l.found) == 0 && slices.ContainsFunc(l.answers, func(a answer) bool { return !a.definitive() })
-	for i := range l.p.here {
-		e := &l.p.here[i]
-		addr, err := netip.ParseAddr(e.Address)
-		if err != nil || e.Entry != l.entry.Name || l.seen[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
-			continue
-		}
-		if left, stays := l.unheard(addr, renamed); stays {
-			if left > 0 {
-				l.w.again(left)
-			}
-			l.seen[addr], l.inherited, l.p.ending = true, true, true
-			l.found = append(l.found, target.Target{Addr: addr, Entry: l.entry.Name})
-			l.p.keepPorts(addr, l.entry, e.Ports)
-		}
-	}
-}
-
-// unheard says whether an address may be one of the name's though no answer has
-// named it, and for how much longer if that ends with time.
-func (l *lookup) unheard(addr netip.Addr, renamed bool) (left time.Duration, stays bool) {
-	for i := range l.answers {
-		a := &l.answers[i]
-		if a.question.Type == dns.A && !addr.Is4() || a.question.Type == dns.AAAA && addr.Is4() {
-			continue
-		}
-		switch {
-		case l.expired(a):
-			return 0, false
-		case !a.definitive():
-			stays = true
-		case !renamed && a.snapshot.Outcome == dns.Answered:
-			left = max(left, a.snapshot.Definitive.Add(a.snapshot.Retention).Sub(l.now))
-		}
-	}
-	if stays {
-		return 0, true
-	}
-	return left, left > 0
-}
-
-// refuse takes out at once what is published of the entry.
-func (l *lookup) refuse(err error) {
-	l.p.reject(l.entry.Name, err, denialReason(err))
-	for i := range l.p.here {
-		if e := &l.p.here[i]; e.Entry == l.entry.Name {
-			if addr, err := netip.ParseAddr(e.Address); err == nil {
-				l.p.markRefused(addr)
-			}
-		}
-	}
-	l.p.refusedName = true
-}
-
-// refuseHost leaves a host out that SRV records name.
-func (l *lookup) refuseHost(host string, err error) {
-	l.p.reject(l.entry.Name, err, denialReason(err))
-	for _, kind := range l.p.kinds() {
-		if snapshot := l.r.Names.Lookup(dns.Question{Name: host, Type: kind}); snapshot != nil {
-			for _, addr := range snapshot.Addrs {
-				l.p.markRefused(addr)
-			}
-		}
-	}
 }

@@ -43,9 +43,10 @@ func (l *lookup) name() status.Name {
 	return n
 }
 
-// holds says whether something is or was published by what a question brought.
+// holds says whether something is or was published by what a question brought, as
+// far as it is known: what the operator knew before it started counts until then.
 func (l *lookup) holds(a *answer) bool {
-	return l.inherited || a.snapshot != nil && len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0
+	return l.inherited || !a.definitive() && !l.p.staleBefore(l.entry.Name).IsZero() || a.snapshot != nil && len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0
 }
 
 // leastTelling comes first of the reasons why a name yields nothing.

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -137,41 +138,35 @@ func sameReach(before, now any) bool {
 	return false
 }
 
-// clusterPrecedent reads from the cache what staging asks.
-type clusterPrecedent struct {
-	ctx   context.Context //nolint:containedctx // lives as long as a refresh
-	cache client.Reader
-}
-
-func (p clusterPrecedent) published() ([]netip.Addr, error) {
+// listPublished lists the addresses in our slices, some maybe repeatedly. Who is
+// being deleted tells nothing: nobody corrects the status any more.
+func listPublished(ctx context.Context, cache client.Reader) ([]publishedAddress, error) {
+	var backends v1alpha1.ExternalBackendList
+	if err := cache.List(ctx, &backends, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing ExternalBackends: %w", err)
+	}
+	pending := make(map[types.UID]time.Time)
+	for i := range backends.Items {
+		eb := &backends.Items[i]
+		told := meta.FindStatusCondition(eb.Status.Conditions, v1alpha1.ConditionDenyPending)
+		if eb.DeletionTimestamp == nil && told != nil && told.Status == metav1.ConditionTrue {
+			pending[eb.UID] = told.LastTransitionTime.Time
+		}
+	}
 	var list discoveryv1.EndpointSliceList
-	if err := p.cache.List(p.ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+	if err := cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing EndpointSlices: %w", err)
 	}
-	var published []netip.Addr
+	var published []publishedAddress
 	for i := range list.Items {
+		since := pending[sliceplan.OwnerUID(&list.Items[i])]
 		for _, e := range list.Items[i].Endpoints {
 			for _, address := range e.Addresses {
 				if addr, err := netip.ParseAddr(address); err == nil {
-					published = append(published, addr)
+					published = append(published, publishedAddress{addr, since})
 				}
 			}
 		}
 	}
 	return published, nil
-}
-
-func (p clusterPrecedent) pendingSince() (time.Time, error) {
-	var list v1alpha1.ExternalBackendList
-	if err := p.cache.List(p.ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		return time.Time{}, fmt.Errorf("listing ExternalBackends: %w", err)
-	}
-	var since time.Time
-	for i := range list.Items {
-		pending := meta.FindStatusCondition(list.Items[i].Status.Conditions, v1alpha1.ConditionDenyPending)
-		if pending != nil && pending.Status == metav1.ConditionTrue && (since.IsZero() || pending.LastTransitionTime.Time.Before(since)) {
-			since = pending.LastTransitionTime.Time
-		}
-	}
-	return since, nil
 }

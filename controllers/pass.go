@@ -29,29 +29,32 @@ type pass struct {
 	published, here []sliceplan.Published
 	// byAddress finds what is published here, once it is asked for.
 	byAddress map[string]*sliceplan.Published
-	// kept are the addresses that have ports of their own, as an index in
-	// translate.Backend.PortSets: those of SRV records, and as they are published
-	// those that drain, and all if nothing can be published anew.
+	// kept are the addresses that have the ports that they are published with, as
+	// an index in translate.Backend.PortSets: those that drain, and all if nothing
+	// can be published anew.
 	kept map[netip.Addr]int
-	// places are what SRV records say of addresses.
-	places map[netip.Addr]srvPlace
+	// provenance is what is known of addresses beyond their entries, and was before.
+	provenance, provenanceBefore map[target.Target]provenance
+	// hosts are the names that addresses which drain are asked for.
+	hosts map[netip.Addr]string
 
 	candidates []target.Target
 	// answers are those to what was asked about names, and names what is known of
-	// those of entries. namesBefore are the ones that were answered for before.
-	answers     []answer
-	names       map[string]status.Name
-	namesBefore map[string]string
+	// those of entries. originsBefore are what was answered for before.
+	answers       []answer
+	names         map[string]status.Name
+	originsBefore map[string]origin
 	// ending is true if time alone will change what was found.
 	ending   bool
 	rejected []status.Rejection
 	// refused are those of the rejected that may not be targeted.
 	refused map[netip.Addr]bool
 	// pending are denials that take effect later, and frozen is what they leave as
-	// it is published until then.
-	pending  []status.Rejection
-	frozen   map[netip.Addr]*sliceplan.Published
-	excluded []target.Target
+	// it is published until then. The last of them is pendingSince.
+	pending      []status.Rejection
+	pendingSince time.Time
+	frozen       map[netip.Addr]*sliceplan.Published
+	excluded     []target.Target
 	// refusedName is true if the name that is or would be published must not be, and
 	// yields names the ExternalBackend that this one must not publish anything beside.
 	refusedName bool
@@ -114,7 +117,8 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 			p.entries[p.backend.Entries[j].Name] = &p.backend.Entries[j]
 		}
 		p.keep(w.key.Name)
-		p.namesBefore, p.began = r.known.names(p.subscriber()), r.known.drains(p.subscriber())
+		p.originsBefore, p.provenanceBefore = r.known.names(p.subscriber())
+		p.began = r.known.drains(p.subscriber())
 		if p.checks = r.known.checks(p.subscriber(), p.checksByEntry()); p.backend.Checks == nil && p.checks != nil {
 			p.checks = p.checks.atLeast(least)
 		}

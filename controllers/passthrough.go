@@ -214,7 +214,7 @@ func (r *ServiceReconciler) drainName(w *world, p *pass, published *sliceplan.Pu
 	now := r.Clock.Now()
 	name := target.Departure{Target: target.Target{Entry: published.Entry}, Deadline: p.deadline(p.began[netip.Addr{}], published, now)}
 	staying, next := target.Drain([]target.Departure{name}, p.backend.Drain, now)
-	r.known.setDrains(p.subscriber(), staying)
+	r.known.setDrains(p.subscriber(), staying, nil)
 	if len(staying) > 0 {
 		w.again(next.Sub(now))
 		name, p.naming.DrainUntil = staying[0], next

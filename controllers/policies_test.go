@@ -10,12 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr/funcr"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -188,25 +188,39 @@ func TestAddressesOfTheAPIServer(t *testing.T) {
 	}
 }
 
-// TestPendingSince is the longest time that an ExternalBackend tells.
-func TestPendingSince(t *testing.T) {
-	backend := func(condition string, status metav1.ConditionStatus, at time.Time) v1alpha1.ExternalBackend {
-		return v1alpha1.ExternalBackend{Status: v1alpha1.ExternalBackendStatus{Conditions: []metav1.Condition{
-			{Type: condition, Status: status, LastTransitionTime: metav1.NewTime(at)},
-		}}}
+// TestListPublished: an address is pending as long as its ExternalBackend tells
+// so, and has not been deleted, since nobody tells it anything from then on.
+func TestListPublished(t *testing.T) {
+	s := &stored{}
+	for _, tt := range []struct {
+		name, condition string
+		status          metav1.ConditionStatus
+		deleted         bool
+	}{
+		{"192.0.2.1", v1alpha1.ConditionReady, metav1.ConditionTrue, false},
+		{"192.0.2.2", v1alpha1.ConditionDenyPending, metav1.ConditionFalse, false},
+		{"192.0.2.3", v1alpha1.ConditionDenyPending, metav1.ConditionTrue, true},
+		{"192.0.2.4", v1alpha1.ConditionDenyPending, metav1.ConditionTrue, false},
+	} {
+		eb := v1alpha1.ExternalBackend{ObjectMeta: metav1.ObjectMeta{Name: tt.name, UID: types.UID("uid of " + tt.name)}}
+		eb.Status.Conditions = []metav1.Condition{{Type: tt.condition, Status: tt.status, LastTransitionTime: metav1.NewTime(begin)}}
+		if tt.deleted {
+			eb.DeletionTimestamp, eb.Finalizers = new(metav1.NewTime(begin)), []string{"example.com/stays"}
+		}
+		s.backends = append(s.backends, eb)
+		slice := discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{{Addresses: []string{tt.name}}}}
+		slice.OwnerReferences = []metav1.OwnerReference{{Kind: "ExternalBackend", UID: eb.UID, Controller: new(true)}}
+		s.slices = append(s.slices, slice)
 	}
-	s := &stored{backends: []v1alpha1.ExternalBackend{
-		backend(v1alpha1.ConditionReady, metav1.ConditionTrue, begin.Add(-3*time.Hour)),
-		backend(v1alpha1.ConditionDenyPending, metav1.ConditionFalse, begin.Add(-2*time.Hour)),
-	}}
-	if since, err := (clusterPrecedent{t.Context(), s}).pendingSince(); err != nil || !since.IsZero() {
-		t.Error(since, err)
+	s.slices = append(s.slices, discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.5"}}}})
+	list, err := listPublished(t.Context(), s)
+	if err != nil || len(list) != 5 {
+		t.Fatal(list, err)
 	}
-	for _, at := range []time.Time{begin, begin.Add(-time.Hour), begin.Add(-time.Minute)} {
-		s.backends = append(s.backends, backend(v1alpha1.ConditionDenyPending, metav1.ConditionTrue, at))
-	}
-	if since, err := (clusterPrecedent{t.Context(), s}).pendingSince(); err != nil || !since.Equal(begin.Add(-time.Hour)) {
-		t.Error(since, err)
+	for _, p := range list {
+		if want := p.addr.String() == "192.0.2.4"; p.pending.Equal(begin) != want || p.pending.IsZero() == want {
+			t.Errorf("%s is pending since %s", p.addr, p.pending)
+		}
 	}
 }
 

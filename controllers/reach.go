@@ -261,7 +261,8 @@ func (r *Reach) config(ctx context.Context) (guard.Config, time.Duration, error)
 			return config, 0, err
 		}
 	}
-	networks, next, err := r.staging.stage(r.found, clusterPrecedent{ctx, r.caches[0]}, r.Delay, r.Clock.Now())
+	published := func() ([]publishedAddress, error) { return listPublished(ctx, r.caches[0]) }
+	networks, next, err := r.staging.stage(r.found, published, r.Delay, r.Clock.Now())
 	if err != nil {
 		return config, 0, err
 	}

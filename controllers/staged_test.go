@@ -153,17 +153,107 @@ var _ = Describe("A network of the cluster that would take out many addresses", 
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(published))
 	})
 
+	// pendingSince is what the condition tells another operator.
+	pendingSince := func(ctx SpecContext, name string) time.Time {
+		GinkgoHelper()
+		pending := meta.FindStatusCondition(s.statusOf(ctx, name).Conditions, v1alpha1.ConditionDenyPending)
+		Expect(pending).NotTo(BeNil())
+		return pending.LastTransitionTime.Time
+	}
+	// tell makes it that; nobody else may.
+	tell := func(ctx SpecContext, eb *v1alpha1.ExternalBackend, since time.Time) {
+		GinkgoHelper()
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(eb), eb)).To(Succeed())
+		pending := meta.FindStatusCondition(eb.Status.Conditions, v1alpha1.ConditionDenyPending)
+		Expect(pending).NotTo(BeNil())
+		pending.LastTransitionTime = metav1.NewTime(since)
+		Expect(admin.Status().Update(ctx, eb)).To(Succeed())
+	}
+	restarted := func() { o = ownOperator(operatorOptions{denyDelay: time.Hour}) }
+
 	It("gets no more time by a restart", func(ctx SpecContext) {
 		begins(ctx, time.Hour)
 		announced(ctx)
 		o.stop()
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(eb), eb)).To(Succeed())
-		pending := meta.FindStatusCondition(eb.Status.Conditions, v1alpha1.ConditionDenyPending)
-		Expect(pending).NotTo(BeNil())
-		pending.LastTransitionTime = metav1.NewTime(time.Now().Add(-2 * time.Hour))
-		Expect(admin.Status().Update(ctx, eb)).To(Succeed())
-		ownOperator(operatorOptions{denyDelay: time.Hour})
+		tell(ctx, eb, time.Now().Add(-2*time.Hour))
+		restarted()
 		s.expect(ctx, "payments", onlyElsewhere)
 		refused(ctx)
+	})
+
+	It("gets no less either, however few its author leaves there", func(ctx SpecContext) {
+		begins(ctx, time.Hour)
+		announced(ctx)
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Drain.Duration = "0s"
+			eb.Spec.Targets[0].IP.Addresses = eb.Spec.Targets[0].IP.Addresses[9:]
+		})
+		left := maps.Clone(published)
+		for _, address := range inside[:9] {
+			delete(left, address)
+		}
+		s.expect(ctx, "payments", left)
+		o.stop()
+		since := time.Now().Add(-30 * time.Minute).Truncate(time.Second)
+		tell(ctx, eb, since)
+		s.host("198.51.100.11")
+		edit(ctx, eb, entry("shelf", "198.51.100.11"))
+		restarted()
+		left["198.51.100.11"] = in
+		s.expect(ctx, "payments", left)
+		Expect(pendingSince(ctx, "payments")).To(BeTemporally("==", since))
+	})
+
+	It("gets no less by an ExternalBackend that somebody keeps from going", func(ctx SpecContext) {
+		begins(ctx, time.Hour)
+		s.service(ctx, "kept")
+		kept := s.backend(ctx, "kept", entry("rack", "192.0.2.10"))
+		s.expect(ctx, "kept", endpoints{"192.0.2.10": in})
+		joined := announced(ctx)
+		s.expectCondition(ctx, "kept", v1alpha1.ConditionDenyPending, yes(v1alpha1.ReasonClusterNetworksChanged))
+		edit(ctx, kept, func(eb *v1alpha1.ExternalBackend) { eb.Finalizers = []string{"example.com/stays"} })
+		DeferCleanup(func(ctx SpecContext) {
+			edit(ctx, kept, func(eb *v1alpha1.ExternalBackend) { eb.Finalizers = nil })
+		}, NodeTimeout(time.Minute))
+		Expect(admin.Delete(ctx, kept)).To(Succeed())
+		Expect(admin.Delete(ctx, joined)).To(Succeed())
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(
+			HaveField("Conditions", Not(ContainElement(HaveField("Type", v1alpha1.ConditionDenyPending)))))
+		o.stop()
+		tell(ctx, kept, time.Now().Add(-500*time.Hour))
+		node(ctx, "again", "192.0.2.0/24")
+		s.host("198.51.100.11")
+		edit(ctx, eb, entry("shelf", "198.51.100.11"))
+		restarted()
+		with := maps.Clone(published)
+		with["198.51.100.11"] = in
+		s.expect(ctx, "payments", with)
+		Expect(pendingSince(ctx, "payments")).To(BeTemporally(">", time.Now().Add(-time.Hour)))
+	})
+
+	It("is told with the time of the last one, which is how long another operator spares what it takes out", func(ctx SpecContext) {
+		begins(ctx, time.Hour)
+		var others []string
+		for i := range 11 {
+			others = append(others, fmt.Sprintf("203.0.113.%d", 10+i))
+		}
+		all := maps.Clone(published)
+		for _, address := range others {
+			s.host(address)
+			all[address] = in
+		}
+		edit(ctx, eb, entry("more", others...))
+		s.expect(ctx, "payments", all)
+		announced(ctx)
+		o.stop()
+		tell(ctx, eb, time.Now().Add(-30*time.Minute))
+		restarted()
+		s.host("198.51.100.11")
+		edit(ctx, eb, entry("shelf", "198.51.100.11"))
+		all["198.51.100.11"] = in
+		s.expect(ctx, "payments", all)
+		node(ctx, "second", "203.0.113.0/24")
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionDenyPending, yes(v1alpha1.ReasonClusterNetworksChanged, "23 published addresses"))
+		Expect(pendingSince(ctx, "payments")).To(BeTemporally(">", time.Now().Add(-15*time.Minute)))
 	})
 })

@@ -6,30 +6,35 @@ package controllers
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"externalbackend.dev/operator/internal/guard"
 )
 
-// fixedPrecedent is a cluster in which addresses are published.
-type fixedPrecedent struct {
-	addrs      []netip.Addr
-	pending    time.Time
-	wrong      error // with what is published
-	notPending error // with what is pending
-}
+// publishedAddresses are the addresses that are published in a cluster.
+type publishedAddresses []publishedAddress
 
-func (f *fixedPrecedent) published() ([]netip.Addr, error) { return f.addrs, f.wrong }
-func (f *fixedPrecedent) pendingSince() (time.Time, error) { return f.pending, f.notPending }
+func (p publishedAddresses) list() ([]publishedAddress, error) { return p, nil }
 
 // publishing lists the first addresses from one on.
-func publishing(first string, n int) *fixedPrecedent {
-	f := &fixedPrecedent{}
-	for addr := netip.MustParseAddr(first); len(f.addrs) < n; addr = addr.Next() {
-		f.addrs = append(f.addrs, addr)
+func publishing(first string, n int) publishedAddresses {
+	var p publishedAddresses
+	for addr := netip.MustParseAddr(first); len(p) < n; addr = addr.Next() {
+		p = append(p, publishedAddress{addr: addr})
 	}
-	return f
+	return p
+}
+
+// toldSince is what is published by an ExternalBackend whose DenyPending is True
+// since then.
+func (p publishedAddresses) toldSince(at time.Time) publishedAddresses {
+	told := slices.Clone(p)
+	for i := range told {
+		told[i].pending = at
+	}
+	return told
 }
 
 // networksOf are the networks of a cluster.
@@ -70,8 +75,11 @@ func TestStaging(t *testing.T) {
 			{20 * time.Second, []network{{"10.0.0.0/8", false}, {"192.0.2.0/25", true}, {"198.51.100.0/24", false}}, 40 * time.Second},
 			{40 * time.Second, []network{{"10.0.0.0/8", false}, {"192.0.2.0/25", false}, {"198.51.100.0/24", false}}, 0},
 		}},
+		{"one that lies in another is staged like that", []step{
+			{0, []network{{"192.0.2.0/24", true}, {"192.0.2.0/25", true}, {"192.0.2.8/29", true}}, delay},
+		}},
 		{"those that come together are staged together", []step{
-			{0, []network{{"10.0.0.0/8", true}, {"192.0.2.0/25", true}}, delay},
+			{0, []network{{"192.0.2.0/28", true}, {"192.0.2.16/29", true}, {"203.0.113.0/24", false}}, delay},
 		}},
 		{"a single address is denied at once, whatever comes with it", []step{
 			{0, []network{{"192.0.2.1/32", false}, {"192.0.2.0/25", true}, {"2001:db8::1/128", false}}, delay},
@@ -109,7 +117,7 @@ func TestStaging(t *testing.T) {
 				for _, n := range step.found {
 					prefixes = append(prefixes, n.prefix)
 				}
-				networks, next, err := s.stage(networksOf(prefixes...), publishing("192.0.2.1", 100), delay, now)
+				networks, next, err := s.stage(networksOf(prefixes...), publishing("192.0.2.1", 100).list, delay, now)
 				if err != nil || next != step.next {
 					t.Fatalf("step %d: changes by itself after %s, want %s (%v)", i, next, step.next, err)
 				}
@@ -127,10 +135,10 @@ func TestStaging(t *testing.T) {
 func TestStagingCountsAddresses(t *testing.T) {
 	cluster := publishing("198.51.100.1", 90)
 	for range 11 {
-		cluster.addrs = append(cluster.addrs, netip.MustParseAddr("10.0.5.7"))
+		cluster = append(cluster, publishedAddress{addr: netip.MustParseAddr("10.0.5.7")})
 	}
 	var s staging
-	if networks, _, err := s.stage(networksOf("10.0.5.0/24"), cluster, delay, begin); err != nil || networks[0].Staged {
+	if networks, _, err := s.stage(networksOf("10.0.5.0/24"), cluster.list, delay, begin); err != nil || networks[0].Staged {
 		t.Errorf("one address that is published 11 times stages its network: %+v, %v", networks, err)
 	}
 }
@@ -142,46 +150,141 @@ func TestStagingIsNotPutOffForEver(t *testing.T) {
 	cluster, now := publishing("192.0.2.1", 50), begin
 	for round := range 10 {
 		for range 9 {
-			networks, _, err := s.stage(networksOf("192.0.2.0/24"), cluster, 10*time.Second, now)
+			networks, _, err := s.stage(networksOf("192.0.2.0/24"), cluster.list, 10*time.Second, now)
 			if err != nil || networks[0].Staged != (now.Sub(begin) < 10*time.Second) {
 				t.Fatalf("round %d, after %s: %+v, %v", round, now.Sub(begin), networks, err)
 			}
 			now = now.Add(time.Second)
 		}
-		if _, _, err := s.stage(nil, cluster, 10*time.Second, now); err != nil {
+		if _, _, err := s.stage(nil, cluster.list, 10*time.Second, now); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// TestStagingGoesOnAfterARestart: the time is that which ExternalBackends tell, as
-// far as there is something to stage.
+// TestStagingOfManySingleAddresses that come at once, whatever a Node says that
+// they are.
+func TestStagingOfManySingleAddresses(t *testing.T) {
+	for n, staged := range map[int]int{10: 0, 11: 11, 100: 100} {
+		var found []string
+		for _, p := range publishing("192.0.2.1", n) {
+			found = append(found, p.addr.String()+"/32")
+		}
+		var s staging
+		networks, _, err := s.stage(networksOf(found...), publishing("192.0.2.1", 100).list, delay, begin)
+		if got := stagedOf(networks); err != nil || got != staged {
+			t.Errorf("%d of %d single addresses are staged, want %d (%v)", got, n, staged, err)
+		}
+	}
+}
+
+func stagedOf(networks []guard.Network) (n int) {
+	for _, network := range networks {
+		if network.Staged {
+			n++
+		}
+	}
+	return n
+}
+
+// TestStagingGoesOnAfterARestart with what ExternalBackends tell, however much of
+// what is pending is left.
 func TestStagingGoesOnAfterARestart(t *testing.T) {
+	ago := func(d time.Duration) time.Time { return begin.Add(-d) }
+	spared, others := publishing("192.0.2.1", 12), publishing("198.51.100.1", 12)
+	lone := publishing("192.0.2.1", 1)
+	const first, second = "192.0.2.0/24", "198.51.100.0/24"
 	for _, tt := range []struct {
-		name    string
-		pending time.Time
-		next    time.Duration // zero: in force
+		name      string
+		published publishedAddresses
+		found     []string
+		left      []time.Duration // that each network is staged; zero: it is in force
 	}{
-		{"nothing was staged", time.Time{}, delay},
-		{"for a while", begin.Add(-20 * time.Second), 40 * time.Second},
-		{"for long", begin.Add(-time.Hour), 0},
-		{"by a clock that is ahead", begin.Add(time.Hour), delay},
+		{"nothing was staged", spared, []string{first}, []time.Duration{delay}},
+		{"for a while", spared.toldSince(ago(20 * time.Second)), []string{first}, []time.Duration{40 * time.Second}},
+		{"for long", spared.toldSince(ago(time.Hour)), []string{first}, []time.Duration{0}},
+		{"by a clock that is ahead", spared.toldSince(begin.Add(time.Hour)), []string{first}, []time.Duration{delay}},
+		{"and authors have taken most of it out", spared[:2].toldSince(ago(20 * time.Second)), []string{first}, []time.Duration{40 * time.Second}},
+		{
+			"and others have published much more",
+			append(spared.toldSince(ago(20*time.Second)), publishing("203.0.113.1", 200)...),
+			[]string{first},
+			[]time.Duration{40 * time.Second},
+		},
+		{
+			"each network for its own time",
+			append(spared.toldSince(ago(50*time.Second)), others.toldSince(ago(20*time.Second))...),
+			[]string{first, second},
+			[]time.Duration{10 * time.Second, 40 * time.Second},
+		},
+		{
+			"one of which is in force by now",
+			others.toldSince(ago(20 * time.Second)),
+			[]string{first, second},
+			[]time.Duration{0, 40 * time.Second},
+		},
+		{
+			"as long as one ExternalBackend tells",
+			append(spared[:6].toldSince(ago(50*time.Second)), spared[6:].toldSince(ago(20*time.Second))...),
+			[]string{first},
+			[]time.Duration{40 * time.Second},
+		},
+		{
+			"few of which are told by nobody yet",
+			append(spared.toldSince(ago(20*time.Second)), lone...),
+			[]string{first},
+			[]time.Duration{40 * time.Second},
+		},
+		{
+			"but not for others that come then",
+			append(spared.toldSince(ago(20*time.Second)), others...),
+			[]string{first, second},
+			[]time.Duration{40 * time.Second, delay},
+		},
+		{
+			"nor because one tells what is over",
+			append(lone.toldSince(ago(time.Hour)), spared[1:]...),
+			[]string{first},
+			[]time.Duration{delay},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var s staging
-			cluster := publishing("192.0.2.1", 50)
-			cluster.pending = tt.pending
-			networks, next, err := s.stage(networksOf("192.0.2.0/24"), cluster, delay, begin)
-			if err != nil || next != tt.next || networks[0].Staged != (tt.next > 0) {
-				t.Errorf("staged: %t for %s, want %s (%v)", networks[0].Staged, next, tt.next, err)
+			networks, _, err := s.stage(networksOf(tt.found...), tt.published.list, delay, begin)
+			if err != nil {
+				t.Fatal(err)
 			}
-			// The next network has a time of its own.
-			cluster.addrs = append(cluster.addrs, publishing("198.51.100.1", 50).addrs...)
-			networks, _, err = s.stage(networksOf("192.0.2.0/24", "198.51.100.0/24"), cluster, delay, begin.Add(delay))
-			if err != nil || networks[0].Staged || !networks[1].Staged {
-				t.Errorf("%+v, %v", networks, err)
+			for i, network := range networks {
+				left := delay - begin.Sub(network.Since)
+				if network.Staged != (tt.left[i] > 0) || network.Staged && left != tt.left[i] {
+					t.Errorf("%s staged: %t, for %s, want %s", network.Prefix, network.Staged, left, tt.left[i])
+				}
 			}
 		})
+	}
+}
+
+// TestStagingBelievesItselfMore than what is told: the next network has a time of
+// its own.
+func TestStagingBelievesItselfMore(t *testing.T) {
+	var s staging
+	cluster := append(publishing("192.0.2.1", 50), publishing("198.51.100.1", 50)...).toldSince(begin.Add(-10 * time.Second))
+	if _, _, err := s.stage(networksOf("192.0.2.0/24"), cluster.list, delay, begin); err != nil {
+		t.Fatal(err)
+	}
+	networks, next, err := s.stage(networksOf("192.0.2.0/24", "198.51.100.0/24"), cluster.list, delay, begin.Add(50*time.Second))
+	if err != nil || networks[0].Staged || !networks[1].Staged || next != delay {
+		t.Errorf("%+v after %s, %v", networks, next, err)
+	}
+}
+
+// TestStagingBeginsInWholeSeconds, as it is told: a restart must not cut it short.
+func TestStagingBeginsInWholeSeconds(t *testing.T) {
+	var s staging
+	now := begin.Add(900 * time.Millisecond)
+	networks, next, err := s.stage(networksOf("192.0.2.0/24"), publishing("192.0.2.1", 50).list, delay, now)
+	if err != nil || !networks[0].Since.Equal(begin) || next != delay-900*time.Millisecond {
+		t.Errorf("since %s, for %s (%v)", networks[0].Since, next, err)
 	}
 }
 
@@ -189,12 +292,10 @@ func TestStagingGoesOnAfterARestart(t *testing.T) {
 func TestStagingOfWhatCannotBeCounted(t *testing.T) {
 	var s staging
 	wrong := errors.New("the cache is away")
-	for _, cluster := range []*fixedPrecedent{{wrong: wrong}, {addrs: publishing("10.0.0.1", 50).addrs, notPending: wrong}} {
-		if _, _, err := s.stage(networksOf("10.0.0.0/8"), cluster, delay, begin); !errors.Is(err, wrong) {
-			t.Error(err)
-		}
+	if _, _, err := s.stage(networksOf("10.0.0.0/8"), func() ([]publishedAddress, error) { return nil, wrong }, delay, begin); !errors.Is(err, wrong) {
+		t.Error(err)
 	}
-	if networks, _, err := s.stage(networksOf("10.0.0.0/8"), &fixedPrecedent{}, delay, begin); err != nil || networks[0].Staged {
+	if networks, _, err := s.stage(networksOf("10.0.0.0/8"), publishedAddresses(nil).list, delay, begin); err != nil || networks[0].Staged {
 		t.Error(networks, err)
 	}
 }

@@ -18,7 +18,7 @@ func (r *ServiceReconciler) rank(w *world, passes []*pass) {
 	now := r.Clock.Now()
 	for _, p := range passes {
 		members, several := p.tierMembers()
-		if !several {
+		if !several || p.awaiting { // the first verdicts are still to come
 			r.known.setTiers(p.subscriber(), nil)
 			continue
 		}

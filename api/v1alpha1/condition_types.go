@@ -37,7 +37,8 @@ const (
 )
 
 // ConditionDenyPending is there, and True, while published addresses lie in
-// networks that have become the cluster's own, and are about to be taken out.
+// networks that have become the cluster's own, and are about to be taken out. Its
+// LastTransitionTime is when the last of the networks was found, and moves with that.
 const ConditionDenyPending = "DenyPending"
 
 // Reasons of the condition DenyPending.
@@ -154,6 +155,9 @@ const (
 	// ReasonTrafficPolicyLocal: the Service can be served, but with a traffic
 	// policy of Local no traffic reaches endpoints outside the cluster.
 	ReasonTrafficPolicyLocal = "TrafficPolicyLocal"
+	// ReasonTooManyLabels: the Service is served, and has more labels than its
+	// EndpointSlices get.
+	ReasonTooManyLabels = "TooManyLabels"
 )
 
 // Reasons of the condition TargetsResolved.

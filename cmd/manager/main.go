@@ -105,7 +105,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Credentials: credentials.Value,
 		Notify:      reconciler.Wake,
 		Observer:    observer{recorder},
-		MaxInFlight: options.maxChecksInFlight, MaxChecksPerNamespace: options.maxChecksPerNamespace,
+		MaxInFlight: maxInFlight(options.maxChecksInFlight), MaxChecksPerNamespace: options.maxChecksPerNamespace,
 		MaxChecks: maxChecks(),
 		Version:   version(),
 	})

@@ -32,10 +32,26 @@ func limitMemory() error {
 
 // maxChecks returns how many health checks fit into half of the memory that the
 // process may use, or 0 if that has no limit.
-func maxChecks() int {
+func maxChecks() int { return fitting(2, probe.CheckSize) }
+
+// maxInFlight returns how many health checks may run at the same time: as many as
+// the flag says or, if that is 0, as fit into a quarter of the memory, and no more
+// than fit elsewhere; 0 if memory has no limit.
+func maxInFlight(flag int) int {
+	if flag > 0 {
+		return flag
+	}
+	if most := fitting(4, probe.RunningCheckSize); most > 0 {
+		return min(most, probe.DefaultMaxInFlight())
+	}
+	return 0
+}
+
+// fitting returns how many things of a size fit into a part of the memory.
+func fitting(share, size int64) int {
 	limit := debug.SetMemoryLimit(-1) // changes nothing
 	if limit == math.MaxInt64 {
 		return 0
 	}
-	return max(1, int(limit/2/probe.CheckSize))
+	return max(1, int(limit/share/size))
 }

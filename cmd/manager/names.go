@@ -29,35 +29,13 @@ type nameOptions struct {
 }
 
 func (o *nameOptions) register(flags *flag.FlagSet) {
-	flags.Func("dns-servers", "name servers for targets that are names, separated by commas: addresses, with a port after a colon if it is not 53; without it those of /etc/resolv.conf", func(list string) error {
-		o.servers = nil
-		for text := range strings.SplitSeq(list, ",") {
-			if text = strings.TrimSpace(text); text == "" {
-				continue
-			}
-			server, err := parseServer(text)
-			if err != nil {
-				return err
-			}
-			o.servers = append(o.servers, server)
-		}
-		return nil
+	flags.Func("dns-servers", "name servers for targets that are names, separated by commas: addresses, with a port after a colon if it is not 53; without it those of /etc/resolv.conf", func(list string) (err error) {
+		texts := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+		o.servers, err = dns.ParseServers(texts)
+		return err
 	})
 	flags.DurationVar(&o.minTTL, "dns-min-ttl", dns.DefaultMinTTL, "least time between two answers about a name, whatever its TTL")
 	flags.DurationVar(&o.maxTTL, "dns-max-ttl", dns.DefaultMaxTTL, "most time between two answers about a name, whatever its TTL")
-}
-
-const dnsPort = 53
-
-func parseServer(text string) (netip.AddrPort, error) {
-	if server, err := netip.ParseAddrPort(text); err == nil && server.Port() != 0 {
-		return server, nil
-	}
-	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q is not the address of a name server such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353", text)
-	}
-	return netip.AddrPortFrom(addr, dnsPort), nil
 }
 
 func (o *nameOptions) check() error {

@@ -81,7 +81,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 		}
 		return nil
 	})
-	flags.IntVar(&o.maxChecksInFlight, "max-checks-in-flight", 0, "health checks that run at the same time; 0 means the lesser of 4096 and half of the file descriptor limit")
+	flags.IntVar(&o.maxChecksInFlight, "max-checks-in-flight", 0, "health checks that run at the same time; 0 means the least of 4096, half of the file descriptor limit, and what a quarter of the memory limit holds at 128 KiB each")
 	flags.IntVar(&o.maxChecksPerNamespace, "max-checks-per-namespace", probe.DefaultMaxChecksPerNamespace, "health checks that the ExternalBackends of a namespace may have; addresses beyond stay as they are, unchecked")
 	o.reach.register(flags)
 	o.names.register(flags)

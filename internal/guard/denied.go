@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // Layer says what denies.
@@ -70,6 +71,8 @@ type DeniedError struct {
 	Layer Layer
 	// Staged is true if only a network denies it that is not enforced yet.
 	Staged bool
+	// Since is the Network's if Staged.
+	Since time.Time
 }
 
 // Error implements error.

@@ -61,7 +61,7 @@ func rulesFor(config Config) []rule {
 		rules = append(rules, classE)
 	}
 	for _, n := range config.Networks {
-		rules = append(rules, rule{prefix: canonical(n.Prefix), why: n.Why, layer: LayerCluster, discovered: n.Discovered, staged: n.Staged})
+		rules = append(rules, rule{prefix: canonical(n.Prefix), why: n.Why, layer: LayerCluster, discovered: n.Discovered, staged: n.Staged, since: n.Since})
 	}
 	for _, p := range config.Exempt {
 		rules = append(rules, rule{prefix: canonical(p), exempt: true})

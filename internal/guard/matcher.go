@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Config is all that a Matcher knows.
@@ -43,6 +44,8 @@ type Network struct {
 	// Staged networks, which are Discovered, deny as others do, but every denial that comes from
 	// nothing else says that it is staged.
 	Staged bool
+	// Since is what such denials say of when that began.
+	Since time.Time
 }
 
 // Matcher decides for every namespace. It is immutable and safe for concurrent

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -170,4 +171,18 @@ func addrOf(n number) netip.Addr {
 		return netip.AddrFrom4([4]byte(bytes[12:]))
 	}
 	return netip.AddrFrom16(bytes)
+}
+
+// TestStagedSince: a denial that is staged says since when, and no other does.
+func TestStagedSince(t *testing.T) {
+	since := time.Unix(1000, 0)
+	s := compile(t, guard.Config{Networks: []guard.Network{
+		{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Why: "Pods", Discovered: true, Staged: true, Since: since},
+		{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Why: "Pods", Discovered: true},
+	}}).Scope("any")
+	for addr, want := range map[string]time.Time{"192.0.2.1": since, "64:ff9b::192.0.2.1": since, "198.51.100.1": {}} {
+		if denied := asDenied(t, s.Addr(netip.MustParseAddr(addr))); denied == nil || !denied.Since.Equal(want) {
+			t.Errorf("%s: %+v, want it since %s", addr, denied, want)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // rule says why the addresses of a prefix are denied.
@@ -16,6 +17,7 @@ type rule struct {
 	layer  Layer
 	// exempt rules deny nothing, and lift what is discovered or staged.
 	exempt, discovered, staged bool
+	since                      time.Time
 }
 
 // rank orders rules: where several hold, the lowest decides.

@@ -98,7 +98,7 @@ func (r ranges) worst(addrs []netip.Addr) (*rule, netip.Addr) {
 func deniedBy(r *rule, addr, at netip.Addr) *DeniedError {
 	return &DeniedError{
 		Addr: addr, Carried: carriedIn(addr, at),
-		Range: r.prefix, Why: r.why, Layer: r.layer, Staged: r.staged,
+		Range: r.prefix, Why: r.why, Layer: r.layer, Staged: r.staged, Since: r.since,
 	}
 }
 

@@ -69,6 +69,14 @@ type Timing struct {
 	UnhealthyInterval time.Duration
 }
 
+// Edge returns the shortest time between the starts of two checks, while a verdict
+// is pending.
+func (t Timing) Edge() time.Duration { return t.edge(min(t.Interval, t.UnhealthyInterval)) }
+
+func (t Timing) edge(settled time.Duration) time.Duration {
+	return max(min(t.EdgeInterval, settled), t.Timeout)
+}
+
 // AtLeast returns the timing with no interval shorter than that.
 func (t Timing) AtLeast(least time.Duration) Timing {
 	t.Interval, t.EdgeInterval, t.UnhealthyInterval = max(t.Interval, least), max(t.EdgeInterval, least), max(t.UnhealthyInterval, least)

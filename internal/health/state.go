@@ -111,7 +111,7 @@ func (s State) Interval(t Timing) time.Duration {
 	if !s.Pending() {
 		return settled
 	}
-	return max(min(t.EdgeInterval, settled), t.Timeout)
+	return t.edge(settled)
 }
 
 // Status returns what is worth telling about the state.

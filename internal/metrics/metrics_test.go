@@ -33,6 +33,8 @@ func useAll(m *metrics.Metrics) {
 	m.SliceWritten("update", errors.New("conflict"))
 	m.FlipPublished(40 * time.Millisecond)
 	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4, 6)
+	m.SetStale("shop", "payments", 2)
+	m.QueryDone("AAAA", "Empty", 3*time.Millisecond)
 	m.SetFenced(true)
 }
 
@@ -92,6 +94,11 @@ func TestSeries(t *testing.T) {
 		"targets{name=payments,namespace=shop,state=Unknown}":                    1,
 		"targets{name=payments,namespace=shop,state=Draining}":                   5,
 		"targets{name=payments,namespace=shop,state=Disabled}":                   4,
+		"targets{name=payments,namespace=shop,state=Standby}":                    6,
+		"stale_targets{name=payments,namespace=shop}":                            2,
+		"dns_queries_total{outcome=Empty,type=AAAA}":                             1,
+		"dns_query_duration_seconds{type=AAAA} count":                            1,
+		"dns_query_duration_seconds{type=AAAA} sum":                              0.003,
 		"checks_in_flight{}":                                                     4,
 		"checks_scheduled{}":                                                     100,
 		"checks_waiting{}":                                                       7,
@@ -127,6 +134,7 @@ func TestCheckerFiguresAreReadWhenScraped(t *testing.T) {
 func TestForget(t *testing.T) {
 	m, registry := fixture(metrics.CheckerStats{})
 	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4, 6)
+	m.SetStale("shop", "payments", 1)
 	m.SetTargets("shop", "search", 1, 0, 0, 0, 0, 0)
 	m.SetTargets("bank", "payments", 5, 0, 0, 0, 0, 0)
 	m.Forget("shop", "payments")

@@ -26,9 +26,10 @@ const (
 	measured = 10 * time.Second
 )
 
-// street is an Observer that tells the checks of two namespaces apart: those of
-// one are HTTP, those of its neighbour TCP.
+// street is an Observer that tells the checks of two namespaces apart by their
+// kinds.
 type street struct {
+	hostile   health.Kind // of the neighbour's checks
 	mu        sync.Mutex
 	counting  bool
 	lags      []time.Duration
@@ -43,7 +44,7 @@ func (s *street) CheckDone(kind health.Kind, r health.Result, lag time.Duration)
 	defer s.mu.Unlock()
 	switch {
 	case !s.counting:
-	case kind == health.TCP:
+	case kind == s.hostile:
 		s.neighbour++
 	case r.Outcome == health.Fail:
 		s.failed++
@@ -84,7 +85,7 @@ func BenchmarkNeighbour(b *testing.B) {
 		{"answers over TLS", tcp(80, overTLS), "tls"},
 	} {
 		b.Run(tc.name, func(b *testing.B) {
-			lane, server, next := &street{}, serveElsewhere(b, "http"), netip.AddrPort{}
+			lane, server, next := &street{hostile: health.TCP}, serveElsewhere(b, "http"), netip.AddrPort{}
 			if tc.reach != "" {
 				next = serveElsewhere(b, tc.reach)
 			}
@@ -131,7 +132,7 @@ func BenchmarkNeighbours(b *testing.B) {
 	const siege = 8 * time.Second // until the slots are taken, and for a while
 	for _, hostile := range []int{0, 1, 5, 10, 50} {
 		b.Run(strconv.Itoa(hostile), func(b *testing.B) {
-			lane, server := &street{}, serveElsewhere(b, "http")
+			lane, server := &street{hostile: health.TCP}, serveElsewhere(b, "http")
 			list := few(120, health.Healthy, check(b, netip.AddrPortFrom(documented, 80), overHTTP(), hanging(time.Second)))
 			direct := (&net.Dialer{KeepAlive: -1}).DialContext
 			s := New(Options{MaxInFlight: 4096, Observer: lane, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -107,7 +107,7 @@ func BenchmarkHTTPBody(b *testing.B) {
 			"any": func(*health.HTTPCheck) {}, "contains": containing("UP"), "matches": matching(`U[Pp]\s*$`),
 		} {
 			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
-				x := newHTTPExchange(check(b, netip.AddrPortFrom(documented, 80), overHTTP(edit)), "bench", newTurnstile(1))
+				x := newHTTPExchange(check(b, netip.AddrPortFrom(documented, 80), overHTTP(edit)), "bench", newTurnstile(1, 1))
 				b.ReportAllocs()
 				for b.Loop() {
 					if got := x.talk(b.Context(), &canned{Reader: strings.NewReader(response), Writer: io.Discard}, documented); got != passed {
@@ -170,9 +170,11 @@ func serveElsewhere(b *testing.B, server string) netip.AddrPort {
 // part in TLS handshakes, or accepts connections and is silent.
 func beServer(server string) {
 	handle := map[string]func(net.Conn){
-		"http": answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"),
-		"tls":  secured(newAuthority(nil).issue(), untilEnd),
-		"mute": untilEnd,
+		"http":  answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"),
+		"tls":   secured(newAuthority(nil).issue(), untilEnd),
+		"mute":  untilEnd,
+		"chain": secured(newAuthority(nil).chain(99), untilEnd),
+		"body":  body(strings.Repeat("a", maxResponseBody)),
 	}[server]
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"io"
 	"regexp"
 	"sync"
-	"time"
 
 	"externalbackend.dev/operator/internal/health"
 )
@@ -26,7 +25,6 @@ type bodyMatcher struct {
 	text    []byte         // that they contain
 	pattern *regexp.Regexp // that they match instead; nil: text counts
 	slots   *turnstile     // for matching
-	timeout time.Duration
 }
 
 var bodyReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, bodyWindow) }}
@@ -35,7 +33,7 @@ var bodyReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, bo
 // that is cut off or never ends is the same failure whatever it holds. It is taken
 // as it was sent, without unpacking.
 func (m *bodyMatcher) judge(ctx context.Context, body io.Reader) finding {
-	read := &excerpt{body: body, left: maxResponseBody, slots: m.slots, namespaces: visitOf(ctx).namespaces}
+	read := &excerpt{body: body, left: maxResponseBody, turns: pacer{gate: m.slots, visit: visitOf(ctx)}}
 	window := bodyReaders.Get().(*bufio.Reader)
 	window.Reset(read)
 	defer func() {
@@ -46,11 +44,7 @@ func (m *bodyMatcher) judge(ctx context.Context, body io.Reader) finding {
 	_, _ = window.WriteTo(io.Discard) // how that ends is in read.end
 	switch {
 	case !errors.Is(read.end, io.EOF):
-		f := classifyHTTP(ctx, read.end)
-		if f.reason.IsTimeout() && read.waited > m.timeout/stallShare {
-			return undecided(health.SchedulingDelay)
-		}
-		return f
+		return classifyHTTP(ctx, read.end)
 	case !found:
 		return failed(health.UnexpectedBody)
 	}
@@ -61,8 +55,11 @@ func (m *bodyMatcher) judge(ctx context.Context, body io.Reader) finding {
 func (m *bodyMatcher) find(window *bufio.Reader, read *excerpt) bool {
 	piece, err := window.Peek(window.Size())
 	if m.pattern != nil {
-		read.begin()
-		defer read.stop()
+		if refused := read.turns.enter(); refused != nil {
+			read.end = refused
+			return false
+		}
+		defer read.turns.leave()
 		if err != nil { // there is no more: at once takes a tenth of the time
 			return m.pattern.Match(piece)
 		}
@@ -82,26 +79,12 @@ func (m *bodyMatcher) find(window *bufio.Reader, read *excerpt) bool {
 }
 
 // excerpt reads the beginning of a body, and keeps why it ended: a connection
-// tells a reset once, and then that there is no more. Between begin and stop it
-// holds a slot, but for when it waits for the target.
+// tells a reset once, and then that there is no more.
 type excerpt struct {
-	body       io.Reader
-	left       int
-	end        error // io.EOF if the body ended, or enough of it was read
-	slots      *turnstile
-	namespaces []string // that want the check
-	paced      bool
-	waited     time.Duration // for slots
-}
-
-func (e *excerpt) begin() {
-	e.paced = true
-	e.waited += e.slots.enter(e.namespaces...)
-}
-
-func (e *excerpt) stop() {
-	e.slots.leave()
-	e.paced = false
+	body  io.Reader
+	left  int
+	end   error // io.EOF if the body ended, or enough of it was read
+	turns pacer // for matching
 }
 
 // Read implements io.Reader.
@@ -112,11 +95,7 @@ func (e *excerpt) Read(b []byte) (n int, err error) {
 	if e.end != nil {
 		return 0, e.end
 	}
-	if e.paced {
-		e.stop()
-		defer e.begin()
-	}
-	n, e.end = e.body.Read(b[:min(len(b), e.left)])
+	n, e.end = e.turns.read(e.body, b[:min(len(b), e.left)])
 	e.left -= n
 	return n, e.end
 }

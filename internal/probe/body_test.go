@@ -118,7 +118,7 @@ func TestExpectedBodyOverTLS(t *testing.T) {
 // TestBodiesAreJudgedAsAWhole compares with a search in the first 64 KiB,
 // however they arrive.
 func TestBodiesAreJudgedAsAWhole(t *testing.T) {
-	slots := newTurnstile(1)
+	slots := newTurnstile(1, 1)
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.OneOf(rapid.IntRange(0, 100), rapid.IntRange(bodyWindow-3, bodyWindow+3),
 			rapid.IntRange(2*bodyWindow-9, 2*bodyWindow), rapid.IntRange(maxResponseBody-3, maxResponseBody+9)).Draw(t, "size")
@@ -171,7 +171,7 @@ func (o *once) Read(b []byte) (int, error) {
 func TestAResetIsNoEnd(t *testing.T) {
 	for _, m := range []bodyMatcher{{text: []byte("UP")}, {pattern: regexp.MustCompile("UP$")}, {pattern: regexp.MustCompile("DOWN")}} {
 		for _, size := range []int{2, bodyWindow + 9} {
-			m.slots = newTurnstile(1)
+			m.slots = newTurnstile(1, 1)
 			got := m.judge(t.Context(), &once{strings.NewReader(strings.Repeat("x", size-2) + "UP"), syscall.ECONNRESET})
 			if got != failed(health.ConnectionReset) {
 				t.Errorf("%d bytes, %v: got %v", size, m.pattern, got)
@@ -184,7 +184,7 @@ func TestAResetIsNoEnd(t *testing.T) {
 // match theirs.
 func TestSilentPeersHoldNoMatchingSlot(t *testing.T) {
 	engine := newSockets(Options{}.withDefaults())
-	engine.slots = newTurnstile(1)
+	engine.slots = newTurnstile(1, 1)
 	sent := make(chan struct{})
 	hanging := serve(t, afterRequest(func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 2*bodyWindow))
@@ -210,22 +210,6 @@ func TestSilentPeersHoldNoMatchingSlot(t *testing.T) {
 	}
 }
 
-// TestWaitingToMatchIsNoTimeout: time spent for want of a processor is not the
-// target's.
-func TestWaitingToMatchIsNoTimeout(t *testing.T) {
-	engine := newSockets(Options{}.withDefaults())
-	engine.slots = newTurnstile(1)
-	engine.slots.enter("other")
-	server := serve(t, drip("HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 2*bodyWindow), "x", time.Millisecond))
-	c := check(t, server, overHTTP(matching("UP")), within(soon))
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
-	defer cancel()
-	context.AfterFunc(ctx, engine.slots.leave)
-	if got := engine.Prepare(c)(ctx, server.Addr()); got.Outcome != health.Indeterminate || got.Reason != health.SchedulingDelay {
-		t.Errorf("got %v", got)
-	}
-}
-
 // TestPatternsThatBacktrackElsewhere end, since what they match is looked for in
 // linear time.
 func TestPatternsThatBacktrackElsewhere(t *testing.T) {
@@ -240,7 +224,7 @@ func TestPatternsThatBacktrackElsewhere(t *testing.T) {
 func TestBodiesTakeNoMemory(t *testing.T) {
 	response := "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", maxResponseBody)
 	for name, m := range map[string]*bodyMatcher{
-		"none": nil, "text": {text: []byte("UP")}, "pattern": {pattern: regexp.MustCompile("UP"), slots: newTurnstile(1)},
+		"none": nil, "text": {text: []byte("UP")}, "pattern": {pattern: regexp.MustCompile("UP"), slots: newTurnstile(1, 1)},
 	} {
 		x := newHTTPExchange(check(t, netip.AddrPortFrom(documented, 80), overHTTP()), "test", nil)
 		x.body = m

@@ -49,13 +49,14 @@ func TestCredentialsAreSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := netip.MustParseAddrPort(tt.server.Listener.Addr().String())
 			var known atomic.Value
-			opts := Options{Dial: dialTo(t, server), Credentials: func(from health.SecretKey, to netip.AddrPort) (string, health.Reason) {
-				if to != netip.AddrPortFrom(documented, server.Port()) {
-					t.Errorf("asked for %s", to)
+			checked := check(t, server, tt.edits...)
+			opts := Options{Dial: dialTo(t, server), Credentials: func(by *health.Check, from health.SecretKey, addr netip.Addr) (string, health.Reason) {
+				if by != checked || addr != documented {
+					t.Errorf("asked for %s, by %+v", addr, by)
 				}
 				return map[health.SecretKey]string{token: "Bearer ", cookie: "session="}[from] + known.Load().(string), ""
 			}}
-			run := newSockets(opts.withDefaults()).Prepare(check(t, server, tt.edits...))
+			run := newSockets(opts.withDefaults()).Prepare(checked)
 			for _, step := range []struct {
 				known, current string
 				want           health.Reason
@@ -79,7 +80,7 @@ func TestMissingCredentials(t *testing.T) {
 	} {
 		t.Run(string(reason), func(t *testing.T) {
 			server := serve(t, func(net.Conn) { t.Error("a connection was made") })
-			opts := Options{Dial: dialTo(t, server), Credentials: func(from health.SecretKey, _ netip.AddrPort) (string, health.Reason) {
+			opts := Options{Dial: dialTo(t, server), Credentials: func(_ *health.Check, from health.SecretKey, _ netip.Addr) (string, health.Reason) {
 				if from == token {
 					return "Bearer confidential", ""
 				}
@@ -100,11 +101,11 @@ func TestMissingCredentials(t *testing.T) {
 // them, however it is printed.
 func TestCredentialsAreNotKept(t *testing.T) {
 	server := serve(t, answer("HTTP/1.1 200 OK\r\n\r\n"))
-	opts := Options{Dial: dialTo(t, server), Credentials: func(health.SecretKey, netip.AddrPort) (string, health.Reason) { return "confidential", "" }}
+	opts := Options{Dial: dialTo(t, server), Credentials: func(*health.Check, health.SecretKey, netip.Addr) (string, health.Reason) { return "confidential", "" }}
 	c := check(t, server, overHTTP(withCredentials))
 	before := c.Digest()
-	exchange := newHTTPExchange(c, "agent", newTurnstile(1))
-	if _, problem := exchange.with(opts.Credentials, server); problem != "" {
+	exchange := newHTTPExchange(c, "agent", newTurnstile(1, 1))
+	if _, problem := exchange.with(func(health.SecretKey) (string, health.Reason) { return "confidential", "" }); problem != "" {
 		t.Error(problem)
 	}
 	if got := execute(t, opts, documented, c); got.Outcome != health.Pass {

@@ -19,7 +19,7 @@
 // never fails for a cause on our side. A timeout that passed while the process
 // was stalled is Indeterminate.
 //
-// Fairness. Slots, starts and the processor time of TLS handshakes are shared
+// Fairness. Slots, starts and the processor time of TLS handshakes and matching are shared
 // between namespaces, so that none can delay the verdicts of another, whatever
 // its targets do. Namespaces take turns, a check at a time, and a namespace may
 // start one while it runs fewer than seven times as many as there are free

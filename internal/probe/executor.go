@@ -19,7 +19,7 @@ type Executor interface {
 	Prepare(check *health.Check) Run
 }
 
-// Run executes one prepared check against one address. The context carries the
-// check's deadline, counted from now; when it is done, Run returns soon and
-// leaves nothing behind.
+// Run executes one prepared check against one address. The context is done when
+// the check's time is up, counted from now; Run returns soon then and leaves
+// nothing behind.
 type Run func(ctx context.Context, addr netip.Addr) health.Result

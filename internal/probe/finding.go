@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 
 	"externalbackend.dev/operator/internal/health"
@@ -59,6 +60,18 @@ var byErrno = map[syscall.Errno]finding{
 	syscall.EACCES:        undecided(health.LocalPermission),
 }
 
+// closings are reasons that may be because a target lost its patience.
+var closings = []health.Reason{health.ConnectionClosed, health.ConnectionReset, health.TLSHandshakeFailed}
+
+// excuse takes back what a target is blamed for if it may have closed the
+// connection because the check was late with its part.
+func (v *visit) excuse(f finding) finding {
+	if v.delayed() && slices.Contains(closings, f.reason) {
+		return undecided(health.SchedulingDelay)
+	}
+	return f
+}
+
 // classify says what an error of the network means. timeout is the reason if
 // the check ran out of time at this point. Errors that nobody knows are no
 // evidence.
@@ -73,6 +86,8 @@ func classify(ctx context.Context, err error, timeout health.Reason) finding {
 	switch {
 	case errors.Is(err, errDenied):
 		return undecided(health.AddressDenied)
+	case errors.Is(err, errNoTurn):
+		return undecided(health.SchedulingDelay)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return failed(timeout)
 	case errors.As(err, &errno):

@@ -4,7 +4,6 @@
 package probe
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 
 	"externalbackend.dev/operator/internal/health"
 )
@@ -71,7 +69,7 @@ func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *h
 	tail.WriteString("Connection: close\r\n\r\n")
 	var body *bodyMatcher
 	if h.Body != nil {
-		body = &bodyMatcher{text: []byte(h.Body.Contains), pattern: h.Body.Pattern(), slots: slots, timeout: check.Timing.Timeout}
+		body = &bodyMatcher{text: []byte(h.Body.Contains), pattern: h.Body.Pattern(), slots: slots}
 	}
 	return &httpExchange{
 		check:       h,
@@ -86,12 +84,12 @@ func newHTTPExchange(check *health.Check, userAgent string, slots *turnstile) *h
 	}
 }
 
-// with returns an exchange that sends the present values of its credentials to a
-// target, or why one of them cannot be had.
-func (x *httpExchange) with(values func(health.SecretKey, netip.AddrPort) (string, health.Reason), to netip.AddrPort) (*httpExchange, health.Reason) {
+// with returns an exchange that sends the present values of its credentials, or why
+// one of them cannot be had.
+func (x *httpExchange) with(values func(health.SecretKey) (string, health.Reason)) (*httpExchange, health.Reason) {
 	var lines strings.Builder
 	for _, header := range x.credentials {
-		value, problem := values(header.From, to)
+		value, problem := values(header.From)
 		if problem != "" {
 			return nil, problem
 		}
@@ -152,9 +150,13 @@ func (x *httpExchange) talk(ctx context.Context, conn net.Conn, addr netip.Addr)
 // readHeader reads up to the header of the final response.
 func (x *httpExchange) readHeader(ctx context.Context, r *responseReader) (*http.Response, finding) {
 	for range maxInformational + 1 {
-		response, err := http.ReadResponse(r.buffered, &x.request)
+		framed, err := r.head()
+		var response *http.Response
+		if err == nil {
+			response, err = http.ReadResponse(framed, &x.request)
+		}
 		switch {
-		case err != nil && r.limited.N <= 0:
+		case err != nil && (r.limited.N <= 0 || errors.Is(err, errLongHead)):
 			return nil, failed(health.ResponseTooLarge)
 		case err != nil:
 			return nil, classifyHTTP(ctx, err)
@@ -175,22 +177,4 @@ func classifyHTTP(ctx context.Context, err error) finding {
 		return failed(health.InvalidResponse)
 	}
 	return f
-}
-
-// responseReader is what reading a response needs, reused from check to check.
-type responseReader struct {
-	limited  io.LimitedReader // bounds the header
-	buffered *bufio.Reader
-}
-
-var responseReaders = sync.Pool{New: func() any { return &responseReader{buffered: bufio.NewReader(nil)} }}
-
-func (r *responseReader) reset(conn net.Conn) {
-	r.limited = io.LimitedReader{R: conn, N: maxResponseHeader}
-	r.buffered.Reset(&r.limited)
-}
-
-func (r *responseReader) release() {
-	r.limited.R = nil
-	responseReaders.Put(r)
 }

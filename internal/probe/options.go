@@ -28,6 +28,9 @@ const (
 	// CheckSize is how many bytes of memory a check takes, about
 	// (BenchmarkIdleTarget).
 	CheckSize = 550
+	// RunningCheckSize is how many bytes of memory a check takes besides while it
+	// runs, at most, whatever the target sends (TestRunningChecksTakeLittle).
+	RunningCheckSize = 128 << 10
 )
 
 // Options configures a Scheduler. The zero value is usable.
@@ -48,12 +51,12 @@ type Options struct {
 	// none if somebody dials outside of a check. It is called from many
 	// goroutines. Default: everything is allowed.
 	Guard func(namespaces []string, to netip.AddrPort) error
-	// Credentials returns what a check sends to an address and port, of which it
-	// has a reference only, or why that cannot be had: then the check is not made,
+	// Credentials returns what a check sends to an address, of which it has a
+	// reference only, or why that cannot be had: then the check is not made,
 	// and Indeterminate for that reason. It is asked for every check anew, so that
 	// the value is kept nowhere else, from many goroutines, and must be quick.
 	// Default: nothing can be had.
-	Credentials func(from health.SecretKey, to netip.AddrPort) (value string, problem health.Reason)
+	Credentials func(check *health.Check, from health.SecretKey, addr netip.Addr) (value string, problem health.Reason)
 	// Notify tells that the combined verdict of at least one target of a
 	// subscriber changed, or what keeps its checks from being carried out. Changes are coalesced per subscriber. It is called
 	// from one goroutine, holds up nothing but further notifications, and must
@@ -61,7 +64,8 @@ type Options struct {
 	Notify func(health.Subscriber)
 	// Observer is told what happens, for metrics. Default: nobody is told.
 	Observer Observer
-	// MaxInFlight bounds the checks that run at the same time, at least 1.
+	// MaxInFlight bounds the checks that run at the same time, at least 1, and
+	// thereby the memory that they take, RunningCheckSize each.
 	// Default: the lesser of 4096 and half of the file descriptor limit.
 	MaxInFlight int
 	// MaxChecksPerNamespace bounds the checks that the subscribers of a
@@ -86,6 +90,9 @@ type Observer interface {
 	VerdictChanged(sub health.Subscriber, addr netip.Addr, from, to health.Verdict)
 }
 
+// DefaultMaxInFlight returns the default of Options.MaxInFlight.
+func DefaultMaxInFlight() int { return max(1, min(maxInFlightCeiling, openFilesLimit()/2)) }
+
 func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -94,7 +101,9 @@ func (o Options) withDefaults() Options {
 		o.Guard = func([]string, netip.AddrPort) error { return nil }
 	}
 	if o.Credentials == nil {
-		o.Credentials = func(health.SecretKey, netip.AddrPort) (string, health.Reason) { return "", health.SecretUnread }
+		o.Credentials = func(*health.Check, health.SecretKey, netip.Addr) (string, health.Reason) {
+			return "", health.SecretUnread
+		}
 	}
 	if o.Notify == nil {
 		o.Notify = func(health.Subscriber) {}
@@ -103,7 +112,7 @@ func (o Options) withDefaults() Options {
 		o.Observer = noObserver{}
 	}
 	if o.MaxInFlight <= 0 {
-		o.MaxInFlight = max(1, min(maxInFlightCeiling, openFilesLimit()/2))
+		o.MaxInFlight = DefaultMaxInFlight()
 	}
 	if o.MaxChecksPerNamespace <= 0 {
 		o.MaxChecksPerNamespace = DefaultMaxChecksPerNamespace

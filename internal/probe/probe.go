@@ -35,6 +35,7 @@ type probe struct {
 
 	started     int64 // when the last check started; 0: never
 	heard       int64 // when the last result came; before the first: when it became known
+	completed   int64 // when the last check started that was not ended for others; 0: never
 	lostAtStart time.Duration
 	cancel      context.CancelFunc // of the running check; nil while none runs
 	payer       *lane              // for which the running check counts; nil while none runs
@@ -54,8 +55,15 @@ func (s *Scheduler) scheduleFirst(c *claim, now, latest int64) {
 	s.schedule(c, c.firstChecks().take(now, latest))
 }
 
-// schedule queues a claim, or moves it.
+// schedule queues a claim, or moves it. No probe is checked again, for whomever,
+// before its edge interval is nearly over: results that follow each other faster
+// would reach the thresholds of everybody who wants it sooner than they ask for.
+// What is missing leaves room for places on the grid, which are not exactly apart.
 func (s *Scheduler) schedule(c *claim, due int64) {
+	if p := c.probe; p.completed != 0 {
+		edge := int64(p.def.check.Timing.Edge())
+		due = max(due, p.completed+edge-edge/settleShare)
+	}
 	c.due = due
 	s.dispatcher.place(c)
 }

@@ -44,13 +44,12 @@ func (m *member) cost() int {
 	return max(1, len(m.probes))
 }
 
-// turnAway notes that there is no room for a target of a subscription, and
-// returns what stands for it.
-func (w *subscription) turnAway(t health.Target) *member {
-	if more := cost(t.Checks); w.refused == 0 || more < w.refused {
+// turnAway notes that there is no room for as many more checks of a target of a
+// subscription.
+func (w *subscription) turnAway(more int) {
+	if w.refused == 0 || more < w.refused {
 		w.refused = more
 	}
-	return excess[t.Seed]
 }
 
 // excess stands for all targets with a verdict for which there was no room.

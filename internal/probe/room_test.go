@@ -91,12 +91,13 @@ func TestRoomOverAll(t *testing.T) {
 		sizes := rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 500, assuredChecks, 2 * assuredChecks, 2 * most}), 1, 8).Draw(t, "checks of each namespace")
 		for i, size := range sizes {
 			sub := health.Subscriber{Namespace: fmt.Sprintf("ns-%d", i%6)}
+			before := s.tenantOf(sub.Namespace).checks
 			s.Ensure(sub, usual, targets(size, health.Unknown, check))
 			account := s.tenants[sub.Namespace]
 			if account.checks < min(size, assuredChecks) {
 				t.Fatalf("%s has %d checks, wants %d", sub.Namespace, account.checks, size)
 			}
-			if grown := account.checks > assuredChecks; grown && s.checks == most {
+			if grown := account.checks > max(before, assuredChecks); grown && s.checks == most {
 				t.Fatalf("nothing is left for others")
 			}
 			sum := 0
@@ -130,6 +131,35 @@ func TestRoomAlone(t *testing.T) {
 		w.after(time.Second)
 		if n := w.turnedAway(shop); n != 0 {
 			t.Errorf("%d targets are turned away although another namespace has made room", n)
+		}
+	})
+}
+
+// TestOldChecksGoOn: a target whose new checks find no room keeps those that it has,
+// until they do or nobody wants them.
+func TestOldChecksGoOn(t *testing.T) {
+	inWorld(t, Options{MaxChecksPerNamespace: 3}, func(w *world) {
+		w.run()
+		old, wanted := targets(2, health.Healthy, tcp(80)), targets(2, health.Healthy, tcp(81), tcp(82))
+		w.Ensure(shop, usual, old)
+		w.after(time.Second)
+		w.Ensure(shop, usual, wanted)
+		w.tell("198.18.0.2", 80, func(h *host) { h.result = refused })
+		w.after(time.Minute)
+		w.wantVerdicts(shop, health.Healthy, health.Unhealthy)
+		if n := w.turnedAway(shop); n != 1 || w.tenants["shop"].checks != 3 || len(w.starts("198.18.0.2", 81)) > 0 {
+			t.Errorf("%d targets are told to be turned away and %d checks are counted, want 1, 3", n, w.tenants["shop"].checks)
+		}
+		w.Ensure(shop, usual, old)
+		if n := w.turnedAway(shop); n != 0 {
+			t.Errorf("%d targets are turned away though they have the checks that are wanted", n)
+		}
+		w.Ensure(shop, usual, wanted)
+		w.Ensure(shop, usual, wanted[1:])
+		w.after(time.Minute)
+		w.wantVerdicts(shop, health.Healthy)
+		if n := w.turnedAway(shop); n != 0 || w.tenants["shop"].checks != 2 {
+			t.Errorf("%d targets are turned away and %d checks are counted, want 0, 2", n, w.tenants["shop"].checks)
 		}
 	})
 }

@@ -40,9 +40,8 @@ func (s *Scheduler) start(c *claim, now int64) {
 	for _, o := range p.claims {
 		o.settle()
 	}
-	ctx, cancel := context.WithCancel(s.ctx)
-	p.started, p.cancel, p.lostAtStart = now, cancel, s.lost+s.late(now)
-	v := &visit{Context: ctx, namespaces: p.namespaces}
+	v := newVisit(s.ctx, p.namespaces)
+	p.started, p.cancel, p.lostAtStart = now, func() { v.end(context.Canceled) }, s.lost+s.late(now)
 	s.launching.Add(1)
 	s.running.Go(func() { s.check(v, p, lag) })
 }
@@ -56,11 +55,11 @@ func (s *Scheduler) check(v *visit, p *probe, lag time.Duration) {
 	began := s.now()
 	result := denied
 	if s.opts.Guard(v.namespaces, netip.AddrPortFrom(p.addr.Unmap(), p.def.check.Port)) == nil {
-		ctx, cancel := context.WithTimeout(v, p.def.check.Timing.Timeout)
-		result = run(ctx, p.addr)
-		cancel()
+		v.start(p.def.check.Timing.Timeout)
+		result = run(v, p.addr)
+		v.stop()
 	}
-	changes, counted := s.finish(p, &result, began)
+	changes, counted := s.finish(p, &result, began+int64(v.waited))
 	if !counted {
 		return
 	}
@@ -76,8 +75,8 @@ type change struct {
 	from, to health.Verdict
 }
 
-// finish applies the result of a check that began at began and frees its
-// capacity. It returns false if the result is no longer wanted.
+// finish applies the result of a check that began at began, or as much later as it
+// waited for processors, and frees its capacity. It returns false if the result is no longer wanted.
 func (s *Scheduler) finish(p *probe, result *health.Result, began int64) (changes []change, counted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,6 +93,8 @@ func (s *Scheduler) finish(p *probe, result *health.Result, began int64) (change
 		s.doubt(p, result, began, now)
 		if evicted {
 			result.Outcome, result.Reason = health.Indeterminate, health.SchedulingDelay
+		} else {
+			p.completed = p.started
 		}
 		p.heard = now
 		changes = s.apply(p, *result)

@@ -142,9 +142,10 @@ func within(timeout time.Duration) func(*health.Check) {
 // execute runs a check once, as the scheduler does.
 func execute(t testing.TB, opts Options, addr netip.Addr, c *health.Check) health.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), c.Timing.Timeout)
-	defer cancel()
-	return newSockets(opts.withDefaults()).Prepare(c)(ctx, addr)
+	v := newVisit(t.Context(), nil)
+	v.start(c.Timing.Timeout)
+	defer v.stop()
+	return newSockets(opts.withDefaults()).Prepare(c)(v, addr)
 }
 
 // wantFinding runs a check against a server under the documented address.

@@ -20,15 +20,17 @@ type sockets struct {
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	userAgent string
 	slots     *turnstile // for what needs much of the processor
-	// credentials returns what is sent to an address and port, or why it cannot be.
-	credentials func(health.SecretKey, netip.AddrPort) (string, health.Reason)
+	// credentials returns what a check sends to an address, or why it cannot.
+	credentials func(*health.Check, health.SecretKey, netip.Addr) (string, health.Reason)
 }
 
 func newSockets(o Options) *sockets {
+	processors := runtime.GOMAXPROCS(0)
 	e := &sockets{
-		dial:        newDial(o.Guard),
-		userAgent:   "externalbackend-operator-health-check/" + o.Version,
-		slots:       newTurnstile(4 * runtime.GOMAXPROCS(0)),
+		dial:      newDial(o.Guard),
+		userAgent: "externalbackend-operator-health-check/" + o.Version,
+		// One namespace leaves a processor to everything else.
+		slots:       newTurnstile(2*processors, max(1, processors-1)),
 		credentials: o.Credentials,
 	}
 	if o.Dial != nil {
@@ -62,13 +64,16 @@ func (e *sockets) Prepare(check *health.Check) Run {
 	return func(ctx context.Context, addr netip.Addr) health.Result {
 		start, to, talk := time.Now(), netip.AddrPortFrom(addr.Unmap(), check.Port), talk
 		if exchange != nil && len(exchange.credentials) > 0 {
-			filled, problem := exchange.with(e.credentials, to)
+			filled, problem := exchange.with(func(from health.SecretKey) (string, health.Reason) {
+				return e.credentials(check, from, to.Addr())
+			})
 			if problem != "" {
 				return health.Result{Outcome: health.Indeterminate, Reason: problem}
 			}
 			talk = secure(filled.talk)
 		}
-		f := e.execute(ctx, to, talk)
+		v := visitOf(ctx)
+		f := v.excuse(e.execute(v, to, talk))
 		return health.Result{Outcome: f.outcome, Reason: f.reason, Code: f.code, Latency: time.Since(start)}
 	}
 }

@@ -35,6 +35,8 @@ type member struct {
 	round  uint32         // in which the target was wanted last
 	states []health.State // one per check
 	probes []*probe       // one per check
+	// outdated: the target is to have other checks, for which there is no room.
+	outdated bool
 }
 
 // has says whether the member is checked by exactly these checks.
@@ -53,8 +55,9 @@ func (m *member) has(checks []*health.Check) bool {
 // are cancelled. Of several targets with the same address, the first counts.
 //
 // Targets that would exceed Options.MaxChecksPerNamespace, or what MaxChecks
-// leaves, are not checked: they keep their verdict, of which TooManyChecks is the
-// obstacle, until an Ensure finds room for them. Notify tells when one would.
+// leaves, are not checked, or by the checks that they had: they keep their verdict,
+// of which TooManyChecks is the obstacle, until an Ensure finds room for them.
+// Notify tells when one would.
 func (s *Scheduler) Ensure(sub health.Subscriber, thresholds health.Thresholds, targets []health.Target) {
 	wanted := s.edit(sub, true)
 	defer s.edited(wanted)
@@ -152,12 +155,12 @@ func (s *Scheduler) adjust(wanted *subscription, m *member, t health.Target, now
 	case m != nil && m.round == wanted.round: // the same address again
 		return m
 	case m != nil && m.has(t.Checks):
+		m.outdated = false
 	case more > max(0, s.room(wanted.tenant)):
-		if m != nil {
-			s.drop(m)
-			delete(wanted.members, t.Addr)
+		if wanted.turnAway(more); m == nil {
+			return excess[t.Seed]
 		}
-		return wanted.turnAway(t)
+		m.outdated = true // the checks that it has go on
 	case m == nil:
 		m = &member{sub: wanted, addr: t.Addr}
 		wanted.members[t.Addr] = m
@@ -166,6 +169,7 @@ func (s *Scheduler) adjust(wanted *subscription, m *member, t health.Target, now
 	default:
 		s.charge(wanted.tenant, more)
 		s.rebind(m, t.Checks, health.Resume(health.Combine(m.states...)), now)
+		m.outdated = false
 	}
 	m.round = wanted.round
 	return m
@@ -240,7 +244,11 @@ func (s *Scheduler) Statuses(sub health.Subscriber, dst []health.Status) []healt
 	}
 	dst = slices.Grow(dst, len(wanted.order))
 	for _, m := range wanted.order {
-		dst = append(dst, health.Combine(m.states...))
+		status := health.Combine(m.states...)
+		if m.outdated {
+			status.Obstacle = health.TooManyChecks
+		}
+		dst = append(dst, status)
 	}
 	return dst
 }

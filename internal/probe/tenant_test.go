@@ -42,7 +42,7 @@ func TestTooManyChecks(t *testing.T) {
 			t.Errorf("obstacles are %q although there is room again", obstacles())
 		}
 		w.Ensure(second, usual, few(3, health.Healthy, tcp(80), tcp(81), tcp(82)))
-		if want := []health.Reason{"", health.TooManyChecks, ""}; !slices.Equal(obstacles(), want) {
+		if want := []health.Reason{"", health.TooManyChecks, health.TooManyChecks}; !slices.Equal(obstacles(), want) {
 			t.Errorf("obstacles are %q, want those of what exceeds the bound after an edit, %q", obstacles(), want)
 		}
 		w.wantVerdicts(second, health.Healthy, health.Healthy, health.Healthy)

@@ -10,16 +10,20 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"time"
 
 	"externalbackend.dev/operator/internal/health"
 )
 
+// maxHandshake bounds what a target sends in a handshake, in bytes: certificates
+// mostly, of which usual chains have 3 to 6 KiB, and names of authorities.
+const maxHandshake = 24 << 10
+
+var errLongHandshake = errors.New("the TLS handshake is too long")
+
 // tlsProfile is how one check speaks TLS.
 type tlsProfile struct {
-	config  *tls.Config
-	slots   *turnstile
-	timeout time.Duration
+	config *tls.Config
+	slots  *turnstile
 }
 
 // newTLSProfile compiles the TLS part of a check. It fails on a CA bundle
@@ -45,7 +49,7 @@ func newTLSProfile(check *health.Check, slots *turnstile) (*tlsProfile, error) {
 			return nil, errors.New("the CA bundle contains no PEM certificate")
 		}
 	}
-	return &tlsProfile{config: config, slots: slots, timeout: check.Timing.Timeout}, nil
+	return &tlsProfile{config: config, slots: slots}, nil
 }
 
 // hostname returns a Host header's name or address, without a port.
@@ -68,19 +72,18 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 			config = config.Clone()
 			config.ServerName = addr.WithZone("").String()
 		}
-		paced := &pacedConn{Conn: conn, slots: t.slots, namespaces: visitOf(ctx).namespaces}
+		turns := &pacer{gate: t.slots, visit: visitOf(ctx)}
+		paced := &pacedConn{Conn: conn, turns: turns, left: maxHandshake}
+		if err := turns.enter(); err != nil {
+			return classifyTLS(ctx, err)
+		}
 		session := tls.Client(paced, config)
-		paced.begin()
 		// Without cancellation, because that would cost a goroutine; ctx
 		// interrupts conn already.
 		err := session.HandshakeContext(context.WithoutCancel(ctx))
-		paced.end()
+		turns.leave()
 		if err != nil {
-			f := classifyTLS(ctx, err)
-			if f.reason.IsTimeout() && paced.waited > t.timeout/stallShare {
-				return undecided(health.SchedulingDelay)
-			}
-			return f
+			return classifyTLS(ctx, err)
 		}
 		if talk == nil {
 			return passed
@@ -91,33 +94,22 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 
 // pacedConn bounds how many handshakes compute at the same time: a handshake
 // needs ten times the CPU of the rest of a check, and many at once would make
-// all of them late. It gives its slot back while it waits for the peer, so that
-// silent peers do not hold up others.
+// all of them late.
 type pacedConn struct {
 	net.Conn
-	slots      *turnstile
-	namespaces []string // that want the check
-	pacing     bool
-	waited     time.Duration // for slots
+	turns *pacer
+	left  int // bytes of the handshake
 }
 
-func (c *pacedConn) begin() {
-	c.pacing = true
-	c.enter()
-}
-
-func (c *pacedConn) end() {
-	c.slots.leave()
-	c.pacing = false
-}
-
-func (c *pacedConn) enter() { c.waited += c.slots.enter(c.namespaces...) }
-
+// Read implements net.Conn.
 func (c *pacedConn) Read(b []byte) (int, error) {
-	if !c.pacing {
+	if c.turns.account == nil { // the handshake is over
 		return c.Conn.Read(b)
 	}
-	c.slots.leave()
-	defer c.enter()
-	return c.Conn.Read(b)
+	if c.left == 0 {
+		return 0, errLongHandshake
+	}
+	n, err := c.turns.read(c.Conn, b[:min(len(b), c.left)])
+	c.left -= n
+	return n, err
 }

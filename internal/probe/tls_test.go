@@ -81,6 +81,25 @@ func (a *authority) issue(edits ...func(*x509.Certificate)) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}
 }
 
+// chain returns the configuration of a server that sends, with its certificate, a
+// number of others that may have signed it by their name, and have not: whoever
+// verifies it computes a signature for each.
+func (a *authority) chain(length int) *tls.Config {
+	config := a.issue()
+	for i := range length {
+		key, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(int64(i + 10)), Subject: a.cert.Subject, NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter,
+			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		}
+		config.Certificates[0].Certificate = append(config.Certificates[0].Certificate, a.sign(template, template, key, key).Raw)
+	}
+	return config
+}
+
 // secured serves over TLS.
 func secured(config *tls.Config, handle func(net.Conn)) func(net.Conn) {
 	return func(conn net.Conn) { handle(tls.Server(conn, config)) }
@@ -148,7 +167,7 @@ func TestSilentPeersHoldNoHandshakeSlot(t *testing.T) {
 	})
 	good := serve(t, secured(ca.issue(), silent))
 	engine := newSockets(Options{}.withDefaults())
-	engine.slots = newTurnstile(1)
+	engine.slots = newTurnstile(1, 1)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan health.Result)
@@ -169,24 +188,5 @@ func TestSilentPeersHoldNoHandshakeSlot(t *testing.T) {
 	}
 	if engine.slots.free != 1 {
 		t.Errorf("%d slots are free, want the only one to have been given back", engine.slots.free)
-	}
-}
-
-// TestWaitingForASlotIsNoFailure keeps the only slot occupied beyond the
-// timeout.
-func TestWaitingForASlotIsNoFailure(t *testing.T) {
-	server := serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
-	engine := newSockets(Options{Dial: dialTo(t, server)}.withDefaults())
-	engine.slots = newTurnstile(1)
-	engine.slots.enter("other")
-	c := check(t, server, overTLS(health.TLSConfig{}), within(soon))
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
-	defer cancel()
-	go func() {
-		<-ctx.Done()
-		engine.slots.leave()
-	}()
-	if got := engine.Prepare(c)(ctx, documented); got.Outcome != health.Indeterminate || got.Reason != health.SchedulingDelay {
-		t.Errorf("got %v", got)
 	}
 }

@@ -4,6 +4,7 @@
 package sliceplan_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -135,6 +136,42 @@ func TestReservedLabelsAreNotMirrored(t *testing.T) {
 	}
 	if diff := gocmp.Diff(want, c.stored[v4Slice+"0"].Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+}
+
+// Rule 10: a slice has no more labels than fit into it, always the same, whatever
+// the Service has.
+func TestLabelsAreBounded(t *testing.T) {
+	const proxy = "service.kubernetes.io/service-proxy-name"
+	c, in := newCluster(), input(backend(sequence(0, 4)...))
+	in.Service.Labels = map[string]string{proxy: "other"}
+	want := map[string]string{
+		proxy: "other", discoveryv1.LabelServiceName: "payments", discoveryv1.LabelManagedBy: sliceplan.ManagedBy,
+	}
+	for i := range 4000 {
+		key := fmt.Sprintf("example.com/%04d", i)
+		in.Service.Labels[key] = "x"
+		if i < sliceplan.MaxLabels-1 {
+			want[key] = "x"
+		}
+		if len(in.Service.Labels) == sliceplan.MaxLabels {
+			c.settle(t, in)
+		}
+	}
+	if plan := c.settle(t, in); !plan.Empty() {
+		t.Errorf("written for labels that are not mirrored: %v", describe(plan))
+	}
+	for _, slice := range c.list() {
+		if diff := gocmp.Diff(want, slice.Labels); diff != "" {
+			t.Errorf("labels of %s (-want +got):\n%s", slice.Name, diff)
+		}
+	}
+	in.Service.Labels["a"] = "first"
+	delete(want, fmt.Sprintf("example.com/%04d", sliceplan.MaxLabels-2))
+	want["a"] = "first"
+	c.settle(t, in)
+	if diff := gocmp.Diff(want, c.stored[v4Slice+"0"].Labels); diff != "" {
+		t.Errorf("labels with one that comes first (-want +got):\n%s", diff)
 	}
 }
 

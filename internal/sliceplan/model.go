@@ -47,6 +47,14 @@ const (
 	// other changes and never causes a write.
 	StateAnnotation = "externalbackend.dev/endpoint-state"
 
+	// MaxLabels is how many labels of a Service its slices mirror: 25 KiB at most.
+	// A Service may have more than fit into a slice, and each of its slices has them.
+	MaxLabels = 64
+
+	// labelServiceProxy names the proxy that a Service and its slices are for, in
+	// the place of kube-proxy.
+	labelServiceProxy = "service.kubernetes.io/service-proxy-name"
+
 	// DefaultMaxEndpoints is the default number of endpoints in a slice.
 	DefaultMaxEndpoints = 100
 
@@ -60,7 +68,7 @@ type Service struct {
 	Namespace string
 	Name      string
 	UID       types.UID
-	// Labels of the Service, which its slices mirror (rule 10).
+	// Labels of the Service, of which its slices mirror MaxLabels (rule 10).
 	Labels map[string]string
 	// Headless is true when the Service has no cluster IP (rule 9).
 	Headless bool

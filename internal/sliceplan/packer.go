@@ -16,7 +16,6 @@ type packer struct {
 	backend *Backend
 	live    []*discoveryv1.EndpointSlice
 
-	labels map[string]string
 	refs   map[string]*corev1.ObjectReference // by entry
 	wanted map[string]int                     // address to index in backend.Endpoints
 	marks  []mark                             // by index in backend.Endpoints
@@ -41,7 +40,6 @@ type mark struct {
 // those of all slices but misplaced ones, which are deleted first.
 func newPacker(pl *planner, backend *Backend, live []*discoveryv1.EndpointSlice) *packer {
 	p := &packer{planner: pl, backend: backend, live: live}
-	p.labels = p.wantedLabels()
 	p.wanted = make(map[string]int, len(backend.Endpoints))
 	p.marks = make([]mark, len(backend.Endpoints))
 	p.refs = make(map[string]*corev1.ObjectReference)

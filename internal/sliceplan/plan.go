@@ -17,6 +17,8 @@ type planner struct {
 	in      *Input
 	plan    Plan
 	packers []*packer
+	// labels of all slices, unless every backend is on hold.
+	labels map[string]string
 	// shrink are updates that add no endpoint. They come behind all that add
 	// some, so that what moves is never missing (rule 43).
 	shrink []*discoveryv1.EndpointSlice
@@ -44,9 +46,12 @@ func Compute(in Input) Plan {
 	for _, p := range pl.packers {
 		if p.backend.Hold {
 			p.hold()
-		} else {
-			p.sift()
+			continue
 		}
+		if pl.labels == nil {
+			pl.labels = pl.wantedLabels()
+		}
+		p.sift()
 	}
 	for _, p := range pl.packers {
 		p.pack()

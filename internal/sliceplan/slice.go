@@ -4,6 +4,7 @@
 package sliceplan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,16 +33,32 @@ func (p *packer) freeName(family discoveryv1.AddressType) string {
 
 // wantedLabels mirrors the labels of the Service except those that have a
 // meaning on slices (rules 1, 9, 10).
-func (p *packer) wantedLabels() map[string]string {
-	labels := make(map[string]string, len(p.in.Service.Labels)+3)
-	maps.Copy(labels, p.in.Service.Labels)
-	labels[discoveryv1.LabelServiceName] = p.in.Service.Name
+func (pl *planner) wantedLabels() map[string]string {
+	labels := make(map[string]string, min(len(pl.in.Service.Labels), MaxLabels)+3)
+	maps.Copy(labels, bounded(pl.in.Service.Labels))
+	labels[discoveryv1.LabelServiceName] = pl.in.Service.Name
 	labels[discoveryv1.LabelManagedBy] = ManagedBy
 	delete(labels, corev1.IsHeadlessService)
-	if p.in.Service.Headless {
+	if pl.in.Service.Headless {
 		labels[corev1.IsHeadlessService] = ""
 	}
 	return labels
+}
+
+// bounded returns all labels, or MaxLabels of them: the one by which proxies find
+// their slices, and the first in the order of their keys.
+func bounded(labels map[string]string) map[string]string {
+	if len(labels) <= MaxLabels {
+		return labels
+	}
+	keys := slices.SortedFunc(maps.Keys(labels), func(a, b string) int {
+		return cmp.Or(compareBool(a != labelServiceProxy, b != labelServiceProxy), strings.Compare(a, b))
+	})
+	few := make(map[string]string, MaxLabels)
+	for _, key := range keys[:MaxLabels] {
+		few[key] = labels[key]
+	}
+	return few
 }
 
 // ownerReferences has no blockOwnerDeletion, which would demand a permission

@@ -22,7 +22,7 @@ type transition struct {
 	next     metav1.Condition
 }
 
-// conditionsOf returns all conditions, and those whose status or reason is
+// conditionsOf returns all conditions, and those whose status, reason or time is
 // another than before.
 func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
 	wanted := []metav1.Condition{
@@ -49,12 +49,15 @@ func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.Tar
 		c := &wanted[i]
 		c.ObservedGeneration = eb.Generation
 		c.Message = bounded(c.Message, maxMessage)
-		c.LastTransitionTime = metav1.NewTime(facts.Now.Truncate(1e9))
 		previous := meta.FindStatusCondition(eb.Status.Conditions, c.Type)
-		if previous != nil && previous.Status == c.Status {
+		switch {
+		case !c.LastTransitionTime.IsZero():
+		case previous != nil && previous.Status == c.Status:
 			c.LastTransitionTime = previous.LastTransitionTime
+		default:
+			c.LastTransitionTime = metav1.NewTime(facts.Now.Truncate(1e9))
 		}
-		if previous == nil || previous.Status != c.Status || previous.Reason != c.Reason {
+		if previous == nil || previous.Status != c.Status || previous.Reason != c.Reason || !previous.LastTransitionTime.Equal(&c.LastTransitionTime) {
 			transitions = append(transitions, transition{previous, *c})
 		}
 	}
@@ -111,12 +114,15 @@ func rejections(list []Rejection) (reason string, culprits []string) {
 	return gravest[rank], culprits
 }
 
-// denyPending tells what is about to be taken out.
+// denyPending tells what is about to be taken out. Its time is that of the last
+// network: another operator that takes over reads there how long to spare what it denies.
 func denyPending(facts Facts) metav1.Condition {
 	_, culprits := rejections(facts.Pending)
-	return condition(v1alpha1.ConditionDenyPending, true, v1alpha1.ReasonClusterNetworksChanged,
+	c := condition(v1alpha1.ConditionDenyPending, true, v1alpha1.ReasonClusterNetworksChanged,
 		plural(len(culprits), "published address is about to be taken out. ", "published addresses are about to be taken out. ")+
 			"If the network is a mistake, correct it at the Node, the ServiceCIDR or wherever it comes from before that; else remove the addresses: "+naming(culprits))
+	c.LastTransitionTime = metav1.NewTime(facts.PendingSince)
+	return c
 }
 
 // serviceResolved is False also if a managed Service is not as it should be. A
@@ -156,7 +162,7 @@ func targetsResolved(facts Facts) metav1.Condition {
 		text := fmt.Sprintf("%q", e.Name)
 		pending = pending && facts.Names[e.Name].Reason == v1alpha1.ReasonNamesPending
 		if name := facts.Names[e.Name]; name.Reason != "" {
-			if emptyFor == v1alpha1.ReasonNoAddresses {
+			if emptyFor == v1alpha1.ReasonNoAddresses && name.Reason != v1alpha1.ReasonNamesPending {
 				emptyFor = name.reason()
 			}
 			if name.Problem != "" {
@@ -288,18 +294,4 @@ func ready(parts []metav1.Condition) metav1.Condition {
 		}
 	}
 	return condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "everything is published as specified")
-}
-
-// stalledBy says whether only an edit can help. A Service that is missing may
-// still come, writes are tried again, and first checks come to an end.
-func stalledBy(parts []metav1.Condition) (metav1.Condition, bool) {
-	for _, c := range parts {
-		waits := c.Reason == v1alpha1.ReasonServiceNotFound || c.Reason == v1alpha1.ReasonServiceTerminating || c.Reason == v1alpha1.ReasonWriteFailed
-		edit := c.Type == v1alpha1.ConditionAccepted || c.Type == v1alpha1.ConditionServiceResolved ||
-			c.Type == v1alpha1.ConditionTargetsResolved
-		if c.Status == metav1.ConditionFalse && edit && !waits {
-			return condition(v1alpha1.ConditionStalled, true, c.Reason, c.Message), true
-		}
-	}
-	return metav1.Condition{}, false
 }

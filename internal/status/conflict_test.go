@@ -66,7 +66,7 @@ func conflictCases() []conditionCase {
 		},
 		{
 			"a name beside others",
-			edits{lost, named},
+			edits{lost, passedThrough},
 			v1alpha1.ConditionTargetsResolved, no, v1alpha1.ReasonPassthroughConflict, nameBeside, true,
 		},
 	}
@@ -159,13 +159,13 @@ const (
 
 func lost(f *status.Facts) { f.Winner, f.Targets, f.Health = &older, nil, nil }
 
-func named(f *status.Facts) {
+func passedThrough(f *status.Facts) {
 	f.Backend.Entries = []translate.Entry{{Name: "db", FQDN: &translate.FQDN{Hostname: "db.example.com", Resolution: v1alpha1.ResolutionPassthrough}}}
 }
 
 // TestPassthroughConflictInSources: rule 29, every entry says why it has nothing.
 func TestPassthroughConflictInSources(t *testing.T) {
-	for entry, edits := range map[string][]func(*status.Facts){"rack": {lost}, "db": {lost, named}} {
+	for entry, edits := range map[string][]func(*status.Facts){"rack": {lost}, "db": {lost, passedThrough}} {
 		want := map[string]string{"rack": besideName, "db": nameBeside}[entry]
 		row := status.Compute(backend(), good(edits...)).Status.Sources[0]
 		if row.Target != entry || row.Problem != want || row.Addresses != 0 {

@@ -118,6 +118,7 @@ var told = map[string]bool{
 	v1alpha1.ReasonForeignEndpointSlices:  true,
 	v1alpha1.ReasonClusterNetworksChanged: true,
 	v1alpha1.ReasonTrafficPolicyLocal:     true,
+	v1alpha1.ReasonTooManyLabels:          true,
 	v1alpha1.ReasonDuplicateAddress:       true,
 	v1alpha1.ReasonServedByAnother:        true,
 	v1alpha1.ReasonFamilyNotServed:        true,

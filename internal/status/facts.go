@@ -42,6 +42,8 @@ type Facts struct {
 	Rejected []Rejection
 	// Pending are denials of published addresses that take effect later.
 	Pending []Rejection
+	// PendingSince is since when the last of them has been, in whole seconds.
+	PendingSince time.Time
 	// Losses are addresses that are served from elsewhere.
 	Losses []target.Loss
 	// Winner is an older ExternalBackend of the Service beside which nothing of this

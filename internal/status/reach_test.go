@@ -71,3 +71,35 @@ func TestDenyPendingEvents(t *testing.T) {
 		t.Error(fmt.Sprint(ends), want)
 	}
 }
+
+// TestDenyPendingMoves: since when it is True is the record of when the last network
+// was staged, so it moves with that, and a user is told of another one.
+func TestDenyPendingMoves(t *testing.T) {
+	since := func(at time.Time) func(*status.Facts) {
+		return func(f *status.Facts) {
+			spare("rack", "192.0.2.1 is of a Pod from noon on")(f)
+			f.PendingSince = at
+		}
+	}
+	first, second := now.Add(-time.Minute).Truncate(time.Second), now.Truncate(time.Second)
+	for _, tt := range []struct {
+		name         string
+		before, then time.Time
+		events       int
+	}{
+		{"as before", first, first, 0},
+		{"another network", first, second, 1},
+		{"the last one is gone", second, first, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eb := after(good(since(tt.before)))
+			outcome := status.Compute(eb, good(since(tt.then), later))
+			if got := find(t, outcome, v1alpha1.ConditionDenyPending).LastTransitionTime.Time; !got.Equal(tt.then) {
+				t.Errorf("since %s, want %s", got, tt.then)
+			}
+			if len(outcome.Transitions) != tt.events || outcome.Urgent != (tt.events > 0) {
+				t.Errorf("urgent %t, events %v", outcome.Urgent, outcome.Transitions)
+			}
+		})
+	}
+}

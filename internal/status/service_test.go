@@ -4,6 +4,8 @@
 package status_test
 
 import (
+	"strconv"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -82,6 +84,17 @@ func serviceCases() []conditionCase {
 			edits{of(local)},
 			v1alpha1.ConditionServiceResolved, yes, v1alpha1.ReasonTrafficPolicyLocal,
 			`Service "payments" has internalTrafficPolicy: Local, with which nodes drop traffic to addresses outside the cluster: set it to Cluster`, false,
+		},
+		{
+			"more labels than slices get",
+			edits{of(func(s *corev1.Service) {
+				s.Labels = make(map[string]string)
+				for i := range 100 {
+					s.Labels[strconv.Itoa(i)] = ""
+				}
+			})},
+			v1alpha1.ConditionServiceResolved, yes, v1alpha1.ReasonTooManyLabels,
+			`Service "payments" has 100 labels, and its EndpointSlices have the first 64 of them only, in the order of their keys: remove labels from it`, false,
 		},
 		{
 			"a problem goes before a warning",

@@ -88,8 +88,8 @@ type Backend struct {
 	// ServiceProblem is set when the Service cannot be served, or not on all
 	// ports.
 	ServiceProblem *Problem
-	// ServiceWarning is set when the Service can be served but traffic will not
-	// arrive as one would expect.
+	// ServiceWarning is set when the Service can be served but something of it has
+	// not the effect that one would expect.
 	ServiceWarning *Problem
 
 	specified []v1alpha1.Check

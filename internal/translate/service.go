@@ -67,10 +67,32 @@ func Conditions(verdict health.Verdict, state v1alpha1.TargetState, publishNotRe
 	}
 }
 
-// serviceWarning tells of traffic policies under which nodes send traffic only
+// serviceWarning tells what of a Service has not the effect that one would expect.
+func serviceWarning(svc *corev1.Service) *Problem {
+	warning := policyWarning(svc)
+	switch labels := labelWarning(svc); {
+	case warning == nil:
+		return labels
+	case labels != nil:
+		warning.Message += "; " + labels.Message
+	}
+	return warning
+}
+
+// labelWarning tells that slices have not all labels of the Service (rule 10).
+func labelWarning(svc *corev1.Service) *Problem {
+	if len(svc.Labels) <= sliceplan.MaxLabels {
+		return nil
+	}
+	return &Problem{v1alpha1.ReasonTooManyLabels, fmt.Sprintf(
+		"Service %q has %d labels, and its EndpointSlices have the first %d of them only, in the order of their keys: remove labels from it",
+		svc.Name, len(svc.Labels), sliceplan.MaxLabels)}
+}
+
+// policyWarning tells of traffic policies under which nodes send traffic only
 // to endpoints on themselves, which targets outside the cluster never are
 // (rule 38).
-func serviceWarning(svc *corev1.Service) *Problem {
+func policyWarning(svc *corev1.Service) *Problem {
 	var fields []string
 	if p := svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal && !IsHeadless(svc) {
 		fields = append(fields, "internalTrafficPolicy")

@@ -4,6 +4,8 @@
 package translate_test
 
 import (
+	"cmp"
+	"fmt"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -162,7 +164,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestServiceWarning: rule 38.
+// TestServiceWarning: rules 10 and 38.
 func TestServiceWarning(t *testing.T) {
 	internal := func(policy corev1.ServiceInternalTrafficPolicy) func(*corev1.Service) {
 		return func(s *corev1.Service) { s.Spec.InternalTrafficPolicy = &policy }
@@ -173,11 +175,20 @@ func TestServiceWarning(t *testing.T) {
 		}
 	}
 	headless := func(s *corev1.Service) { s.Spec.ClusterIP = corev1.ClusterIPNone }
+	labelled := func(count int) func(*corev1.Service) {
+		return func(s *corev1.Service) {
+			s.Labels = make(map[string]string)
+			for i := range count {
+				s.Labels[fmt.Sprint("label-", i)] = ""
+			}
+		}
+	}
 	type edits = []func(*corev1.Service)
 	for _, tt := range []struct {
 		name     string
 		edits    edits
 		culprits []string
+		reason   string // ReasonTrafficPolicyLocal if empty
 	}{
 		{name: "nothing said"},
 		{name: "Cluster", edits: edits{internal("Cluster"), external("Cluster")}},
@@ -185,6 +196,15 @@ func TestServiceWarning(t *testing.T) {
 		{name: "external", edits: edits{internal("Cluster"), external("Local")}, culprits: []string{" has externalTrafficPolicy: Local", "Cluster"}},
 		{name: "both", edits: edits{internal("Local"), external("Local")}, culprits: []string{"internalTrafficPolicy and externalTrafficPolicy: Local"}},
 		{name: "headless, which has no traffic to route", edits: edits{internal("Local"), headless}},
+		{name: "as many labels as are mirrored", edits: edits{labelled(sliceplan.MaxLabels)}},
+		{
+			name: "more labels", edits: edits{labelled(sliceplan.MaxLabels + 1)}, culprits: []string{"has 65 labels", "first 64", "remove labels"},
+			reason: v1alpha1.ReasonTooManyLabels,
+		},
+		{
+			name: "a traffic policy and labels", edits: edits{internal("Local"), labelled(100)},
+			culprits: []string{"internalTrafficPolicy: Local", "has 100 labels"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			svc := service()
@@ -194,7 +214,7 @@ func TestServiceWarning(t *testing.T) {
 			b := translate.ForService(backend(), svc, 0)
 			reason := ""
 			if tt.culprits != nil {
-				reason = v1alpha1.ReasonTrafficPolicyLocal
+				reason = cmp.Or(tt.reason, v1alpha1.ReasonTrafficPolicyLocal)
 			}
 			checkProblem(t, b.ServiceWarning, reason, append(tt.culprits, `Service "payments"`)...)
 			checkProblem(t, b.ServiceProblem, "")

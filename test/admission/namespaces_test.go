@@ -5,6 +5,9 @@ package admission_test
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -31,6 +34,9 @@ func serving(service string, port int32) func(*discoveryv1.EndpointSlice) {
 		s.Endpoints[0].Conditions.Ready = new(true)
 	}
 }
+
+// draining serves those that it serves already, and takes no others.
+var draining = discoveryv1.EndpointConditions{Ready: new(false), Serving: new(true), Terminating: new(true)}
 
 func inside(namespace string) func(*discoveryv1.EndpointSlice) {
 	return func(s *discoveryv1.EndpointSlice) { s.Namespace = namespace }
@@ -98,6 +104,79 @@ var _ = Describe("Whoever gets hold of the operator's token gives no endpoints",
 	It("in a namespace that is fenced", func(ctx SpecContext) {
 		mustCreate(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "vault", Labels: map[string]string{fencedLabel: "true"}}})
 		refused(ctx, "vault", serving("vault", 8200), closedToSlices)
+	})
+
+	It("in a namespace that is fenced, but by taking some out", func(ctx SpecContext) {
+		label(ctx, namespace, "true")
+		before := stored(ctx, slice("payments", addresses("192.0.2.10", "192.0.2.11", "192.0.2.12"), serving("payments", 80), func(s *discoveryv1.EndpointSlice) {
+			s.Endpoints[1].Conditions = discoveryv1.EndpointConditions{Ready: new(false), Serving: new(false), Terminating: new(true)}
+			s.Endpoints[2].Hostname = new("c")
+		}))
+		Eventually(func(ctx context.Context) error {
+			return client.NewDryRunClient(operator).Create(ctx, slice("trial"))
+		}).WithContext(ctx).Should(refusedBy(sliceFence, closedToSlices))
+		for what, edit := range map[string]func(*discoveryv1.EndpointSlice){
+			"nothing":          func(*discoveryv1.EndpointSlice) {},
+			"the first":        func(s *discoveryv1.EndpointSlice) { s.Endpoints = s.Endpoints[1:] },
+			"the last":         func(s *discoveryv1.EndpointSlice) { s.Endpoints = s.Endpoints[:2] },
+			"one in between":   func(s *discoveryv1.EndpointSlice) { s.Endpoints = slices.Delete(s.Endpoints, 1, 2) },
+			"all":              func(s *discoveryv1.EndpointSlice) { s.Endpoints = nil },
+			"what one does":    func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Conditions.Ready = new(false) },
+			"one, by draining": func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Conditions = draining },
+			"one, when it tells": func(s *discoveryv1.EndpointSlice) {
+				s.Annotations = map[string]string{"externalbackend.dev/endpoint-state": "{}"}
+			},
+		} {
+			after := before.DeepCopy()
+			edit(after)
+			Expect(client.NewDryRunClient(operator).Update(ctx, after)).To(Succeed(), what)
+		}
+		for what, edit := range map[string]func(*discoveryv1.EndpointSlice){
+			"another address":  func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Addresses[0] = "192.0.2.13" },
+			"one address more": func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Addresses = []string{"192.0.2.10", "192.0.2.13"} },
+			"one endpoint more": func(s *discoveryv1.EndpointSlice) {
+				s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.13"}})
+			},
+			"one that is ready":            func(s *discoveryv1.EndpointSlice) { s.Endpoints[1].Conditions.Ready = new(true) },
+			"one that is ready, unsaid":    func(s *discoveryv1.EndpointSlice) { s.Endpoints[1].Conditions.Ready = nil },
+			"one without conditions":       func(s *discoveryv1.EndpointSlice) { s.Endpoints[1].Conditions = discoveryv1.EndpointConditions{} },
+			"one that serves as it drains": func(s *discoveryv1.EndpointSlice) { s.Endpoints[1].Conditions = draining },
+			"another name of one":          func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Hostname = new("c") },
+			"another node of one":          func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].NodeName = new("node") },
+			"another port":                 func(s *discoveryv1.EndpointSlice) { s.Ports[0].Port = new(int32(443)) },
+			"another name of the port":     func(s *discoveryv1.EndpointSlice) { s.Ports[0].Name = new("https") },
+			"a port more": func(s *discoveryv1.EndpointSlice) {
+				s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: new("more"), Port: new(int32(443))})
+			},
+			"no ports, which may be any":     func(s *discoveryv1.EndpointSlice) { s.Ports = nil },
+			"another Service":                func(s *discoveryv1.EndpointSlice) { s.Labels[discoveryv1.LabelServiceName] = "vault" },
+			"a label by which others see it": func(s *discoveryv1.EndpointSlice) { s.Labels["service.kubernetes.io/service-proxy-name"] = "mesh" },
+		} {
+			for name, less := range map[string]func(*discoveryv1.EndpointSlice){
+				what: func(*discoveryv1.EndpointSlice) {}, what + " and one endpoint less": func(s *discoveryv1.EndpointSlice) { s.Endpoints = slices.Delete(s.Endpoints, 2, 3) },
+			} {
+				after := before.DeepCopy()
+				edit(after)
+				less(after)
+				Expect(client.NewDryRunClient(operator).Update(ctx, after.DeepCopy())).To(refusedBy(sliceFence, closedToSlices), name)
+				Expect(client.NewDryRunClient(unfenced).Update(ctx, after)).To(Succeed(), "the control case: %s", name)
+			}
+		}
+	})
+
+	It("in a namespace that is fenced, but by taking one out of the largest slice", func(ctx SpecContext) {
+		label(ctx, namespace, "true")
+		list := make([]string, 1000)
+		for i := range list {
+			list[i] = netip.MustParseAddr(fmt.Sprintf("2001:db8:1111:2222:3333:4444:%x:%x", i/250+1, i%250+1)).String()
+		}
+		before := stored(ctx, slice("payments", addresses(list...)))
+		for name, at := range map[string]int{"the first": 0, "one in the middle": 500, "the last": 999} {
+			after := before.DeepCopy()
+			after.Endpoints[100].Conditions = draining
+			after.Endpoints = slices.Delete(after.Endpoints, at, at+1)
+			Expect(client.NewDryRunClient(operator).Update(ctx, after)).To(Succeed(), name)
+		}
 	})
 
 	It("in a namespace with a value of the label that nobody knows", func(ctx SpecContext) {

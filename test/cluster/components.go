@@ -80,12 +80,12 @@ func (c *Cluster) start(name string, args ...string) error {
 func (c *Cluster) ready(ctx context.Context, name, url string) error {
 	transport := c.insecureTransport()
 	defer transport.CloseIdleConnections()
-	return awaitOK(ctx, name, transport, url, c.processes...)
+	return AwaitOK(ctx, name, transport, url, c.processes...)
 }
 
-// awaitOK polls a URL until it answers 200 or one of the processes has ended or
+// AwaitOK polls a URL until it answers 200 or one of the processes has ended or
 // ctx is done.
-func awaitOK(ctx context.Context, name string, transport http.RoundTripper, url string, processes ...*Process) error {
+func AwaitOK(ctx context.Context, name string, transport http.RoundTripper, url string, processes ...*Process) error {
 	client := &http.Client{Transport: transport, Timeout: pollTimeout}
 	var last string
 	for {

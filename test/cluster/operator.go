@@ -26,7 +26,7 @@ func (c *Cluster) StartOperator(ctx context.Context, name, kubeconfig, health st
 	if err != nil {
 		return nil, err
 	}
-	if err := awaitOK(ctx, name, http.DefaultTransport, "http://"+health+"/readyz", p); err != nil {
+	if err := AwaitOK(ctx, name, http.DefaultTransport, "http://"+health+"/readyz", p); err != nil {
 		p.Kill()
 		return nil, err
 	}

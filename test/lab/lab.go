@@ -62,6 +62,7 @@ type Lab struct {
 	Cluster  *cluster.Cluster
 	Hosts    []*rack.Host
 	Client   *sandbox.Netns // the node is its only way to anywhere
+	Names    *NameServer    // of what is outside, with no records at first
 	Replicas []*Replica     // of the operator
 	Audit    *Audit
 
@@ -71,7 +72,7 @@ type Lab struct {
 // Start starts everything and returns when all of it is ready.
 func Start(ctx context.Context, cfg Config) (*Lab, error) {
 	l := &Lab{cfg: cfg}
-	for _, step := range []func(context.Context) error{l.setUpNetwork, l.startCluster, l.startOperator} {
+	for _, step := range []func(context.Context) error{l.setUpNetwork, l.startNames, l.startCluster, l.startOperator} {
 		if err := step(ctx); err != nil {
 			return l, err
 		}
@@ -85,7 +86,7 @@ func (l *Lab) LogDir() string { return filepath.Join(l.cfg.StateDir, "logs") }
 // Programs returns the names of the programs with a log that explain what the
 // cluster and the operator did.
 func (l *Lab) Programs() []string {
-	names := []string{"kube-proxy", cluster.DNSBinary}
+	names := []string{"kube-proxy", cluster.DNSBinary, nameServerName}
 	for _, r := range l.Replicas {
 		names = append(names, r.Name)
 	}
@@ -109,6 +110,20 @@ func (l *Lab) setUpNetwork(ctx context.Context) (err error) {
 		}
 		l.cfg.Tell("external host %s serves ports %v at %s and %s", h.Name, rack.Ports, h.IP4, h.IP6)
 	}
+	return nil
+}
+
+func (l *Lab) startNames(ctx context.Context) (err error) {
+	if l.Names, err = newNameServer(l.cfg, l.LogDir()); err != nil {
+		return err
+	}
+	if err := l.Names.Set(); err != nil {
+		return err
+	}
+	if err := l.Names.Start(ctx); err != nil {
+		return err
+	}
+	l.cfg.Tell("a name server of its own knows what is outside, beneath %s", NameDomain)
 	return nil
 }
 

@@ -46,6 +46,7 @@ func (r *Replica) StartAlone(ctx context.Context) error { return r.start(ctx, "-
 
 func (r *Replica) start(ctx context.Context, args ...string) error {
 	return sandbox.WithHostname(r.Name, func() (err error) {
+		args = append(args, "--dns-servers="+nameServerAddr.String(), "--dns-min-ttl=1s")
 		r.process, err = r.lab.Cluster.StartOperator(ctx, r.Name, r.kubeconfig, r.health, args...)
 		return err
 	})
@@ -70,9 +71,11 @@ func (r *Replica) Pause() error { return r.process.Signal(syscall.SIGSTOP) }
 func (r *Replica) Resume() error { return r.process.Signal(syscall.SIGCONT) }
 
 // Running says whether the process has not ended.
-func (r *Replica) Running() bool {
+func (r *Replica) Running() bool { return running(r.process) }
+
+func running(p *cluster.Process) bool {
 	select {
-	case <-r.process.Done():
+	case <-p.Done():
 		return false
 	default:
 		return true

@@ -78,6 +78,15 @@ func WrongQuestion(reply Reply, name string) Reply {
 	}
 }
 
+// WithoutQuestion leaves the question out of a reply.
+func WithoutQuestion(reply Reply) Reply {
+	return func(q Query) [][]byte {
+		q.Msg = q.Msg.Copy()
+		q.Msg.Question = nil
+		return reply(q)
+	}
+}
+
 // Half cuts a reply off in the middle.
 func Half(reply Reply) Reply {
 	return Altered(reply, func(b []byte) []byte { return b[:len(b)/2] })

@@ -22,12 +22,7 @@ func TestHangingNamesDelayNobodyElse(t *testing.T) {
 		w.Ensure("bad/b", names(5000, "bad"))
 		time.Sleep(10 * time.Minute)
 		for _, q := range names(100, "good") {
-			times := w.times(q.String())
-			for i := range times[1:] {
-				if gap := times[i+1] - times[i]; gap > 33*time.Second+batch {
-					t.Fatalf("%s was asked after %s", q, gap)
-				}
-			}
+			w.punctual(t, q.String())
 		}
 		w.expectSlots(t, "bad", []int{32, 64, 128})
 
@@ -39,6 +34,36 @@ func TestHangingNamesDelayNobodyElse(t *testing.T) {
 		w.Ensure("new/b", names(100, "new"))
 		if got, _ := w.underWay("new"); got != 16 {
 			t.Errorf("another namespace whose names hang has %d queries under way, want half of the free slots", got)
+		}
+	})
+}
+
+// punctual checks that a question with a TTL of 30 s was always asked when that
+// was over.
+func (w *world) punctual(t *testing.T, question string) {
+	t.Helper()
+	times := w.times(question)
+	if age := time.Since(w.begin) - times[len(times)-1]; age > 33*time.Second+batch {
+		t.Errorf("%s was asked %s ago", question, age)
+	}
+	for i := range times[1:] {
+		if gap := times[i+1] - times[i]; gap < 30*time.Second || gap > 33*time.Second+batch {
+			t.Errorf("%s was asked after %s", question, gap)
+		}
+	}
+}
+
+// TestHangingNamesDelayNoneThatWork: neither do they within a namespace.
+func TestHangingNamesDelayNoneThatWork(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.set("*", said(30*time.Second, 1))
+		w.hangs("bad", true)
+		w.Ensure("shop/a", names(100, "good"))
+		w.start(t)
+		w.Ensure("shop/b", names(2000, "bad"))
+		time.Sleep(30 * time.Minute)
+		for _, q := range names(100, "good") {
+			w.punctual(t, q.String())
 		}
 	})
 }
@@ -100,6 +125,10 @@ func TestASharedNameUsesTheShareOfAnyWhoWantIt(t *testing.T) {
 				}
 				w.forget()
 				w.expect(t, "db.example A", "[.1] Answered")
+				w.hangs("bad", false)
+				time.Sleep(5 * time.Minute)
+				synctest.Wait()
+				w.punctual(t, "db.example A")
 			})
 		})
 	}

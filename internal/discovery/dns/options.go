@@ -25,8 +25,9 @@ type Options[S comparable] struct {
 	// ResolvConf is the path of a file as in resolv.conf(5), which is read again
 	// when it changes. Ignored if there are Servers. Default: DefaultResolvConf.
 	ResolvConf string
-	// MinTTL and MaxTTL bound the time from one definitive answer to the next
-	// query. MaxTTL is at least MinTTL. Default: DefaultMinTTL, DefaultMaxTTL.
+	// MinTTL and MaxTTL bound TTLs, and so the time from one definitive answer to
+	// the next query, which is up to a tenth longer. MaxTTL is at least MinTTL.
+	// Default: DefaultMinTTL, DefaultMaxTTL.
 	MinTTL, MaxTTL time.Duration
 	// Changed tells that the snapshot of at least one question of a subscriber
 	// changed. Changes are coalesced per subscriber. It is called from one

@@ -127,6 +127,11 @@ func TestSubscribersComeAndGo(t *testing.T) {
 		if stats := w.Stats(); stats != (Stats{}) || len(w.subscriptions) > 0 || len(w.idle) > 0 {
 			t.Errorf("something is left: %+v", stats)
 		}
+		for c := range w.dispatcher.lanes {
+			if l := &w.dispatcher.lanes[c]; len(l.queues)+len(l.turns)+len(l.running) > 0 || l.free != slots[c] {
+				t.Errorf("something is left of class %d: %+v", c, l)
+			}
+		}
 	})
 }
 
@@ -155,6 +160,8 @@ func TestDroppedWhileItIsAsked(t *testing.T) {
 
 func TestStopEndsQueries(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
+		seen := observer{}
+		w.opts.Observer = seen
 		w.hangs("example", true)
 		w.Ensure("shop/a", asks("a.example A", "b.example A"))
 		w.start(t)
@@ -168,6 +175,9 @@ func TestStopEndsQueries(t *testing.T) {
 		w.done <- nil
 		if now, _ := w.underWay("example"); now != 0 || time.Since(w.begin) != 0 {
 			t.Error("queries outlive it")
+		}
+		if len(seen) > 0 {
+			t.Errorf("queries count that were ended: %v", seen)
 		}
 		w.expect(t, "a.example A", "nothing")
 	})

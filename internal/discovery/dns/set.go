@@ -97,17 +97,21 @@ func (s *set) learn(a *answer, now time.Time, next *Snapshot) (pause time.Durati
 	next.Chain, next.Dropped = a.chain, a.dropped
 	if a.outcome == Answered {
 		s.emptied = 0
+		next.Settled = next.Settled || s.clock >= s.retention(s.ttl)
 		s.addrs.take(s, a.addrs)
 		s.services.take(s, a.services)
 		next.Addrs, next.Services = s.addrs.members(), s.services.members()
 		slices.SortFunc(next.Services, compareServices)
 		return s.ttl
 	}
-	if s.emptied++; s.emptied < confirmations && len(next.Addrs)+len(next.Services) > 0 {
-		next.Unconfirmed = true
-		return max(s.minTTL, min(s.ttl, maxConfirmPause))
+	if s.emptied++; s.emptied < confirmations {
+		next.Unconfirmed = len(next.Addrs)+len(next.Services) > 0
+		if next.Unconfirmed || !next.Settled {
+			return max(s.minTTL, min(s.ttl, maxConfirmPause))
+		}
+		return s.ttl
 	}
 	s.addrs.known, s.services.known, s.returned = nil, nil, peak{}
-	next.Addrs, next.Services = nil, nil
+	next.Addrs, next.Services, next.Settled = nil, nil, true
 	return s.ttl
 }

@@ -68,11 +68,10 @@ func TestEveryKindOfAnswer(t *testing.T) {
 			{5 * time.Second, said(30*time.Second, 1), before},
 			{30 * time.Second, said(30*time.Second, 1), "[.1] Answered"},
 		}},
-		{"a cache's TTL is what is left of it", []step{
-			{30 * time.Second, said(3*time.Second, 1), before},
-			{30 * time.Second, said(3*time.Second, 1), before},
-			{30 * time.Second, said(3*time.Second, 1), before},
-		}},
+		{"a cache's TTL is what is left of it", append(
+			slices.Repeat([]step{{5 * time.Second, said(3*time.Second, 1), before}}, 18),
+			step{5 * time.Second, said(3*time.Second, 1), "[.1] Answered"},
+		)},
 		{"others", []step{
 			{30 * time.Second, said(30*time.Second, 3), "[.1 .2 .3] Answered"},
 			{30 * time.Second, said(30*time.Second, 3), "[.1 .2 .3] Answered"},
@@ -140,11 +139,16 @@ func TestEveryKindOfAnswer(t *testing.T) {
 func TestNamesWithoutMembersLoseNothing(t *testing.T) {
 	for _, outcome := range []Outcome{Empty, NameError} {
 		s := newSet(DefaultMinTTL, DefaultMaxTTL)
-		if pause := s.step(&answer{outcome: outcome, ttl: time.Minute}, epoch); pause != time.Minute {
-			t.Errorf("%s is asked again after %s", outcome, pause)
-		}
-		if got, want := state(s.snapshot), "[] "+outcome.String(); got != want || s.snapshot.Definitive != epoch {
-			t.Errorf("got %s, definitive since %s, want %s", got, s.snapshot.Definitive, want)
+		for i, want := range []time.Duration{30 * time.Second, 30 * time.Second, time.Minute, time.Minute} {
+			if pause := s.step(&answer{outcome: outcome, ttl: time.Minute}, epoch.Add(time.Duration(i)*time.Minute)); pause != want {
+				t.Errorf("%s is asked again after %s, want %s", outcome, pause, want)
+			}
+			if got, want := state(s.snapshot), "[] "+outcome.String(); got != want || s.snapshot.Definitive != epoch {
+				t.Errorf("got %s, definitive since %s, want %s", got, s.snapshot.Definitive, want)
+			}
+			if settled := i >= confirmations-1; s.snapshot.Settled != settled {
+				t.Errorf("settled %t after %d times %s", s.snapshot.Settled, i+1, outcome)
+			}
 		}
 	}
 }
@@ -267,4 +271,30 @@ func TestRotation(t *testing.T) {
 func random(hosts int) func(int, int) int {
 	chance := rand.New(rand.NewPCG(1, 2))
 	return func(int, int) int { return chance.IntN(hosts) }
+}
+
+// TestSnapshotsChangeWithWhatReadersSee, and with nothing else.
+func TestSnapshotsChangeWithWhatReadersSee(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		alter   func(*answer)
+		changes bool
+	}{
+		{"nothing", func(*answer) {}, false},
+		{"TTL", func(a *answer) { a.ttl = 40 * time.Second }, false},
+		{"one is missing", func(a *answer) { a.addrs = a.addrs[:1] }, false},
+		{"chain", func(a *answer) { a.chain = []string{"b.example"} }, true},
+		{"dropped", func(a *answer) { a.dropped = 1 }, true},
+		{"outcome", func(a *answer) { *a = told(Timeout) }, true},
+	} {
+		s := newSet(DefaultMinTTL, DefaultMaxTTL)
+		a := said(30*time.Second, 1, 2)
+		s.step(&a, epoch)
+		before := s.snapshot
+		tt.alter(&a)
+		s.step(&a, epoch.Add(30*time.Second))
+		if changes := s.snapshot != before; changes != tt.changes {
+			t.Errorf("%s: it is another snapshot: %t", tt.name, changes)
+		}
+	}
 }

@@ -29,6 +29,10 @@ type Snapshot struct {
 	// Unconfirmed: the members are there because the outcome, Empty or NameError,
 	// has not been said often enough yet.
 	Unconfirmed bool
+	// Settled: definitive outcomes have gone on for long enough, or been confirmed,
+	// that what they did not have is no record of the name. Before, somebody who
+	// remembers a record from elsewhere may have one that is only missing.
+	Settled bool
 	// Chain is the names to which CNAME records led, in order, in the last
 	// definitive answer.
 	Chain []string
@@ -50,7 +54,7 @@ const (
 
 // equal says whether nothing changed that is worth telling.
 func (s *Snapshot) equal(other *Snapshot) bool {
-	return s != nil && s.Outcome == other.Outcome && s.Unconfirmed == other.Unconfirmed &&
+	return s != nil && s.Outcome == other.Outcome && s.Unconfirmed == other.Unconfirmed && s.Settled == other.Settled &&
 		s.Dropped == other.Dropped &&
 		s.Definitive.Equal(other.Definitive) && s.FailingSince.Equal(other.FailingSince) &&
 		slices.Equal(s.Addrs, other.Addrs) && slices.Equal(s.Services, other.Services) &&
