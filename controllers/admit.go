@@ -31,6 +31,8 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 			for _, t := range r.addressesOf(w, p, entry) {
 				if p.vet(w.scope, t, entry) {
 					p.admit(t, entry)
+				} else if entry == p.backend.Passthrough() {
+					p.refusedName = true // which leads there
 				}
 			}
 		}
@@ -73,7 +75,7 @@ func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) 
 	switch {
 	case err == nil:
 		return true
-	case isStaged(err) && p.freeze(t.Addr, set, entry.State):
+	case isStaged(err) && (p.isNamed(entry) || p.freeze(t.Addr, set, entry.State)):
 		p.pending = append(p.pending, status.Rejection{Entry: entry.Name, Err: err, Reason: v1alpha1.ReasonAddressDenied})
 		if denied, ok := errors.AsType[*guard.DeniedError](err); ok && denied.Since.After(p.pendingSince) {
 			p.pendingSince = denied.Since
@@ -195,11 +197,12 @@ func isDenied(scope *guard.Scope, addr netip.Addr, ports []uint16) bool {
 	return err != nil && !isStaged(err)
 }
 
-// isDeniedText is isDenied for an address as slices have it. What is no address
-// must not be published either.
+// isDeniedText is isDenied for an address as slices have it, which may be a name.
 func isDeniedText(scope *guard.Scope, address string, ports []uint16) bool {
-	addr, err := netip.ParseAddr(address)
-	return err != nil || isDenied(scope, addr, ports)
+	if addr, err := netip.ParseAddr(address); err == nil {
+		return isDenied(scope, addr, ports)
+	}
+	return scope.Hostname(address) != nil
 }
 
 // deniedIn tells the endpoints of a slice that must not be there.
@@ -224,7 +227,7 @@ func (p *pass) admit(t target.Target, entry *translate.Entry) {
 	switch {
 	case !p.hasFamily(t.Addr):
 		p.excluded = append(p.excluded, t)
-	case entry.State == v1alpha1.TargetDrain:
+	case entry.State == v1alpha1.TargetDrain && !p.isNamed(entry):
 		// What of it is published drains, the rest is not wanted.
 	case p.backend.Publishable && !p.backend.Portless && len(p.backend.PortSets[p.portSetOf(t)]) == 0:
 		if p.portless == nil {

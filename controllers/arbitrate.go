@@ -30,7 +30,7 @@ func arbitrate(passes []*pass) {
 }
 
 // claims says what an ExternalBackend competes for with the others of the
-// Service: for nothing while its first publication is held; where nothing can be
+// Service: for nothing while its first publication is held, or if it yields; where nothing can be
 // published anew, for what is published, on the ports that this has; else for
 // everything. alone is the rest. Addresses with ports of their own are a claim for
 // each set of ports.
@@ -40,7 +40,7 @@ func (p *pass) claims() (contested []target.Claim, alone target.Claim) {
 		Ports: translate.TargetPorts(p.backend.PortSets[0]), EntryPorts: p.backend.EntryPorts(),
 	}
 	switch {
-	case p.awaiting:
+	case p.awaiting, p.yields != nil:
 		return nil, whole
 	case p.backend.Publishable && len(p.kept)+len(p.provenance) == 0:
 		return []target.Claim{whole}, target.Claim{Owner: whole.Owner}
@@ -81,8 +81,8 @@ func (p *pass) addGrant(grant target.Grant) {
 // publishes says whether an address that is granted is published, or will be in
 // this pass.
 func (p *pass) publishes(addr netip.Addr) bool {
-	if p.backend.Publishable {
-		return !p.awaiting
+	if p.backend.Publishable || p.yields != nil {
+		return !p.awaiting && p.yields == nil
 	}
 	_, ok := p.kept[addr]
 	return ok

@@ -22,10 +22,10 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 	now := r.Clock.Now()
 	for _, p := range passes {
 		hosts := r.known.drainHosts(p.subscriber())
-		if !p.backend.Publishable && !onHold(w) {
+		if !p.backend.Publishable && !onHold(w) || p.yields != nil {
 			continue
 		}
-		departures, from := r.departures(w, passes, p, now)
+		departures, from := p.departures(w, passes, now)
 		staying, next := target.Drain(departures, p.backend.Drain, now)
 		if !next.IsZero() {
 			w.again(next.Sub(now))
@@ -60,8 +60,7 @@ func onHold(w *world) bool {
 // departures lists what may drain, and as what each is published. What is
 // disabled, denied, of a family that the Service has lost, without ports though
 // the Service has some, or served by another ExternalBackend goes at once.
-func (r *ServiceReconciler) departures(w *world, passes []*pass, p *pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
-	began := r.known.drains(p.subscriber())
+func (p *pass) departures(w *world, passes []*pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
 	from = make(map[netip.Addr]*sliceplan.Published)
 	for i := range p.here {
 		e := &p.here[i]
@@ -76,7 +75,7 @@ func (r *ServiceReconciler) departures(w *world, passes []*pass, p *pass, now ti
 		}
 		from[addr] = e
 		list = append(list, target.Departure{
-			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(began[addr], e, now),
+			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(p.began[addr], e, now),
 		})
 	}
 	return list, from
@@ -145,7 +144,8 @@ func (p *pass) gone() map[string]bool {
 	}
 	gone := make(map[string]bool)
 	for i := range p.here {
-		if addr, err := netip.ParseAddr(p.here[i].Address); err == nil && !stays[addr] && !p.serves(addr) {
+		addr, err := netip.ParseAddr(p.here[i].Address)
+		if p.naming == nil && err == nil && !stays[addr] && !p.serves(addr) || p.naming != nil && p.naming.gone == p.here[i].Address {
 			gone[p.here[i].Address] = true
 		}
 	}
@@ -157,7 +157,8 @@ func (p *pass) gone() map[string]bool {
 func (p *pass) expelled(scope *guard.Scope, published []sliceplan.Published, gone map[string]bool) map[string]bool {
 	for i := range published {
 		e := &published[i]
-		if addr, err := netip.ParseAddr(e.Address); err != nil || !p.denies(scope, addr, e.Ports) {
+		addr, err := netip.ParseAddr(e.Address)
+		if err == nil && !p.denies(scope, addr, e.Ports) || err != nil && !p.refusedName && scope.Hostname(e.Address) == nil {
 			continue
 		}
 		if gone == nil {

@@ -51,6 +51,8 @@ func (r *ServiceReconciler) expel(ctx context.Context, w *world, slice *discover
 			addr, err := netip.ParseAddr(address)
 			if err == nil {
 				err = scope.Target(addr, ports)
+			} else {
+				err = scope.Hostname(address)
 			}
 			if !isStaged(err) {
 				return err != nil
@@ -127,7 +129,10 @@ func (w *world) denied(passes []*pass, slice *discoveryv1.EndpointSlice) func(di
 	return func(e discoveryv1.Endpoint) bool {
 		return slices.ContainsFunc(e.Addresses, func(address string) bool {
 			addr, err := netip.ParseAddr(address)
-			return err != nil || passes[i].denies(w.scope, addr, slice.Ports)
+			if err != nil {
+				return passes[i].refusedName || w.scope.Hostname(address) != nil
+			}
+			return passes[i].denies(w.scope, addr, slice.Ports)
 		})
 	}
 }

@@ -6,7 +6,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -114,9 +113,9 @@ func (r *ServiceReconciler) formerEndpoints(w *world, p *pass, f former) []slice
 		wanted[list[i].Address] = true
 	}
 	for _, e := range sliceplan.ReadBack(f.slices, f.owner) {
-		if addr, err := netip.ParseAddr(e.Address); err == nil && !wanted[e.Address] {
+		if !wanted[e.Address] {
 			wanted[e.Address] = true
-			list = append(list, sliceplan.Endpoint{Address: e.Address, Family: familyOf(addr), Entry: e.Entry})
+			list = append(list, sliceplan.Endpoint{Address: e.Address, Family: e.Family, Entry: e.Entry})
 		}
 	}
 	return list

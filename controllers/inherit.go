@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"net/netip"
+	"slices"
 
 	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/target"
@@ -20,6 +21,7 @@ func (l *lookup) inherit() {
 	before, known := l.p.originsBefore[l.entry.Name]
 	replaced := known && before != originOf(l.entry)
 	denied := replaced && before.hostname != "" && l.w.scope.Hostname(before.hostname) != nil
+	l.inherited = l.p.isNamed(l.entry) && len(l.found) == 0 && slices.ContainsFunc(l.answers, func(a answer) bool { return !a.definitive() })
 	for i := range l.p.here {
 		e := &l.p.here[i]
 		addr, err := netip.ParseAddr(e.Address)
@@ -67,6 +69,7 @@ func (l *lookup) refuse(err error) {
 			}
 		}
 	}
+	l.p.refusedName = true
 }
 
 // refuseHost leaves a host out that SRV records name.

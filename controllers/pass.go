@@ -55,6 +55,18 @@ type pass struct {
 	pendingSince time.Time
 	frozen       map[netip.Addr]*sliceplan.Published
 	excluded     []target.Target
+	// refusedName is true if the name that is or would be published must not be, and
+	// yields names the ExternalBackend that this one must not publish anything beside.
+	refusedName bool
+	yields      *target.Owner
+	// naming is the name that is published in the place of addresses; nil: none is.
+	naming *naming
+	// stays is true if addresses stay as they are published, but for their health,
+	// until a name takes their place.
+	stays bool
+	// began are the deadlines of the drains that had begun before this pass; that of
+	// a name is that of no address.
+	began map[netip.Addr]time.Time
 	// portless are the entries that have no port that is resolved.
 	portless map[string]bool
 	// awaiting is true as long as its first publication is held.
@@ -106,6 +118,7 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 		}
 		p.keep(w.key.Name)
 		p.originsBefore, p.provenanceBefore = r.known.names(p.subscriber())
+		p.began = r.known.drains(p.subscriber())
 		if p.checks = r.known.checks(p.subscriber(), p.checksByEntry()); p.backend.Checks == nil && p.checks != nil {
 			p.checks = p.checks.atLeast(least)
 		}
@@ -151,13 +164,16 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 	in.Service.Namespace, in.Service.Name = w.key.Namespace, w.key.Name
 	if w.service != nil {
 		in.Service = translate.Service(w.service)
+		if slices.ContainsFunc(passes, func(p *pass) bool { return p.naming != nil }) {
+			in.Service.Families = append(in.Service.Families, discoveryv1.AddressTypeFQDN)
+		}
 	}
 	for _, p := range passes {
 		backend := sliceplan.Backend{Owner: p.backend.SliceOwner(), PortSets: p.backend.PortSets}
 		switch {
-		case p.awaiting:
-		case p.before != nil, w.restoring && w.service != nil:
-			// Everything else is as it should be, or about to be what it should.
+		case p.awaiting, p.yields != nil:
+		case p.before != nil, p.stays, w.restoring && w.service != nil:
+			// Everything else is as it should be, or has to wait.
 			backend.Hold = true
 			backend.Endpoints = p.endpoints(w, r.known.settledAt(p.subscriber()))
 		case p.backend.Publishable:
@@ -183,6 +199,9 @@ func (r *ServiceReconciler) planInput(w *world, passes []*pass) sliceplan.Input 
 // as it should, what is to be published otherwise than before. A verdict that was
 // reached before the last settled pass is not what changes an endpoint now.
 func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
+	if p.naming != nil {
+		return p.naming.endpoints(w.service.Spec.PublishNotReadyAddresses)
+	}
 	changed := func(h *health.Status) time.Time {
 		if h.Since.After(settled) {
 			return h.Since

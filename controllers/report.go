@@ -128,6 +128,9 @@ func (r *ServiceReconciler) facts(p *pass, w *world, flips []sliceplan.Flip, wri
 	for _, d := range p.draining {
 		facts.Draining = append(facts.Draining, d.Departure)
 	}
+	if p.yields != nil && p.yields.Compare(p.backend.Owner) < 0 {
+		facts.Winner, facts.Targets, facts.Health = p.yields, nil, nil
+	}
 	if w.service != nil {
 		facts.ServiceUID = w.service.UID
 	}

@@ -137,10 +137,12 @@ func (r *ServiceReconciler) resolve(w *world) []*pass {
 	passes := r.translate(w)
 	r.discover(w, passes)
 	r.awaitFirstChecks(w, passes)
+	yield(w, passes)
 	arbitrate(passes)
 	r.drain(w, passes)
 	r.check(w.scope, passes)
 	r.rank(w, passes)
+	r.passThrough(w, passes)
 	return passes
 }
 

@@ -6,6 +6,7 @@ package controllers
 import (
 	"fmt"
 	"iter"
+	"net/netip"
 	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -53,10 +54,24 @@ func (a *applied) takesAway(w *world, slice *discoveryv1.EndpointSlice, operatio
 			stays[at] = true
 		}
 	}
+	if cause := a.homelessBut(before.AddressType); cause != nil && len(w.allowed(before)) > 0 {
+		return fmt.Errorf("EndpointSlice %s stays, since what takes its place could not be written: %w", slice.Name, cause)
+	}
 	ports := portNumbers(before.Ports)
 	for at := range placesIn(before) {
 		if cause := a.homeless[at]; cause != nil && !stays[at] && !isDeniedText(w.scope, at.address, ports) {
 			return fmt.Errorf("EndpointSlice %s keeps %s, which could not be written elsewhere: %w", slice.Name, at.address, cause)
+		}
+	}
+	return nil
+}
+
+// homelessBut returns why a name could not be put where addresses were, or the
+// other way round (rule 29).
+func (a *applied) homelessBut(kind discoveryv1.AddressType) error {
+	for at, cause := range a.homeless {
+		if _, err := netip.ParseAddr(at.address); cause != nil && (err != nil) != (kind == discoveryv1.AddressTypeFQDN) {
+			return cause
 		}
 	}
 	return nil

@@ -145,6 +145,29 @@ func tally(members []TierMember) map[int]tierTally {
 	return tiers
 }
 
-func (p TierPolicy) suffices(t tierTally) bool {
-	return t.healthy >= max(1, p.Count, (t.total*p.Percent+99)/100)
+func (p TierPolicy) suffices(t tierTally) bool { return t.healthy >= p.least(t.total) }
+
+func (p TierPolicy) least(total int) int { return max(1, p.Count, (total*p.Percent+99)/100) }
+
+// Judge returns how addresses are that are one to those who use them: Healthy if
+// as many of them are as a tier needs to suffice, Unknown as long as they may be
+// once more is known, else Unhealthy.
+func (p TierPolicy) Judge(verdicts ...Verdict) Verdict {
+	healthy, possible := 0, 0
+	for _, v := range verdicts {
+		switch v {
+		case Healthy:
+			healthy++
+		case Unknown:
+			possible++
+		case Unhealthy:
+		}
+	}
+	switch least := p.least(len(verdicts)); {
+	case healthy >= least:
+		return Healthy
+	case healthy+possible >= least:
+		return Unknown
+	}
+	return Unhealthy
 }

@@ -232,8 +232,13 @@ func validateEndpoint(e *discoveryv1.Endpoint, slice *discoveryv1.EndpointSlice,
 	if len(e.Addresses) != 1 { // rule 20
 		return fmt.Errorf("addresses of an endpoint: %v", e.Addresses)
 	}
-	addr, err := netip.ParseAddr(e.Addresses[0])
-	if err != nil || addr.Is4() != (slice.AddressType == discoveryv1.AddressTypeIPv4) {
+	addr, kind := e.Addresses[0], discoveryv1.AddressTypeFQDN // rule 29
+	if ip, err := netip.ParseAddr(addr); err == nil && ip.Is4() {
+		kind = ipv4
+	} else if err == nil {
+		kind = ipv6
+	}
+	if kind != slice.AddressType || kind == discoveryv1.AddressTypeFQDN && len(slice.Endpoints) > 1 {
 		return fmt.Errorf("%q in a slice of %s", e.Addresses[0], slice.AddressType)
 	}
 	if seen[e.Addresses[0]] {

@@ -193,3 +193,32 @@ func TestRule47UnchangedEndpointsAreCopied(t *testing.T) {
 		t.Errorf("writing to the plan changed the input (-before +after):\n%s", diff)
 	}
 }
+
+// TestRule29NameAndAddresses: one takes the place of the other by a new slice
+// that is there before the old ones go, and another name comes in place.
+func TestRule29NameAndAddresses(t *testing.T) {
+	addresses := input(backend("10.0.0.1", "2001:db8::1"))
+	named := func(name string) sliceplan.Input {
+		in := input(backend(name))
+		in.Service.Headless = true
+		in.Service.Families = append(in.Service.Families, discoveryv1.AddressTypeFQDN)
+		in.Backends[0].Endpoints[0].Family = discoveryv1.AddressTypeFQDN
+		return in
+	}
+	addresses.Service.Headless = true
+	c := newCluster()
+	for _, step := range []struct {
+		in   sliceplan.Input
+		want []string
+	}{
+		{addresses, []string{"create eb-aaaaaaaa-ipv4-0: 10.0.0.1", "create eb-aaaaaaaa-ipv6-0: 2001:db8::1"}},
+		{named("db.example.com"), []string{"create eb-aaaaaaaa-fqdn-0: db.example.com", "delete eb-aaaaaaaa-ipv4-0", "delete eb-aaaaaaaa-ipv6-0"}},
+		{named("www.example.com"), []string{"update eb-aaaaaaaa-fqdn-0: www.example.com"}},
+		{addresses, []string{"create eb-aaaaaaaa-ipv4-0: 10.0.0.1", "create eb-aaaaaaaa-ipv6-0: 2001:db8::1", "delete eb-aaaaaaaa-fqdn-0"}},
+	} {
+		plan := c.settle(t, step.in)
+		if diff := gocmp.Diff(step.want, describe(plan)); diff != "" {
+			t.Errorf("writes (-want +got):\n%s", diff)
+		}
+	}
+}

@@ -27,7 +27,7 @@ type transition struct {
 // another than before.
 func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
 	wanted := []metav1.Condition{
-		accepted(facts), serviceResolved(facts), targetsResolved(facts), published(facts, counts), healthy(facts, counts),
+		accepted(facts), serviceResolved(facts), servedOrLost(facts), published(facts, counts), healthy(facts, counts),
 	}
 	wanted = append(wanted, ready(wanted[:4]))
 	if stalled, ok := stalledBy(wanted); ok {

@@ -60,3 +60,24 @@ func remedies(facts Facts) []string {
 	}
 	return texts
 }
+
+// servedOrLost is targetsResolved, unless an older ExternalBackend leaves nothing
+// to be served (rule 29).
+func servedOrLost(facts Facts) metav1.Condition {
+	if facts.Winner != nil {
+		return condition(v1alpha1.ConditionTargetsResolved, false, v1alpha1.ReasonPassthroughConflict, winnerText(facts))
+	}
+	return targetsResolved(facts)
+}
+
+// winnerText says why nothing is published beside an older ExternalBackend; it is
+// empty if there is none.
+func winnerText(facts Facts) string {
+	if facts.Winner == nil {
+		return ""
+	}
+	if facts.Backend.Passthrough() != nil {
+		return fmt.Sprintf("the Service is served by the older ExternalBackend %q, and a name (resolution: Passthrough) must be the only endpoint: use resolution: Resolve, or another Service", facts.Winner.Name)
+	}
+	return fmt.Sprintf("the older ExternalBackend %q publishes a name (resolution: Passthrough), which must be the only endpoint of the Service: use resolution: Resolve there, or another Service here", facts.Winner.Name)
+}

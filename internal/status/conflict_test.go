@@ -14,6 +14,7 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/status"
+	"externalbackend.dev/operator/internal/translate"
 )
 
 const (
@@ -57,6 +58,16 @@ func conflictCases() []conditionCase {
 			kind, yes, reason, threeForeign + leftOver + copies + ofOthers +
 				`Found: "payments-a" (managed by nobody); "payments-b" (managed by endpointslice-controller.k8s.io); ` +
 				`"payments-c" (managed by endpointslicemirroring-controller.k8s.io)`, true,
+		},
+		{
+			"addresses beside a name",
+			edits{lost},
+			v1alpha1.ConditionTargetsResolved, no, v1alpha1.ReasonPassthroughConflict, besideName, true,
+		},
+		{
+			"a name beside others",
+			edits{lost, passedThrough},
+			v1alpha1.ConditionTargetsResolved, no, v1alpha1.ReasonPassthroughConflict, nameBeside, true,
 		},
 	}
 }
@@ -138,5 +149,27 @@ func TestConflictEvents(t *testing.T) {
 				t.Errorf("urgent %t", outcome.Urgent)
 			}
 		})
+	}
+}
+
+const (
+	besideName = `the older ExternalBackend "veteran" publishes a name (resolution: Passthrough), which must be the only endpoint of the Service: use resolution: Resolve there, or another Service here`
+	nameBeside = `the Service is served by the older ExternalBackend "veteran", and a name (resolution: Passthrough) must be the only endpoint: use resolution: Resolve, or another Service`
+)
+
+func lost(f *status.Facts) { f.Winner, f.Targets, f.Health = &older, nil, nil }
+
+func passedThrough(f *status.Facts) {
+	f.Backend.Entries = []translate.Entry{{Name: "db", FQDN: &translate.FQDN{Hostname: "db.example.com", Resolution: v1alpha1.ResolutionPassthrough}}}
+}
+
+// TestPassthroughConflictInSources: rule 29, every entry says why it has nothing.
+func TestPassthroughConflictInSources(t *testing.T) {
+	for entry, edits := range map[string][]func(*status.Facts){"rack": {lost}, "db": {lost, passedThrough}} {
+		want := map[string]string{"rack": besideName, "db": nameBeside}[entry]
+		row := status.Compute(backend(), good(edits...)).Status.Sources[0]
+		if row.Target != entry || row.Problem != want || row.Addresses != 0 {
+			t.Errorf("source: %+v", row)
+		}
 	}
 }

@@ -46,6 +46,9 @@ type Facts struct {
 	PendingSince time.Time
 	// Losses are addresses that are served from elsewhere.
 	Losses []target.Loss
+	// Winner is an older ExternalBackend of the Service beside which nothing of this
+	// one is published, since one of them has a name; nil if there is none.
+	Winner *target.Owner
 	// Excluded are addresses of families that the Service does not have.
 	Excluded []target.Target
 	// Names is what is known of the names of entries, by entry.

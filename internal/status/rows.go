@@ -4,6 +4,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 		}
 	}
 	for i := range rows {
-		rows[i].Problem = bounded(naming(problems[i]), maxProblem)
+		rows[i].Problem = bounded(cmp.Or(winnerText(facts), naming(problems[i])), maxProblem)
 	}
 	return rows
 }

@@ -38,11 +38,12 @@ func (e *Entry) Host() string {
 	return e.FQDN.Hostname
 }
 
-// Passthrough returns the name that is to be published itself; nil if addresses are.
-func (b *Backend) Passthrough() *FQDN {
+// Passthrough returns the entry whose name is to be published itself; nil if
+// addresses are.
+func (b *Backend) Passthrough() *Entry {
 	for i := range b.Entries {
-		if f := b.Entries[i].FQDN; f != nil && f.Resolution == v1alpha1.ResolutionPassthrough {
-			return f
+		if e := &b.Entries[i]; e.FQDN != nil && e.FQDN.Resolution == v1alpha1.ResolutionPassthrough {
+			return e
 		}
 	}
 	return nil

@@ -147,7 +147,7 @@ func headlessService(ports ...corev1.ServicePort) *corev1.Service {
 func TestPassthrough(t *testing.T) {
 	eb := backend(withNames(v1alpha1.FQDNTarget{Hostname: "db.example.com", Resolution: v1alpha1.ResolutionPassthrough}))
 	b := translate.ForService(eb, headlessService(), 0)
-	if b.ServiceProblem != nil || !b.Publishable || b.Passthrough() == nil || b.Passthrough().Hostname != "db.example.com" {
+	if b.ServiceProblem != nil || !b.Publishable || b.Passthrough() == nil || b.Passthrough().FQDN.Hostname != "db.example.com" {
 		t.Errorf("%+v", b)
 	}
 	checkProblem(t, b.ServiceWarning, v1alpha1.ReasonPassthroughDeprecated, `"payments"`, "deprecated", "kube-proxy")

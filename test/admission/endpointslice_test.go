@@ -80,6 +80,14 @@ func addresses(list ...string) func(*discoveryv1.EndpointSlice) {
 	}
 }
 
+// names makes a slice one of names.
+func names(list ...string) func(*discoveryv1.EndpointSlice) {
+	return func(s *discoveryv1.EndpointSlice) {
+		addresses(list...)(s)
+		s.AddressType = discoveryv1.AddressTypeFQDN
+	}
+}
+
 // refusedBy matches the answer of a policy.
 func refusedBy(policy, message string) OmegaMatcher {
 	return And(Satisfy(apierrors.IsForbidden), MatchError(And(
@@ -98,6 +106,9 @@ const (
 	noLabel     = "must have the label endpointslice.kubernetes.io/managed-by: controller.externalbackend.dev"
 	noOwner     = "must have an ExternalBackend as its controller"
 	severalEach = "must have exactly one address"
+	noName      = "must be a DNS name in full, in lower case: "
+	severalOf   = "must have no other endpoint"
+	deniedName  = "no target outside the cluster can have the name "
 	unclear     = "must be an IP address in its canonical form: "
 	hardDenied  = "no target outside the cluster can have the address "
 )
@@ -117,6 +128,7 @@ var _ = Describe("An EndpointSlice of the operator's", func() {
 		Expect(operator.Delete(ctx, s)).To(Succeed())
 	},
 		Entry("no endpoints", addresses()),
+		Entry("a name", names("db.example.com")),
 		Entry("endpoints that are null", func(s *discoveryv1.EndpointSlice) { s.Endpoints = nil }),
 		Entry("owners that are no controllers", ownedBy(owner, metav1.OwnerReference{APIVersion: "v1", Kind: "Service", Name: "payments", UID: "1"})),
 		Entry("an owner of another version", ownedOtherwise(func(o *metav1.OwnerReference) { o.APIVersion = "externalbackend.dev/v2" })),
@@ -180,14 +192,14 @@ var _ = Describe("The fence of EndpointSlices", func() {
 		Entry("with two addresses of an endpoint", func(s *discoveryv1.EndpointSlice) {
 			s.Endpoints[0].Addresses = []string{"192.0.2.10", "168.63.129.16"}
 		}, severalEach),
-		Entry("with a host name", func(s *discoveryv1.EndpointSlice) {
-			addresses("metadata.google.internal")(s)
-			s.AddressType = discoveryv1.AddressTypeFQDN
-		}, unclear+"metadata.google.internal"),
-		Entry("with an address in the place of a host name", func(s *discoveryv1.EndpointSlice) {
-			addresses("169.254.169.254")(s)
-			s.AddressType = discoveryv1.AddressTypeFQDN
-		}, hardDenied+"169.254.169.254"),
+		Entry("with the name of a metadata service", names("metadata.google.internal"), deniedName+"metadata.google.internal"),
+		Entry("with two names", names("db.example.com", "www.example.com"), severalOf),
+		Entry("with two names of an endpoint", func(s *discoveryv1.EndpointSlice) {
+			names("db.example.com")(s)
+			s.Endpoints[0].Addresses = append(s.Endpoints[0].Addresses, "metadata.google.internal")
+		}, severalEach),
+		Entry("with an address in the place of a name", names("169.254.169.254"), noName+"169.254.169.254"),
+		Entry("with a good address in the place of a name", names("192.0.2.10"), noName+"192.0.2.10"),
 		Entry("with a denied address behind others", addresses("192.0.2.10", "192.0.2.11", "100.100.100.200"), hardDenied+"100.100.100.200"),
 	)
 
@@ -201,6 +213,13 @@ var _ = Describe("The fence of EndpointSlices", func() {
 		Entry("without an owner", unowned, noOwner),
 		Entry("with a denied address", addresses("168.63.129.16"), hardDenied),
 	)
+
+	It("keeps the operator from changing a name into one that is denied", func(ctx SpecContext) {
+		s := stored(ctx, slice("payments", names("db.example.com")))
+		s.Endpoints[0].Addresses[0] = "payments.shop.svc"
+		Expect(operator.Update(ctx, s.DeepCopy())).To(refusedBy(sliceFence, deniedName+"payments.shop.svc"))
+		Expect(unfenced.Update(ctx, s)).To(Succeed(), "the control case")
+	})
 
 	// The API server refuses most of them itself, but not each version each.
 	DescribeTable("leaves no other spelling of an address to", func(ctx SpecContext, kind discoveryv1.AddressType, address string) {
@@ -219,7 +238,6 @@ var _ = Describe("The fence of EndpointSlices", func() {
 		Entry(nil, discoveryv1.AddressTypeIPv6, "fd00:ec2::254%eth0"),
 		Entry(nil, discoveryv1.AddressTypeIPv6, "2002:a83f:8110:0:0:0:0:1"),
 		Entry(nil, discoveryv1.AddressTypeIPv6, "64:ff9b::168.63.129.16"),
-		Entry(nil, discoveryv1.AddressTypeFQDN, "metadata.google.internal"),
 	)
 
 	It("keeps the operator from taking one of others over", func(ctx SpecContext) {
@@ -341,6 +359,40 @@ var _ = Describe("Addresses that no target can have", func() {
 		}
 		Expect(denied).To(BeNumerically(">", 100))
 	}, NodeTimeout(time.Minute))
+})
+
+var _ = Describe("Names that no target can have", func() {
+	It("are kept out by the fence as the operator keeps them out, and others are not", func(ctx SpecContext) {
+		m, err := guard.Compile(guard.Config{})
+		Expect(err).NotTo(HaveOccurred())
+		scope, trial := m.Scope(""), client.NewDryRunClient(operator)
+		denied := 0
+		for _, name := range []string{
+			"db.example.com", "xn--mnchen-3ya.example", "a.b", "1.a", "0x7f.example", "db.1a", "db.0xyz",
+			strings.Repeat("a.", 126) + "b", strings.Repeat("a", 63) + ".example", "localhosts.example", "mylocalhost.example.localhosts",
+			"localhost.localdomain", "localhost.example", "www.localhost", "db.localhost.example", "payments.shop.svc", "a.svc", "svc.example", "mysvc.example.mysvc", "payments.svc.example",
+			"cluster.local", "payments.shop.svc.cluster.local", "node.cluster.local", "mycluster.local", "cluster.local.example",
+			"metadata.google.internal", "a.metadata.google.internal", "metadata.goog", "metadata.azure.internal", "a.metadata.azure.internal",
+			"metadata.example", "mymetadata.example", "metadatas.example", "api.metadata.cloud.ibm.com", "www.api.metadata.cloud.ibm.com", "metadata.cloud.ibm.com",
+			"instance-data.ec2.internal", "instance-data.example", "my-instance-data.example", "instance-data-1.example",
+			"10.1.2.3", "169.254.169.254", "127.1", "0x7f.1", "0x7f.0x1", "db.0x", "db.017", "a.127",
+		} {
+			err := trial.Create(ctx, slice("payments", names(name)))
+			if scope.Hostname(name) == nil {
+				Expect(err).NotTo(HaveOccurred(), "%s is allowed", name)
+				continue
+			}
+			denied++
+			Expect(err).To(Or(refusedBy(sliceFence, deniedName+name+":"), refusedBy(sliceFence, noName+name)), name)
+			Expect(client.NewDryRunClient(unfenced).Create(ctx, slice("payments", names(name)))).To(Succeed(), "the control case: %s", name)
+		}
+		Expect(denied).To(BeNumerically(">", 20))
+	}, NodeTimeout(time.Minute))
+
+	It("are not written with a dot at the end, or in the slices of addresses", func(ctx SpecContext) {
+		Expect(operator.Create(ctx, slice("payments", names("db.example.com.")))).To(refusedBy(sliceFence, noName+"db.example.com."))
+		Expect(operator.Create(ctx, slice("payments", addresses("db.example.com")))).To(Satisfy(apierrors.IsInvalid))
+	})
 })
 
 var _ = Describe("The largest EndpointSlice", func() {
