@@ -31,8 +31,8 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 			for _, t := range r.addressesOf(w, p, entry) {
 				if p.vet(w.scope, t, entry) {
 					p.admit(t, entry)
-				} else if entry == p.backend.Passthrough() {
-					p.refusedName = true // which leads there
+				} else {
+					p.refuseName(entry) // which leads there
 				}
 			}
 		}

@@ -66,10 +66,12 @@ func (l *lookup) refuse(err error) {
 		if e := &l.p.here[i]; e.Entry == l.entry.Name {
 			if addr, err := netip.ParseAddr(e.Address); err == nil {
 				l.p.markRefused(addr)
+			} else {
+				l.p.refusedName = true
 			}
 		}
 	}
-	l.p.refusedName = true
+	l.p.refuseName(l.entry)
 }
 
 // refuseHost leaves a host out that SRV records name.

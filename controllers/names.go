@@ -127,8 +127,10 @@ type lookup struct {
 	seen    map[netip.Addr]bool
 	// inherited is true if published addresses stay that no answer has named yet.
 	inherited bool
-	// denied is true if a host of SRV records is left out.
-	denied bool
+	// denied is true if a host of SRV records is left out, and passedOver says which
+	// records are not served as they say.
+	denied     bool
+	passedOver []string
 }
 
 func (l *lookup) ask(name string, kind dns.Type) *answer {
@@ -173,10 +175,11 @@ func (l *lookup) addresses(name string, record *dns.Service) error {
 			continue
 		}
 		for _, addr := range a.snapshot.Addrs {
+			t := target.Target{Addr: addr, Entry: l.entry.Name}
 			if l.seen[addr] {
+				l.passOver(t, record)
 				continue
 			}
-			t := target.Target{Addr: addr, Entry: l.entry.Name}
 			l.seen[addr], l.found = true, append(l.found, t)
 			if record != nil {
 				l.p.note(t, l.entry, provenance{host: record.Host, priority: int(record.Priority), number: record.Port})
@@ -184,6 +187,17 @@ func (l *lookup) addresses(name string, record *dns.Service) error {
 		}
 	}
 	return nil
+}
+
+// passOver notes that a record leads to an address that has another port already.
+func (l *lookup) passOver(t target.Target, record *dns.Service) {
+	if record == nil || l.p.provenance[t].number == record.Port {
+		return
+	}
+	text := fmt.Sprintf("the SRV record for port %d of %q is not served where a record before gives the same address another port: an address is served on one", record.Port, record.Host)
+	if !slices.Contains(l.passedOver, text) {
+		l.passedOver = append(l.passedOver, text)
+	}
 }
 
 // kinds are those of the families that the Service has, or may have.

@@ -39,7 +39,7 @@ func (l *lookup) name() status.Name {
 			n.StaleSince = since
 		}
 	}
-	n.Problem = strings.Join(problems, "; ")
+	n.Problem = strings.Join(append(problems, l.passedOver...), "; ")
 	return n
 }
 

@@ -120,6 +120,13 @@ func (p *pass) publishedName(scope *guard.Scope) *sliceplan.Published {
 	return nil
 }
 
+// refuseName has the name of an entry not published, neither any more nor anew: it
+// must not be targeted, or leads to what must not.
+func (p *pass) refuseName(entry *translate.Entry) {
+	same := func(e sliceplan.Published) bool { return isName(e) && e.Address == entry.Host() }
+	p.refusedName = p.refusedName || entry == p.backend.Passthrough() || slices.ContainsFunc(p.published, same)
+}
+
 // isNamed says whether a name is published for the entry, and is to be.
 func (p *pass) isNamed(entry *translate.Entry) bool {
 	return entry == p.backend.Passthrough() && slices.ContainsFunc(p.here, isName)

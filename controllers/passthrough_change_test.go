@@ -73,6 +73,21 @@ var _ = Describe("A Service changes", func() {
 		Expect(seen.lapses("payments")).To(BeEmpty())
 	})
 
+	It("from a name once what takes its place has passed a check, though another entry is denied", func(ctx SpecContext) {
+		eb, name := s.passes(ctx)
+		s.policy(ctx, "deny", denying(v1alpha1.PolicyDeny{Hostnames: []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern(s.hostname("bad"))}}))
+		late := s.host("192.0.2.11")
+		late.Set(targets.Hang)
+		edit(ctx, eb, instead(func(eb *v1alpha1.ExternalBackend) {
+			entry("rack", "192.0.2.11")(eb)
+			fqdn("bad", s.hostname("bad"))(eb)
+		}))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, s.hostname("bad")))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{name: in}))
+		late.Set(targets.Serve)
+		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
+	})
+
 	It("from a name to another that is resolved once that is answered for", func(ctx SpecContext) {
 		eb, name := s.passes(ctx)
 		s.silenced("new")

@@ -123,6 +123,17 @@ var _ = Describe("SRV records", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, yes(v1alpha1.ReasonDuplicateAddress, "192.0.2.10", "192.0.2.11"))
 	})
 
+	It("of one host on two ports are served by the first, and it is said that the other is not", func(ctx SpecContext) {
+		sharedOperator()
+		world(ctx)
+		s.expect(ctx, "payments", serving)
+		s.records(web, "0 9001 a", "5 9003 a", "10 9002 b")
+		Eventually(s.sourceOf).WithContext(ctx).WithArguments("payments", "web").Should(HaveField("Problem",
+			ContainSubstring("port 9003 of %q is not served", s.hostname("a"))))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(serving))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	})
+
 	It("of two ExternalBackends on a Service are served by the older one where they are the same", func(ctx SpecContext) {
 		sharedOperator()
 		eb := world(ctx)

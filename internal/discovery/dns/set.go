@@ -60,7 +60,6 @@ func (s *set) step(a *answer, now time.Time) (pause time.Duration) {
 	} else {
 		pause = s.fail(now, &next)
 	}
-	next.Retention = s.retention(s.ttl)
 	if !s.snapshot.equal(&next) {
 		s.snapshot = &next
 	}

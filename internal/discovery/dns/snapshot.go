@@ -10,7 +10,7 @@ import (
 )
 
 // Snapshot is what is known about a question. It is immutable, and the same
-// pointer as long as nothing in it changed but Retention.
+// pointer as long as nothing in it changed.
 type Snapshot struct {
 	// Addrs are the members of a question of type A or AAAA: sorted, without
 	// zones, IPv4 never in the form of IPv6. At most MaxAddrs.
@@ -40,9 +40,6 @@ type Snapshot struct {
 	// ones left out are the highest addresses, and the last services by priority,
 	// host and port.
 	Dropped int
-	// Retention is how long a record that is missing from answers stays a member,
-	// as of when the snapshot was made.
-	Retention time.Duration
 }
 
 // Members a question has at most: what several answers bring, of which each is
