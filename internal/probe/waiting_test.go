@@ -128,7 +128,9 @@ func TestClosingBeforeAWaitIsAFailure(t *testing.T) {
 					var engine *sockets
 					engine = newSockets(Options{Dial: overPipe(func(c net.Conn) {
 						_, _ = c.Read(make([]byte, 4096))
-						_, _ = io.WriteString(c, tc.says)
+						if tc.says != "" { // a pipe passes on that nothing was said
+							_, _ = io.WriteString(c, tc.says)
+						}
 						occupy(t, engine.slots, 1, busy)
 					})}.withDefaults())
 					engine.slots = newTurnstile(1, 1)
