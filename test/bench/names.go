@@ -86,7 +86,7 @@ func (c *controlPlane) measureNames(ctx context.Context, o options, r *results, 
 }
 
 // addNames has the names published, one address each, and returns when the name
-// server is silent, and every ExternalBackend says so.
+// server is silent, and the first ExternalBackend says so.
 func (c *controlPlane) addNames(ctx context.Context, count int) error {
 	for i, addresses := range slices.Collect(slices.Chunk(addressBlock(namesBlock, count), namesEach)) {
 		namespace := fmt.Sprintf("%s%d", namesPrefix, i)
@@ -110,7 +110,7 @@ func (c *controlPlane) addNames(ctx context.Context, count int) error {
 		if err := c.client.List(ctx, &list); err != nil {
 			return false, err
 		}
-		return !slices.ContainsFunc(list.Items, func(eb v1alpha1.ExternalBackend) bool { return hasNames(eb.Namespace) && !silenced(&eb) }), nil
+		return silenced(list.Items), nil
 	})
 }
 
@@ -130,10 +130,21 @@ func nameBackend(namespace string, count int) *v1alpha1.ExternalBackend {
 
 func hasNames(namespace string) bool { return strings.HasPrefix(namespace, namesPrefix) }
 
-// silenced says whether all names are served though one at least is not answered
+// silenced says whether all names are served, though one at least is not answered
 // for any more.
-func silenced(eb *v1alpha1.ExternalBackend) bool {
-	return int(eb.Status.Targets.Healthy) == len(eb.Spec.Targets) && meta.IsStatusConditionTrue(eb.Status.Conditions, v1alpha1.ConditionStale)
+func silenced(list []v1alpha1.ExternalBackend) bool {
+	stale := false
+	for i := range list {
+		eb := &list[i]
+		if !hasNames(eb.Namespace) {
+			continue
+		}
+		if int(eb.Status.Targets.Healthy) < len(eb.Spec.Targets) {
+			return false
+		}
+		stale = stale || meta.IsStatusConditionTrue(eb.Status.Conditions, v1alpha1.ConditionStale)
+	}
+	return stale
 }
 
 // removeNames deletes what addNames made, but for the Services, and returns when

@@ -30,13 +30,15 @@ func TestNamesAreSetUpWhenAllAreServedAndTheSilenceIsTold(t *testing.T) {
 		{"answered again", 3, metav1.ConditionFalse, false},
 		{"silenced", 3, metav1.ConditionTrue, true},
 	} {
-		eb := nameBackend("names-0", 3)
-		eb.Status.Targets.Healthy = test.healthy
+		fixed, served, tested := nameBackend("beside", 5), nameBackend("names-0", 4), nameBackend("names-1", 3)
+		served.Status.Targets.Healthy, tested.Status.Targets.Healthy = 4, test.healthy
 		if test.stale != "" {
-			eb.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStale, Status: test.stale}}
+			tested.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStale, Status: test.stale}}
 		}
-		if got := silenced(eb); got != test.want {
-			t.Errorf("%s: silenced = %t, want %t", test.name, got, test.want)
+		for _, list := range [][]v1alpha1.ExternalBackend{{*fixed, *served, *tested}, {*tested, *served}} {
+			if got := silenced(list); got != test.want {
+				t.Errorf("%s: silenced = %t, want %t", test.name, got, test.want)
+			}
 		}
 	}
 }
