@@ -4,6 +4,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,33 +147,9 @@ func serviceResolved(facts Facts) metav1.Condition {
 // an address that is served from elsewhere, or not wanted by the Service, is told
 // but no fault.
 func targetsResolved(facts Facts) metav1.Condition {
-	served := make(map[string]bool, len(facts.Backend.Entries))
-	for _, t := range facts.Targets {
-		served[t.Entry] = true
-	}
-	for _, l := range facts.Losses {
-		served[l.Entry] = true
-	}
-	var empty []string
-	emptyFor, pending := v1alpha1.ReasonNoAddresses, true
-	for _, e := range facts.Backend.Entries {
-		if served[e.Name] || facts.Drain[e.Name] {
-			continue
-		}
-		text := fmt.Sprintf("%q", e.Name)
-		pending = pending && facts.Names[e.Name].Reason == v1alpha1.ReasonNamesPending
-		if name := facts.Names[e.Name]; name.Reason != "" {
-			if emptyFor == v1alpha1.ReasonNoAddresses && name.Reason != v1alpha1.ReasonNamesPending {
-				emptyFor = name.reason()
-			}
-			if name.Problem != "" {
-				text += ": " + name.Problem
-			}
-		}
-		empty = append(empty, text)
-	}
+	empty, emptyFor := lacking(facts)
 	switch {
-	case len(empty) > 0 && pending:
+	case emptyFor == v1alpha1.ReasonNamesPending:
 		return undecided(v1alpha1.ConditionTargetsResolved, v1alpha1.ReasonNamesPending,
 			plural(len(empty), "target has a name that nothing is known of yet: ", "targets have names that nothing is known of yet: ")+naming(empty))
 	case len(empty) > 0:
@@ -195,6 +172,38 @@ func targetsResolved(facts Facts) metav1.Condition {
 		reason, message = v1alpha1.ReasonFamilyNotServed, naming(texts)
 	}
 	return condition(v1alpha1.ConditionTargetsResolved, true, reason, message)
+}
+
+// lacking names the entries that yield nothing and are not meant to, and says why.
+func lacking(facts Facts) (empty []string, reason string) {
+	served := make(map[string]bool, len(facts.Backend.Entries))
+	for _, t := range facts.Targets {
+		served[t.Entry] = true
+	}
+	for _, l := range facts.Losses {
+		served[l.Entry] = true
+	}
+	for _, e := range facts.Backend.Entries {
+		if served[e.Name] || facts.Drain[e.Name] {
+			continue
+		}
+		name, text := facts.Names[e.Name], fmt.Sprintf("%q", e.Name)
+		if name.Problem != "" {
+			text += ": " + name.Problem
+		}
+		empty = append(empty, text)
+		why := cmp.Or(name.reason(), v1alpha1.ReasonNoAddresses)
+		switch {
+		case reason == "":
+			reason = why
+		case reason == why || reason != v1alpha1.ReasonNoAddresses && reason != v1alpha1.ReasonNamesPending:
+		case why == v1alpha1.ReasonNamesPending:
+			reason = v1alpha1.ReasonNoAddresses
+		default:
+			reason = why
+		}
+	}
+	return empty, reason
 }
 
 // lossTexts names the losses, those to other objects first.

@@ -1,0 +1,108 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/nameserver"
+)
+
+var _ = Describe("What a name leads to is vetted:", func() {
+	var s *scene
+	served := endpoints{"192.0.2.10": in, "192.0.2.11": in, "192.0.2.20": in}
+	resolved := func(ctx context.Context) *v1alpha1.ExternalBackend {
+		GinkgoHelper()
+		for _, address := range []string{"192.0.2.10", "192.0.2.11", "192.0.2.20"} {
+			s.host(address)
+		}
+		s.service(ctx, "payments")
+		eb := s.backend(ctx, "payments", drainFor("1h"), entry("rack", "192.0.2.20"), fqdn("db", s.address("db", "192.0.2.10", "192.0.2.11")))
+		s.expect(ctx, "payments", served)
+		return eb
+	}
+	BeforeEach(func(ctx SpecContext) {
+		sharedOperator()
+		s = newScene(ctx)
+	})
+
+	It("a name that a policy denies goes at once, and comes back when it is allowed", func(ctx SpecContext) {
+		resolved(ctx)
+		policy := s.policy(ctx, "names", denying(v1alpha1.PolicyDeny{Hostnames: []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern(s.hostname("db"))}}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, s.hostname("db")))
+		Expect(admin.Delete(ctx, policy)).To(Succeed())
+		s.expect(ctx, "payments", served)
+	})
+
+	It("a name that was edited while none is answered leaves nothing of one that is denied", func(ctx SpecContext) {
+		eb := resolved(ctx)
+		s.fail("db", "new")
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[1].FQDN.Hostname = s.hostname("new") })
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerFailed))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(served))
+		s.policy(ctx, "names", denying(v1alpha1.PolicyDeny{Hostnames: []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern(s.hostname("db"))}}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
+	})
+
+	DescribeTable("a chain that ends in a name of the cluster or of a metadata service is refused", func(ctx SpecContext, alias string) {
+		resolved(ctx)
+		s.answer("db", "A", nameserver.Records(s.hostname("db")+" 0 CNAME "+alias+".", alias+" 0 A 192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonNameDenied, alias))
+		s.address("db", "192.0.2.10", "192.0.2.11")
+		s.expect(ctx, "payments", served)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
+	},
+		Entry("of the cluster", "kubernetes.default.svc.cluster.local"),
+		Entry("of a metadata service", "metadata.google.internal"),
+	)
+
+	It("denied addresses are left out, and their neighbours are as they are", func(ctx SpecContext) {
+		resolved(ctx)
+		history := s.watch(ctx)
+		s.answer("db", "A", nameserver.Records(
+			s.hostname("db")+" 0 A 169.254.169.254", s.hostname("db")+" 0 A 127.0.0.1", s.hostname("db")+" 0 A 10.0.0.1",
+			s.hostname("db")+" 0 A 192.0.2.10", s.hostname("db")+" 0 A 192.0.2.11"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonAddressDenied, "169.254.169.254", "127.0.0.1", "10.0.0.1"))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(served))
+		Expect(history.all()).To(BeEmpty())
+	})
+
+	It("an edit of a policy takes out at once what it denies of an answer, and lets it in again", func(ctx SpecContext) {
+		resolved(ctx)
+		policy := s.policy(ctx, "networks", denying(v1alpha1.PolicyDeny{CIDRs: []v1alpha1.CIDR{"192.0.2.11/32"}}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.20": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, "192.0.2.11"))
+		edit(ctx, policy, func(policy *v1alpha1.ExternalBackendPolicy) { policy.Spec.Deny.CIDRs[0] = "192.0.2.10/32" })
+		s.expect(ctx, "payments", endpoints{"192.0.2.11": in, "192.0.2.20": in})
+	})
+
+	It("checks over TLS are made for the name, and believe its certificate alone", func(ctx SpecContext) {
+		good, certificate, err := network.SecureHost("192.0.2.30:8080", s.hostname("tls"))
+		Expect(err).NotTo(HaveOccurred())
+		bad, other, err := network.SecureHost("192.0.2.31:8080", "another.example")
+		Expect(err).NotTo(HaveOccurred())
+		s.hosts["192.0.2.30:8080"], s.hosts["192.0.2.31:8080"] = good, bad
+		s.service(ctx, "payments")
+		eb := s.backend(ctx, "payments",
+			check(v1alpha1.Check{Name: "https", HTTP: &v1alpha1.HTTPCheck{}, TLS: &v1alpha1.CheckTLS{CABundle: certificate + other}}),
+			fqdn("tls", s.address("tls", "192.0.2.30", "192.0.2.31")))
+		s.expect(ctx, "payments", endpoints{"192.0.2.30": in, "192.0.2.31": out})
+		Expect(good.Received("Host")).To(ConsistOf(HavePrefix(s.hostname("tls"))))
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Unhealthy",
+			ConsistOf(And(HaveField("Address", "192.0.2.31"), HaveField("Reason", "CertificateNameMismatch")))))
+
+		By("asking what an edit has not answered for yet by the name that it had")
+		s.fail("new")
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].FQDN.Hostname = s.hostname("new") })
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerFailed))
+		noticed(good, good)
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.30": in, "192.0.2.31": out}))
+	})
+})

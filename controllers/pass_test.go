@@ -1,0 +1,75 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/target"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// begun returns a pass over an ExternalBackend with an entry in each of two tiers.
+func begun(r *ServiceReconciler) *pass {
+	near, far := &translate.Entry{Name: "near", State: v1alpha1.TargetActive}, &translate.Entry{Name: "far", State: v1alpha1.TargetActive, Tier: 1}
+	p := &pass{eb: &v1alpha1.ExternalBackend{}, entries: map[string]*translate.Entry{"near": near, "far": far}}
+	p.backend.Tiers = health.TierPolicy{Count: 1, ReturnDelay: time.Hour}
+	p.grant.Targets = []target.Target{
+		{Addr: netip.MustParseAddr("192.0.2.10"), Entry: "near"}, {Addr: netip.MustParseAddr("192.0.2.20"), Entry: "far"},
+	}
+	p.health = []health.Status{{Verdict: health.Unknown}, {Verdict: health.Healthy}}
+	r.known.claim([]health.Subscriber{p.subscriber()})
+	return p
+}
+
+// TestTiersAreNotRankedBeforeFirstVerdicts: a worse tier that is faster to check
+// must not serve until the better one has sufficed for the delay of a return.
+func TestTiersAreNotRankedBeforeFirstVerdicts(t *testing.T) {
+	r := &ServiceReconciler{Clock: clock.RealClock{}}
+	p := begun(r)
+	p.awaiting = true
+	r.rank(&world{}, []*pass{p})
+	p.awaiting, p.health[0].Verdict = false, health.Healthy
+	r.rank(&world{}, []*pass{p})
+	if near, far := p.standby[p.grant.Targets[0].Addr], p.standby[p.grant.Targets[1].Addr]; near || !far {
+		t.Errorf("near stands by: %t, far: %t", near, far)
+	}
+}
+
+// overtaken are names of which one is answered for, on behalf of somebody else,
+// just before it is asked here.
+type overtaken struct{ snapshot *dns.Snapshot }
+
+func (o *overtaken) Ensure(health.Subscriber, []dns.Question) { o.snapshot = &dns.Snapshot{} }
+func (o *overtaken) Lookup(dns.Question) *dns.Snapshot        { return o.snapshot }
+func (o *overtaken) Forget(health.Subscriber)                 {}
+
+// TestAnswerBeforeTheQuestion: nobody is told of what came before he asked.
+func TestAnswerBeforeTheQuestion(t *testing.T) {
+	r := &ServiceReconciler{Clock: clock.RealClock{}, Names: &overtaken{}}
+	p, w := begun(r), &world{}
+	question := dns.Question{Name: "db.example.com", Type: dns.A}
+	p.answers = []answer{{question, r.Names.Lookup(question)}}
+	if r.ensureAsked(w, p); w.wake == 0 {
+		t.Error("there is no pass that sees the answer")
+	}
+	p.answers[0].snapshot = r.Names.Lookup(question)
+	r.Names = &settled{r.Names}
+	w = &world{}
+	if r.ensureAsked(w, p); w.wake != 0 {
+		t.Error("there is another pass for nothing")
+	}
+}
+
+// settled asks for nothing.
+type settled struct{ Names }
+
+func (*settled) Ensure(health.Subscriber, []dns.Question) {}
