@@ -25,6 +25,10 @@ import (
 // only, and not for long.
 const writeTimeout = 10 * time.Second
 
+// takeOutTime is what planned writes leave of a pass, so that however many hang,
+// two updates that take out what is denied may hang too and their slices go.
+const takeOutTime = 2*writeTimeout + 5*time.Second
+
 // applied is what became of a plan.
 type applied struct {
 	// flips whose write succeeded.
@@ -69,19 +73,21 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass,
 	create := operation{"create", func(ctx context.Context, slice *discoveryv1.EndpointSlice) error { return r.create(ctx, w, slice) }}
 	update := operation{"update", func(ctx context.Context, slice *discoveryv1.EndpointSlice) error { return r.update(ctx, w, slice) }}
 	remove := operation{"delete", r.delete}
+	inTime, cancel := spare(ctx, takeOutTime)
+	defer cancel()
 	inPlace, moving := separate(w, plan.Update, planned)
 	denied, obsolete := separate(w, plan.Delete, none)
-	r.carryOut(ctx, w, &done, update, inPlace)
-	r.carryOut(ctx, w, &done, remove, denied)
-	r.carryOut(ctx, w, &done, remove, plan.Misplaced)
-	r.carryOut(ctx, w, &done, create, plan.Create)
-	r.carryOut(ctx, w, &done, update, moving)
-	r.carryOut(ctx, w, &done, remove, obsolete)
+	r.carryOut(inTime, w, &done, update, inPlace)
+	r.carryOut(inTime, w, &done, remove, denied)
+	r.carryOut(inTime, w, &done, remove, plan.Misplaced)
+	r.carryOut(inTime, w, &done, create, plan.Create)
+	r.carryOut(inTime, w, &done, update, moving)
+	r.carryOut(inTime, w, &done, remove, obsolete)
 	if len(done.withheld) > 0 {
 		clear(done.ended) // who does not answer one kind of request may answer another
 		updates, deletes := r.flipsOf(w, passes, &done)
-		r.carryOut(ctx, w, &done, update, updates)
-		r.carryOut(ctx, w, &done, remove, deletes)
+		r.carryOut(inTime, w, &done, update, updates)
+		r.carryOut(inTime, w, &done, remove, deletes)
 	}
 	for _, flip := range plan.Flips {
 		if done.slices[flip.Address] != nil {
@@ -94,6 +100,14 @@ func (r *ServiceReconciler) apply(ctx context.Context, w *world, passes []*pass,
 		r.windows.open(w.key)
 	}
 	return done
+}
+
+// spare returns a context that ends so much before another one.
+func spare(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if end, ends := ctx.Deadline(); ends {
+		return context.WithDeadline(ctx, end.Add(-d))
+	}
+	return context.WithCancel(ctx)
 }
 
 func (r *ServiceReconciler) carryOut(ctx context.Context, w *world, done *applied, op operation, list []*discoveryv1.EndpointSlice) {

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync"
+	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -85,6 +87,18 @@ func publishedOn(list []*discoveryv1.EndpointSlice, ports []discoveryv1.Endpoint
 	return published
 }
 
+// refusalTime is for how long updates that take out what is denied must fail,
+// before their slice goes though nobody has judged them: a webhook or an API server
+// that restarts is back by then.
+const refusalTime = 30 * time.Second
+
+// overdue is a slice that holds what is denied though it was to be written without.
+type overdue struct {
+	before, rest *discoveryv1.EndpointSlice
+	// since is when that was found out, tried when it was last tried to mend it.
+	since, tried time.Time
+}
+
 // takeOut takes what is denied out of the slices that could not be written as
 // planned: without any other change, and if that is refused as well, with the
 // slice. Its other addresses come back with the next pass.
@@ -95,10 +109,39 @@ func (r *ServiceReconciler) takeOut(ctx context.Context, w *world, passes []*pas
 		delete(done.ended, sliceplan.OwnerUID(slice))
 		r.carryOut(ctx, w, done, op, []*discoveryv1.EndpointSlice{slice})
 	}
+	list := r.overdue(w, passes, done)
+	for _, o := range list {
+		owner, name := sliceplan.OwnerUID(o.before), o.before.Name
+		if stopped[owner] || ctx.Err() != nil {
+			continue
+		}
+		o.tried = r.Clock.Now()
+		if len(o.rest.Endpoints) > 0 {
+			try(update, o.rest)
+		}
+		if failed, again := done.undone[name]; again && (len(o.rest.Endpoints) == 0 || isFinal(failed.err, r.Clock.Since(o.since))) {
+			logf.FromContext(ctx).Info("Deleting an EndpointSlice to take out what is denied, since no update of it is accepted",
+				"endpointSlice", name, "addresses", len(o.before.Endpoints), "denied", len(o.before.Endpoints)-len(o.rest.Endpoints))
+			try(remove, o.before)
+		}
+		stopped[owner] = done.ended[owner]
+	}
+	r.late.set(w.key, slices.DeleteFunc(list, func(o *overdue) bool {
+		_, still := done.undone[o.before.Name]
+		return !still
+	}))
+}
+
+// overdue lists the slices that hold what is denied though they were to be written
+// without. Whoever has waited longest for an attempt is first, so that one that
+// hangs keeps the time of a pass from no other for good.
+func (r *ServiceReconciler) overdue(w *world, passes []*pass, done *applied) []*overdue {
+	var list []*overdue
+	last := r.late.of(w.key)
 	for _, name := range slices.Sorted(maps.Keys(done.undone)) {
 		planned := done.undone[name].planned
-		before, owner := liveOf(w.slices, planned), sliceplan.OwnerUID(planned)
-		if before == nil || stopped[owner] {
+		before := liveOf(w.slices, planned)
+		if before == nil {
 			continue
 		}
 		rest := before.DeepCopy()
@@ -107,16 +150,14 @@ func (r *ServiceReconciler) takeOut(ctx context.Context, w *world, passes []*pas
 		if len(rest.Endpoints) == len(before.Endpoints) {
 			continue
 		}
-		if len(rest.Endpoints) > 0 {
-			try(update, rest)
+		o := &overdue{before: before, rest: rest, since: r.Clock.Now()}
+		if i := slices.IndexFunc(last, func(l *overdue) bool { return l.before.UID == before.UID }); i >= 0 {
+			o.since, o.tried = last[i].since, last[i].tried
 		}
-		if failed, again := done.undone[name]; again && isFinal(failed.err) {
-			logf.FromContext(ctx).Info("Deleting an EndpointSlice to take out what is denied, since no update of it is accepted",
-				"endpointSlice", name, "addresses", len(before.Endpoints), "denied", len(before.Endpoints)-len(rest.Endpoints))
-			try(remove, before)
-		}
-		_, stopped[owner] = done.undone[name]
+		list = append(list, o)
 	}
+	slices.SortStableFunc(list, func(a, b *overdue) int { return a.tried.Compare(b.tried) })
+	return list
 }
 
 // denied tells the endpoints of a slice that must go at once.
@@ -137,11 +178,44 @@ func (w *world) denied(passes []*pass, slice *discoveryv1.EndpointSlice) func(di
 	}
 }
 
-// isFinal says whether a write was refused, or got no answer in all its time. Any
-// other failure is one of the moment.
-func isFinal(err error) bool {
-	if _, answered := errors.AsType[*apierrors.StatusError](err); answered {
-		return !apierrors.IsTooManyRequests(err) && !apierrors.IsServiceUnavailable(err)
+// isFinal says whether no update of a slice is to be waited for after one that
+// failed: it was judged, or such a failure has lasted. Who has too much to do, or
+// cannot be reached, takes no delete either.
+func isFinal(err error, lasted time.Duration) bool {
+	answer, answered := errors.AsType[*apierrors.StatusError](err)
+	switch {
+	case !answered:
+		return errors.Is(err, context.DeadlineExceeded) && lasted >= refusalTime
+	case apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err):
+		return false
+	case answer.Status().Code >= 500 || apierrors.IsUnauthorized(err):
+		return lasted >= refusalTime
+	default:
+		return true
 	}
-	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// lateSlices are those that the last pass over a Service left with what is denied.
+type lateSlices struct {
+	mu        sync.Mutex
+	byService map[types.NamespacedName][]*overdue
+}
+
+func (l *lateSlices) of(service types.NamespacedName) []*overdue {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byService[service]
+}
+
+func (l *lateSlices) set(service types.NamespacedName, list []*overdue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(list) == 0 {
+		delete(l.byService, service)
+		return
+	}
+	if l.byService == nil {
+		l.byService = make(map[types.NamespacedName][]*overdue)
+	}
+	l.byService[service] = list
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -31,13 +32,21 @@ func updating(path, text string) func(*http.Request) bool {
 	}
 }
 
+var (
+	tooLarge       = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusRequestEntityTooLarge, Reason: metav1.StatusReasonRequestEntityTooLarge}
+	gatewayTimeout = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusGatewayTimeout, Reason: metav1.StatusReasonTimeout}
+	unauthorized   = metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnauthorized, Reason: metav1.StatusReasonUnauthorized}
+)
+
 var _ = Describe("An address that is denied goes though", func() {
 	var s *scene
 	var o *operator
+	var ticks *advanced
 	var svc *corev1.Service
 	left := endpoints{"192.0.2.10": in, "192.0.2.12": in}
 	BeforeEach(func(ctx SpecContext) {
-		s, o = newScene(ctx), ownOperator(operatorOptions{})
+		ticks = &advanced{}
+		s, o = newScene(ctx), ownOperator(operatorOptions{clock: ticks})
 		svc = s.service(ctx, "payments")
 		s.backend(ctx, "payments", none, entry("rack", "192.0.2.10", "192.0.2.12", "192.0.2.11"))
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in, "192.0.2.12": in})
@@ -75,7 +84,23 @@ var _ = Describe("An address that is denied goes though", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, yes(v1alpha1.ReasonPublished))
 	},
 		Entry("by a policy", forbidden),
-		Entry("since it is too large", metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError}),
+		Entry("since it is too large", tooLarge),
+	)
+
+	DescribeTable("updates of its slice fail for long, with the slice", func(ctx SpecContext, status metav1.Status) {
+		slice := s.slicesOf(ctx, "payments")[0]
+		mark := audit.mark()
+		o.requests.cause(answerSome(always, updating(s.slicePath(), ""), status))
+		s.policy(ctx, "deny", deny)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionPublished, no(v1alpha1.ReasonWriteFailed))
+		Expect(s.writes(mark)).NotTo(ContainElement(HavePrefix("delete ")))
+		ticks.advance(30 * time.Second)
+		s.expect(ctx, "payments", left)
+		Expect(s.slicesOf(ctx, "payments")).To(ConsistOf(And(HaveField("Name", slice.Name), Not(HaveField("UID", slice.UID)))))
+	},
+		Entry("by a webhook", internalError),
+		Entry("since nobody answers behind the API server", gatewayTimeout),
+		Entry("since nobody knows who writes", unauthorized),
 	)
 
 	DescribeTable("updates come to nothing for the moment, without its slice", func(ctx SpecContext, status metav1.Status) {
@@ -91,6 +116,9 @@ var _ = Describe("An address that is denied goes though", func() {
 	},
 		Entry("since the API server is away", unavailable),
 		Entry("since it has too much to do", tooMany),
+		Entry("since a webhook fails", internalError),
+		Entry("since nobody answers behind the API server", gatewayTimeout),
+		Entry("since nobody knows who writes", unauthorized),
 	)
 
 	It("its namespace has been fenced meanwhile, which adds and brings back nothing", func(ctx SpecContext) {

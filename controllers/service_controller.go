@@ -68,6 +68,7 @@ type ServiceReconciler struct {
 	searched searches
 	windows  windows
 	races    races
+	late     lateSlices
 	memory   recollections
 	caches   []cache.Cache
 	reports  workqueue.TypedInterface[health.Subscriber]

@@ -34,7 +34,7 @@ import (
 
 // reconcileTimeout bounds one pass, so that an API server that does not answer
 // never holds a worker for good.
-const reconcileTimeout = 30 * time.Second
+const reconcileTimeout = 30*time.Second + takeOutTime
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 

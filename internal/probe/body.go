@@ -55,6 +55,9 @@ func (m *bodyMatcher) judge(ctx context.Context, body io.Reader) finding {
 func (m *bodyMatcher) find(window *bufio.Reader, read *excerpt) bool {
 	piece, err := window.Peek(window.Size())
 	if m.pattern != nil {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false // it was cut off: a failure whatever it holds
+		}
 		if refused := read.turns.enter(); refused != nil {
 			read.end = refused
 			return false

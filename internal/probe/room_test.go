@@ -135,6 +135,22 @@ func TestRoomAlone(t *testing.T) {
 	})
 }
 
+// TestChangeIsTakenBack: a change for which there is no room leaves nothing behind
+// once it is taken back, not even a place among those that wait for room.
+func TestChangeIsTakenBack(t *testing.T) {
+	s := New(Options{MaxChecksPerNamespace: 1})
+	w := &world{t: t, Scheduler: s}
+	for _, step := range []struct {
+		checks     []*health.Check
+		turnedAway int
+	}{{[]*health.Check{tcp(80)}, 0}, {[]*health.Check{tcp(80), tcp(81)}, 1}, {[]*health.Check{tcp(80)}, 0}} {
+		w.Ensure(shop, usual, targets(1, health.Healthy, step.checks...))
+		if n := w.turnedAway(shop); n != step.turnedAway || len(s.away) != step.turnedAway {
+			t.Errorf("with %d checks wanted, %d targets are turned away and %d namespaces wait, want %d", len(step.checks), n, len(s.away), step.turnedAway)
+		}
+	}
+}
+
 // TestOldChecksGoOn: a target whose new checks find no room keeps those that it has,
 // until they do or nobody wants them.
 func TestOldChecksGoOn(t *testing.T) {

@@ -192,10 +192,11 @@ func (s *Scheduler) dropIdle(t *tenant) {
 	}
 }
 
-// same says whether targets are those of the last Ensure, in the same order.
+// same says whether targets are those of the last Ensure, in the same order, and
+// what it asked for was there.
 func (w *subscription) same(targets []health.Target) bool {
 	return slices.EqualFunc(w.order, targets, func(m *member, t health.Target) bool {
-		return m.addr == t.Addr && m.has(t.Checks)
+		return m.addr == t.Addr && !m.outdated && m.has(t.Checks)
 	})
 }
 

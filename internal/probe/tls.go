@@ -82,6 +82,7 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 		// interrupts conn already.
 		err := session.HandshakeContext(context.WithoutCancel(ctx))
 		turns.leave()
+		paced.over = true
 		if err != nil {
 			return classifyTLS(ctx, err)
 		}
@@ -98,12 +99,13 @@ func (t *tlsProfile) secure(talk conversation) conversation {
 type pacedConn struct {
 	net.Conn
 	turns *pacer
-	left  int // bytes of the handshake
+	left  int  // bytes of the handshake
+	over  bool // the handshake
 }
 
 // Read implements net.Conn.
 func (c *pacedConn) Read(b []byte) (int, error) {
-	if c.turns.account == nil { // the handshake is over
+	if c.over {
 		return c.Conn.Read(b)
 	}
 	if c.left == 0 {

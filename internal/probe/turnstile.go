@@ -208,13 +208,17 @@ func (p *pacer) leave() {
 }
 
 // read reads from a target. Targets may be silent, so the turn ends before, and
-// another one is waited for afterwards. Who has no turn just reads.
+// another one is waited for afterwards, unless there is nothing more to work on. Who
+// has no turn just reads.
 func (p *pacer) read(from io.Reader, b []byte) (int, error) {
 	if p.account == nil {
 		return from.Read(b)
 	}
 	p.leave()
 	n, err := from.Read(b)
+	if n == 0 && err != nil {
+		return 0, err // a wait would excuse the target for what it did before
+	}
 	if refused := p.enter(); refused != nil {
 		return 0, refused // or what was read would be worked on
 	}

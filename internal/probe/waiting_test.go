@@ -110,6 +110,45 @@ func TestWaitingForASlotIsNoFailure(t *testing.T) {
 	}
 }
 
+// TestClosingBeforeAWaitIsAFailure: a target that ends the connection is not excused
+// by processors that are busy from then on: there is nothing left to compute.
+func TestClosingBeforeAWaitIsAFailure(t *testing.T) {
+	cut := "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nUP"
+	for name, tc := range map[string]struct {
+		edits []func(*health.Check)
+		says  string
+		want  finding
+	}{
+		"in the handshake": {[]func(*health.Check){overTLS(health.TLSConfig{InsecureSkipVerify: true})}, "", failed(health.TLSHandshakeFailed)},
+		"in the body":      {[]func(*health.Check){overHTTP(matching("UP"))}, cut, failed(health.ConnectionClosed)},
+	} {
+		for _, busy := range []time.Duration{0, 300 * time.Millisecond, time.Hour} {
+			t.Run(name+", busy for "+busy.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var engine *sockets
+					engine = newSockets(Options{Dial: overPipe(func(c net.Conn) {
+						_, _ = c.Read(make([]byte, 4096))
+						if tc.says != "" { // a pipe passes on that nothing was said
+							_, _ = io.WriteString(c, tc.says)
+						}
+						occupy(t, engine.slots, 1, busy)
+					})}.withDefaults())
+					engine.slots = newTurnstile(1, 1)
+					v := visitor("shop")
+					v.start(time.Second)
+					got := engine.Prepare(check(t, netip.AddrPortFrom(documented, 443), append(tc.edits, within(time.Second))...))(v, documented)
+					v.stop()
+					if (finding{got.Outcome, got.Reason, got.Code}) != tc.want {
+						t.Errorf("got %s %s, want %s %s", got.Outcome, got.Reason, tc.want.outcome, tc.want.reason)
+					}
+					time.Sleep(2 * time.Hour) // until the others have ended
+					wantEmpty(t, engine.slots)
+				})
+			})
+		}
+	}
+}
+
 // TestSilenceAfterAWaitCounts: the scheduler does not take the time that a check
 // waited for a stall of its own.
 func TestSilenceAfterAWaitCounts(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/nameserver"
 )
 
 // controlPlane is a real etcd and kube-apiserver, and later the two competitors.
@@ -29,6 +30,7 @@ type controlPlane struct {
 	kube       kubernetes.Interface
 	client     client.Client // for ExternalBackends
 	audit      *auditLog
+	nameServer *nameserver.Server // the only one that the operator asks
 
 	operator          *operator
 	controllerManager *process
@@ -68,6 +70,9 @@ func startControlPlane(binaries, folder string) (_ *controlPlane, err error) {
 	if err := os.WriteFile(c.kubeconfig, c.env.KubeConfig, 0o600); err != nil {
 		return nil, err
 	}
+	if c.nameServer, err = nameserver.Listen("127.0.0.1:0"); err != nil {
+		return nil, err
+	}
 	return c, c.connect(config)
 }
 
@@ -88,7 +93,7 @@ func (c *controlPlane) connect(config *rest.Config) (err error) {
 }
 
 func (c *controlPlane) startOperator() (err error) {
-	c.operator, err = startOperator(c.folder, c.kubeconfig)
+	c.operator, err = startOperator(c.folder, c.kubeconfig, c.nameServer.Addr().String())
 	return err
 }
 
@@ -115,6 +120,9 @@ func (c *controlPlane) stop() {
 	c.stopOperator()
 	if c.controllerManager != nil {
 		c.controllerManager.stop()
+	}
+	if c.nameServer != nil {
+		c.nameServer.Stop()
 	}
 	if err := c.env.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench: stop the control plane:", err)

@@ -19,6 +19,7 @@ const (
 	goalCPUGrowth     = 1.2  // of a flip from the smallest to the largest Service: noise, no more
 	goalAllocations   = 0.05 // of planning, for each further unchanged endpoint
 	goalRestartWrites = 0
+	goalBesideNames   = 1.2 // of what a flip takes without names that hang: noise, no more
 )
 
 // goal is a number to reach, and what was measured.
@@ -115,6 +116,7 @@ func (r *results) otherGoals() []goal {
 			fmt.Sprint(goalRestartWrites), fmt.Sprint(most), most == goalRestartWrites,
 		})
 	}
+	goals = append(goals, r.nameGoals()...)
 	return append(goals, r.planningGoals()...)
 }
 

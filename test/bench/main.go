@@ -7,7 +7,8 @@
 // to the event that a consumer of EndpointSlices gets, the writes and the
 // processor time that it takes, cold start and restart. It does so on a real
 // etcd and kube-apiserver, in turn with kube-controller-manager, whose
-// EndpointSlice controller does the equivalent for Pods. It also runs the Go
+// EndpointSlice controller does the equivalent for Pods; and of the operator
+// alone beside names that no name server answers for. It also runs the Go
 // benchmarks of the packages below internal.
 //
 // Operator, kube-controller-manager and the consumer are processes of their
@@ -43,13 +44,14 @@ type options struct {
 	samples    int
 	cold       int
 	coldRounds int
+	names      int
 	goTests    bool
 	opponent   bool
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == roleOperator {
-		if err := serveOperator(os.Args[2], os.Stdin, os.Stdout); err != nil {
+	if len(os.Args) == 4 && os.Args[1] == roleOperator {
+		if err := serveOperator(os.Args[2], os.Args[3], os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "bench: operator:", err)
 			os.Exit(1)
 		}
@@ -79,6 +81,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.samples, "samples", 100, "flips of one address on each side at each size; of the other kinds there are fewer")
 	flags.IntVar(&o.cold, "cold", 10000, "number of endpoints of the Service that is published anew; 0: none")
 	flags.IntVar(&o.coldRounds, "cold-rounds", 3, "how often cold start and restart are measured")
+	flags.IntVar(&o.names, "names", 10000, "number of names that a name server stops answering for, beside flips; 0: none")
 	flags.BoolVar(&o.goTests, "go", true, "run the Go benchmarks as well")
 	flags.BoolVar(&o.opponent, "opponent", true, "measure kube-controller-manager as well")
 	if err := flags.Parse(args); err != nil {
@@ -96,6 +99,9 @@ func parseOptions(args []string) (options, error) {
 	}
 	if o.samples < 2 || o.cold < 0 || o.cold > 10000 || o.coldRounds < 1 {
 		return o, errors.New("-samples must be 2 or more, -cold between 0 and 10000, -cold-rounds 1 or more")
+	}
+	if o.names < 0 || o.names > maxNames {
+		return o, fmt.Errorf("-names must be between 0 and %d", maxNames)
 	}
 	return o, nil
 }
@@ -135,7 +141,7 @@ func run(ctx context.Context, o options) error {
 
 // measureOnCluster takes the figures that want an API server.
 func measureOnCluster(ctx context.Context, o options, folder string, r *results, say func(string, ...any)) error {
-	if o.cold == 0 && len(o.sizes) == 0 {
+	if o.cold == 0 && len(o.sizes) == 0 && o.names == 0 {
 		return nil
 	}
 	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard))) // the operator process has a log of its own
@@ -154,9 +160,21 @@ func measureOnCluster(ctx context.Context, o options, folder string, r *results,
 			return err
 		}
 	}
-	if len(o.sizes) == 0 {
-		return nil
+	if len(o.sizes) > 0 {
+		if err := c.measureSizes(ctx, o, r, say); err != nil {
+			return err
+		}
 	}
+	if o.names > 0 {
+		if err := c.measureNames(ctx, o, r, say); err != nil {
+			return fmt.Errorf("beside names: %w", err)
+		}
+	}
+	return nil
+}
+
+// measureSizes takes the figures about flips at every size.
+func (c *controlPlane) measureSizes(ctx context.Context, o options, r *results, say func(string, ...any)) error {
 	if o.opponent {
 		if err := errors.Join(createNodes(ctx, c.kube), c.startControllerManager()); err != nil {
 			return err
@@ -197,7 +215,7 @@ func (c *controlPlane) measureLifecycle(ctx context.Context, o options, r *resul
 func (c *controlPlane) measureFlips(ctx context.Context, o options, number int, profile string, say func(string, ...any)) ([]*flips, error) {
 	size := o.sizes[number]
 	say("%d endpoints: setting up", size)
-	mine, err := c.oursLane(ctx, 1+2*number, size)
+	mine, err := c.oursLane(ctx, fmt.Sprintf("operator-%d", size), 1+2*number, size)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ type answer struct {
 // serveOperator is the operator as cmd/manager wires it with the settings that
 // it has by default, but for its checks, which touch no network, and for
 // commands that put verdicts in. It ends with its standard input.
-func serveOperator(kubeconfig string, commands io.Reader, answers io.Writer) error {
+func serveOperator(kubeconfig, nameServer string, commands io.Reader, answers io.Writer) error {
 	ctrl.SetLogger(zap.New())
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -74,7 +74,11 @@ func serveOperator(kubeconfig string, commands io.Reader, answers io.Writer) err
 	if err != nil {
 		return err
 	}
-	source, err := wire(ctx, mgr)
+	servers, err := dns.ParseServers([]string{nameServer})
+	if err != nil {
+		return err
+	}
+	source, err := wire(ctx, mgr, servers)
 	if err != nil {
 		return err
 	}
@@ -107,7 +111,7 @@ func newManager(kubeconfig string) (ctrl.Manager, error) {
 	return ctrl.NewManager(config, options)
 }
 
-func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
+func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (*injector, error) {
 	var scheduler *probe.Scheduler
 	recorder := metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} })
 	reach := &controllers.Reach{Discover: true, Clock: clock.RealClock{}}
@@ -115,7 +119,6 @@ func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
 		Client:       mgr.GetClient(),
 		Live:         mgr.GetAPIReader(),
 		Literals:     static.Resolve,
-		Names:        dns.New(dns.Options[health.Subscriber]{}),
 		Guard:        reach,
 		Credentials:  &controllers.Credentials{},
 		Metrics:      recorder,
@@ -126,8 +129,12 @@ func wire(ctx context.Context, mgr ctrl.Manager) (*injector, error) {
 	}
 	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: reach.Dial, Notify: reconciler.Wake})
 	source := newInjector(scheduler, reconciler.Wake)
-	reconciler.Health, reach.Changed = source, reconciler.Revet
-	return source, errors.Join(reach.SetupWithManager(ctx, mgr), mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))
+	names := dns.New(dns.Options[health.Subscriber]{
+		Servers: nameServers, Changed: reconciler.Wake,
+		Group: func(s health.Subscriber) string { return s.Namespace },
+	})
+	reconciler.Health, reconciler.Names, reach.Changed = source, names, reconciler.Revet
+	return source, errors.Join(reach.SetupWithManager(ctx, mgr), mgr.Add(names), mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))
 }
 
 // obey carries out the commands, one a line, until there are no more.

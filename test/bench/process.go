@@ -72,12 +72,12 @@ type operator struct {
 }
 
 // startOperator starts this program in the role of the operator.
-func startOperator(folder, kubeconfig string) (*operator, error) {
+func startOperator(folder, kubeconfig, nameServer string) (*operator, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, roleOperator, kubeconfig)
+	cmd := exec.Command(self, roleOperator, kubeconfig, nameServer)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -64,6 +64,7 @@ func (r *results) markdown() string {
 		r.writeCPU(d)
 	}
 	r.writeLifecycle(d)
+	r.writeNames(d)
 	r.writePlanning(d)
 	r.writeOtherBenchmarks(d)
 	return strings.TrimLeft(d.String(), "\n")

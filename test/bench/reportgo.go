@@ -40,11 +40,11 @@ func (r *results) writePlanning(d *document) {
 	}
 }
 
-// writeOtherBenchmarks lists what other packages measure of themselves.
+// writeOtherBenchmarks lists what packages measure of themselves and no table has.
 func (r *results) writeOtherBenchmarks(d *document) {
 	var rows [][]string
 	for _, b := range r.Go {
-		if _, _, ok := planCase(b); ok {
+		if _, _, ok := planCase(b); ok || keepsNames(b) {
 			continue
 		}
 		var figures []string

@@ -31,6 +31,7 @@ type results struct {
 	ColdStarts []coldStart
 	Restarts   []restart
 	Flips      []*flips
+	Names      []nameFlips
 }
 
 // machine says what the figures were taken on.

@@ -28,8 +28,8 @@ func (c *controlPlane) lane(ctx context.Context, namespace string, addresses []s
 }
 
 // oursLane publishes the addresses through the operator.
-func (c *controlPlane) oursLane(ctx context.Context, block, endpoints int) (*lane, error) {
-	l, err := c.lane(ctx, fmt.Sprintf("operator-%d", endpoints), addressBlock(block, endpoints))
+func (c *controlPlane) oursLane(ctx context.Context, namespace string, block, endpoints int) (*lane, error) {
+	l, err := c.lane(ctx, namespace, addressBlock(block, endpoints))
 	if err != nil {
 		return nil, err
 	}
