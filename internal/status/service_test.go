@@ -29,6 +29,17 @@ func local(s *corev1.Service) {
 	s.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
 }
 
+// through has a name published itself, in a Service with that cluster IP.
+func through(clusterIP string) func(*status.Facts) {
+	return func(f *status.Facts) {
+		eb := backend()
+		eb.Spec.Targets = []v1alpha1.Target{{Name: "rack", FQDN: &v1alpha1.FQDNTarget{Hostname: "db.example.com", Resolution: v1alpha1.ResolutionPassthrough}}}
+		svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "payments"}, Spec: corev1.ServiceSpec{ClusterIP: clusterIP}}
+		translated := translate.ForService(eb, svc, 0)
+		f.Backend.ServiceProblem, f.Backend.ServiceWarning, f.Backend.Publishable = translated.ServiceProblem, translated.ServiceWarning, translated.Publishable
+	}
+}
+
 func serviceCases() []conditionCase {
 	type edits = []func(*status.Facts)
 	return []conditionCase{
@@ -95,6 +106,18 @@ func serviceCases() []conditionCase {
 			})},
 			v1alpha1.ConditionServiceResolved, yes, v1alpha1.ReasonTooManyLabels,
 			`Service "payments" has 100 labels, and its EndpointSlices have the first 64 of them only, in the order of their keys: remove labels from it`, false,
+		},
+		{
+			"a name that is passed through",
+			edits{through(corev1.ClusterIPNone)},
+			v1alpha1.ConditionServiceResolved, yes, v1alpha1.ReasonPassthroughDeprecated,
+			`Service "payments" is served with a name, in an EndpointSlice of type FQDN: Kubernetes has deprecated these, and kube-proxy and most other consumers ignore them: use resolution: Resolve unless yours is known to read them`, false,
+		},
+		{
+			"a name behind a cluster IP",
+			edits{through("10.96.0.1")},
+			v1alpha1.ConditionServiceResolved, no, v1alpha1.ReasonServiceNotHeadless,
+			`Service "payments" has a cluster IP, behind which no name works: make it a headless Service (clusterIP: None), or use resolution: Resolve`, true,
 		},
 		{
 			"a problem goes before a warning",
