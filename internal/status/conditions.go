@@ -22,9 +22,8 @@ type transition struct {
 	next     metav1.Condition
 }
 
-// conditionsOf returns all conditions, and those whose status, reason or time is
-// another than before.
-func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
+// wantedConditions returns all conditions without their times.
+func wantedConditions(facts Facts, counts v1alpha1.TargetCounts) []metav1.Condition {
 	wanted := []metav1.Condition{
 		accepted(facts), serviceResolved(facts), servedOrLost(facts), published(facts, counts), healthy(facts, counts),
 	}
@@ -44,6 +43,13 @@ func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.Tar
 	if c, ok := stale(facts); ok {
 		wanted = append(wanted, c)
 	}
+	return wanted
+}
+
+// conditionsOf returns all conditions, and those whose status, reason or time is
+// another than before.
+func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
+	wanted := wantedConditions(facts, counts)
 	var transitions []transition
 	for i := range wanted {
 		c := &wanted[i]

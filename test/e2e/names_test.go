@@ -151,8 +151,10 @@ var _ = Describe("A name", Ordered, func() {
 
 	It("leads nowhere that nobody may go, whatever its name server says", func(ctx SpecContext) {
 		good := installed.Hosts[0]
-		setRecords(records("liar", good), []string{"liar 1 A 169.254.169.254", "liar 1 A 127.0.0.1",
-			"liar 1 A " + rack.NodeIPs[0].String(), "liar 1 AAAA fd00:ec2::254", "liar 1 AAAA ::ffff:169.254.169.254"})
+		setRecords(records("liar", good), []string{
+			"liar 1 A 169.254.169.254", "liar 1 A 127.0.0.1",
+			"liar 1 A " + rack.NodeIPs[0].String(), "liar 1 AAAA fd00:ec2::254", "liar 1 AAAA ::ffff:169.254.169.254",
+		})
 		s := newScene(ctx)
 		s.service(ctx, "web")
 		s.backend(ctx, "web", nil, named("liar"))
