@@ -40,7 +40,6 @@ type probe struct {
 	cancel      context.CancelFunc // of the running check; nil while none runs
 	payer       *lane              // for which the running check counts; nil while none runs
 	place       int                // among those of that lane; nowhere if it is not to be ended
-	passed      bool               // the check that completed says of
 	removed     bool               // nobody wants it any more
 }
 
@@ -86,7 +85,6 @@ func (s *Scheduler) attach(m *member, check int, c *health.Check, now int64) {
 	m.probes[check] = p
 	claim, known := p.claimOf(m.sub.tenant)
 	claim.links = append(claim.links, link{m, check})
-	s.takeOver(p, link{m, check}, now)
 	if p.running() {
 		return
 	}
@@ -105,15 +103,6 @@ func (s *Scheduler) attach(m *member, check int, c *health.Check, now int64) {
 		s.scheduleFirst(claim, now, latest)
 	} else {
 		s.schedule(claim, latest)
-	}
-}
-
-// takeOver has a Pass that is younger than the edge interval count for somebody who
-// has just come and knows nothing: until that is over there is no other check. It
-// counts once for each, as those who were there have had it.
-func (s *Scheduler) takeOver(p *probe, l link, now int64) {
-	if p.passed && now < p.completed+int64(p.def.check.Timing.Edge()) && l.state().Verdict() == health.Unknown {
-		*l.state(), _ = l.state().Step(health.Result{Outcome: health.Pass}, l.member.sub.thresholds, s.opts.Clock.Now())
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *Scheduler) finish(p *probe, result *health.Result, began int64) (change
 		if evicted {
 			result.Outcome, result.Reason = health.Indeterminate, health.SchedulingDelay
 		} else {
-			p.completed, p.passed = p.started, result.Outcome == health.Pass
+			p.completed = p.started
 		}
 		p.heard = now
 		changes = s.apply(p, *result)

@@ -77,47 +77,6 @@ func TestSharedChecksCostNobodyMore(t *testing.T) {
 	})
 }
 
-// TestNewcomerTakesOverAPass: who knows nothing about a target that has just passed
-// the same check for somebody else need not wait for the next one.
-func TestNewcomerTakesOverAPass(t *testing.T) {
-	const edge = 30 * time.Second
-	for name, tc := range map[string]struct {
-		last health.Result
-		age  time.Duration
-		seed health.Verdict
-		want health.Verdict
-	}{
-		"a pass":                     {pass, edge - time.Second, health.Unknown, health.Healthy},
-		"a pass of long ago":         {pass, edge + time.Second, health.Unknown, health.Unknown},
-		"it knows better":            {pass, time.Second, health.Unhealthy, health.Unhealthy},
-		"a failure proves no health": {refused, time.Second, health.Unknown, health.Unknown},
-		"nor does nothing":           {local, time.Second, health.Unknown, health.Unknown},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inWorld(t, Options{}, func(w *world) {
-				c := tcp(80, every(time.Hour), func(c *health.Check) { c.Timing.EdgeInterval = edge })
-				sibling := health.Subscriber{Namespace: shop.Namespace, Name: "renamed"}
-				w.run()
-				w.Ensure(shop, usual, targets(1, health.Unknown, c))
-				w.after(10 * time.Second)
-				w.tell("198.18.0.1", 80, func(h *host) { h.result = tc.last })
-				for len(w.starts("198.18.0.1", 80)) < 2 {
-					w.after(time.Second)
-				}
-				w.after(tc.age)
-				checks := len(w.starts("198.18.0.1", 80))
-				for _, sub := range []health.Subscriber{other, sibling} {
-					w.Ensure(sub, usual, targets(1, tc.seed, c))
-					w.wantVerdicts(sub, tc.want)
-				}
-				if w.after(time.Second); tc.want == health.Healthy && len(w.starts("198.18.0.1", 80)) > checks {
-					t.Error("it was checked again at once")
-				}
-			})
-		})
-	}
-}
-
 // TestSharedChecksWaitNoLonger compares two dispatchers, in one of which a
 // namespace whose checks never end wants those of another as well: of these, as
 // many have been started at any time as in the other, at least.
