@@ -93,6 +93,7 @@ var _ = Describe("Two operators that both take themselves for the leader", func(
 		for _, name := range []string{"payments", "many"} {
 			s.expectCondition(ctx, name, v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
 		}
+		noticed(host) // by both: one may have told the other's verdict back until then
 		s.expect(ctx, "payments", want)
 		versions := s.versions(ctx)
 		noticed(host)
