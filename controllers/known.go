@@ -28,7 +28,9 @@ type knownBackends struct {
 type knownBackend struct {
 	service    types.NamespacedName // that it was last seen with; empty at first
 	busy       bool                 // in a pass
-	lastReport time.Time
+	// lastReport is when the status was patched last, and nextReport when it may be
+	// again if no condition changes.
+	lastReport, nextReport time.Time
 	// report is to be sent. One that is on its way is not here any more:
 	// reporting is true then, and waiting if another one was asked for meanwhile.
 	report             *reportJob

@@ -54,7 +54,7 @@ var _ = Describe("Over the life of an ExternalBackend", func() {
 		}
 		s.expect(ctx, "payments", both)
 		Eventually(o.series).WithArguments("externalbackend_targets", s.namespace, "payments", "state").
-			Should(Equal(map[string]float64{"Healthy": 2, "Unhealthy": 0, "Unknown": 0, "Draining": 0, "Disabled": 0}))
+			Should(Equal(map[string]float64{"Healthy": 2, "Unhealthy": 0, "Unknown": 0, "Draining": 0, "Disabled": 0, "Standby": 0}))
 
 		Expect(admin.Delete(ctx, eb)).To(Succeed())
 		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
@@ -99,7 +99,8 @@ var _ = Describe("Over the life of an ExternalBackend", func() {
 	})
 
 	It("an edit keeps the health of what stays, and adds before it removes", func(ctx SpecContext) {
-		s.host("192.0.2.12")
+		added := s.host("192.0.2.12")
+		added.Set(targets.Hang)
 		s.service(ctx, "payments")
 		eb := s.backend(ctx, "payments", rack)
 		s.expect(ctx, "payments", both)
@@ -111,6 +112,8 @@ var _ = Describe("Over the life of an ExternalBackend", func() {
 			eb.Spec.Targets[0].IP.Addresses = []v1alpha1.IPAddress{"192.0.2.12", "192.0.2.10"}
 			eb.Spec.HealthCheck.Checks[0].HTTP.Path = "/readyz"
 		})
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.12": out})
+		added.Set(targets.Serve)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.12": in})
 		Expect(s.slicesOf(ctx, "payments")).To(HaveExactElements(
 			HaveField("Endpoints", HaveEach(HaveField("TargetRef.FieldPath", "spec.targets{cage}")))))

@@ -23,8 +23,12 @@ import (
 
 const (
 	// reportInterval is the least time between two patches of a status in
-	// which no condition changed.
-	reportInterval = 5 * time.Second
+	// which no condition changed. It is reportShare times what the patch before took
+	// if that is more, so that a status is a hundredth of one request at most, but no
+	// more than longestReportInterval.
+	reportInterval        = 5 * time.Second
+	reportShare           = 100
+	longestReportInterval = time.Minute
 	// staleDelay is the time after which a lost race is planned again, if the
 	// cache has not woken us before.
 	staleDelay = 200 * time.Millisecond
@@ -170,7 +174,7 @@ func (r *ServiceReconciler) reportOn(p *pass, outcome status.Outcome) time.Durat
 		}
 		return 0
 	}
-	if wait := reportInterval - r.Clock.Since(r.known.lastReport(p.subscriber())); wait > 0 && !outcome.Urgent {
+	if wait := r.known.nextReport(p.subscriber()).Sub(r.Clock.Now()); wait > 0 && !outcome.Urgent {
 		return wait
 	}
 	next := *p.eb // whose spec is shared

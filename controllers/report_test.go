@@ -6,14 +6,65 @@ package controllers_test
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/targets"
 )
+
+// The API server of these specs takes 300 ms for a patch, by the operator's clock.
+var _ = Describe("A status that the API server takes its time for", func() {
+	It("is patched again after a hundred times as long, unless a condition changes", func(ctx SpecContext) {
+		s, ticks := newScene(ctx), clocktesting.NewFakeClock(time.Now())
+		o := ownOperator(operatorOptions{clock: ticks})
+		addresses := numbered("192.0.2.10", 6)
+		published := endpoints{}
+		for _, address := range addresses {
+			s.host(address)
+			published[address] = in
+		}
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", hasty, entry("rack", addresses...))
+		s.expect(ctx, "payments", published)
+		ticks.Step(time.Second)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
+		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+			if reporting(r) {
+				ticks.Step(300 * time.Millisecond)
+			}
+			return next.RoundTrip(r)
+		})
+		fail := func(address string, after time.Duration) {
+			GinkgoHelper()
+			ticks.Step(after)
+			s.host(address).Set(targets.Refuse)
+			published[address] = out
+			s.expect(ctx, "payments", published)
+		}
+
+		fail(addresses[0], time.Minute)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy))
+		mark := audit.mark()
+		for _, address := range addresses[1:4] {
+			fail(address, 6*time.Second)
+		}
+		fail(addresses[4], 30*time.Second)
+		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Targets.Unhealthy", BeEquivalentTo(5)))
+		Expect(s.reports(mark)).To(Equal(1))
+		fail(addresses[5], time.Second)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonNoneHealthy))
+	})
+})
+
+// reporting says whether a request is a patch of a status.
+func reporting(r *http.Request) bool {
+	return r.Method == http.MethodPatch && strings.HasPrefix(r.URL.Path, "/apis/externalbackend.dev/")
+}
 
 var _ = Describe("A status that is on its way", func() {
 	var s *scene
@@ -29,12 +80,9 @@ var _ = Describe("A status that is on its way", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
 	})
-	patches := func(r *http.Request) bool {
-		return r.Method == http.MethodPatch && strings.HasPrefix(r.URL.Path, "/apis/externalbackend.dev/")
-	}
 	outdated := func(ctx SpecContext) *standstill {
 		GinkgoHelper()
-		still := newStandstill(patches)
+		still := newStandstill(reporting)
 		o.requests.cause(still.fault)
 		host.Set(targets.Refuse)
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": out})
@@ -53,7 +101,7 @@ var _ = Describe("A status that is on its way", func() {
 	})
 
 	It("does not stay when the write that it tells of has been made up for by then", func(ctx SpecContext) {
-		mark, still, again := audit.mark(), newStandstill(patches), newStandstill(func(r *http.Request) bool {
+		mark, still, again := audit.mark(), newStandstill(reporting), newStandstill(func(r *http.Request) bool {
 			return r.Method == http.MethodPut && strings.HasPrefix(r.URL.Path, s.slicePath())
 		})
 		refuse := answerFirst(1, s.slicePath(), forbidden)

@@ -20,12 +20,13 @@ import (
 )
 
 const (
-	// reporters is how many statuses are patched at a time.
-	reporters = 64
+	// reporters is how many statuses are patched at a time. More of them would only
+	// have an API server answer all of them late that answers some late.
+	reporters = 16
 	// reportTimeout bounds one patch, so that some that get no answer do not keep
 	// all reporters for long.
 	reportTimeout = 5 * time.Second
-	// reportRetry is the time after which a patch that failed is tried again.
+	// reportRetry is the least time after which a patch that failed is tried again.
 	reportRetry = 2 * time.Second
 )
 
@@ -54,23 +55,32 @@ func (r *ServiceReconciler) patch(ctx context.Context, sub health.Subscriber) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
+	began := r.Clock.Now()
 	err := r.send(ctx, job)
+	now := r.Clock.Now()
 	switch {
 	case err == nil:
-		r.known.reported(sub, job.to, r.Clock.Now())
+		r.known.reported(sub, job.to, now, paced(now.Sub(began)))
 		r.emit(job.to, nil, job.transitions)
 	case apierrors.IsConflict(err):
 		// The cache is behind; what it still has to tell wakes us, too.
 		r.wakeAfter(sub, staleDelay)
 	case apierrors.IsNotFound(err), ctx.Err() == context.Canceled:
 	default:
+		retry := max(reportRetry, 2*now.Sub(began))
 		logf.FromContext(ctx).Error(err, "Failed to patch the status of an ExternalBackend, trying again",
-			"namespace", job.from.Namespace, "name", job.from.Name, "after", reportRetry)
-		r.wakeAfter(sub, reportRetry)
+			"namespace", job.from.Namespace, "name", job.from.Name, "after", retry)
+		r.wakeAfter(sub, retry)
 	}
 	if r.known.endReport(sub) {
 		r.wakeAfter(sub, 0)
 	}
+}
+
+// paced is the least time from a patch that took so long to the next one: a status
+// that is long, or an API server that is slow, is patched less often.
+func paced(took time.Duration) time.Duration {
+	return min(max(reportShare*took, reportInterval), longestReportInterval)
 }
 
 // send patches the status and completes job.to with the answer. Neither request
@@ -150,20 +160,21 @@ func (k *knownBackends) endReport(sub health.Subscriber) bool {
 	return waiting
 }
 
-// reported records a patch of the status and its answer.
-func (k *knownBackends) reported(sub health.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time) {
+// reported records a patch of the status and its answer, and how long the next one
+// waits if no condition changes.
+func (k *knownBackends) reported(sub health.Subscriber, stored *v1alpha1.ExternalBackend, now time.Time, interval time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if known := k.bySub[sub]; known != nil {
-		known.stored, known.lastReport = stored, now
+		known.stored, known.lastReport, known.nextReport = stored, now, now.Add(interval)
 	}
 }
 
-func (k *knownBackends) lastReport(sub health.Subscriber) time.Time {
+func (k *knownBackends) nextReport(sub health.Subscriber) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if known := k.bySub[sub]; known != nil {
-		return known.lastReport
+		return known.nextReport
 	}
 	return time.Time{}
 }

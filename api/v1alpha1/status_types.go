@@ -39,8 +39,7 @@ type ExternalBackendStatus struct {
 	// sources has a row for each entry of spec.targets: what it contributes, and
 	// what is wrong with it.
 	// +optional
-	// +listType=map
-	// +listMapKey=target
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Sources []SourceStatus `json:"sources,omitempty"`
 
