@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -126,10 +125,15 @@ func (r *ServiceReconciler) takeOut(ctx context.Context, w *world, passes []*pas
 		}
 		stopped[owner] = done.ended[owner]
 	}
-	r.late.set(w.key, slices.DeleteFunc(list, func(o *overdue) bool {
+	list = slices.DeleteFunc(list, func(o *overdue) bool {
 		_, still := done.undone[o.before.Name]
 		return !still
-	}))
+	})
+	if len(list) == 0 {
+		r.late.drop(w.key)
+		return
+	}
+	r.late.set(w.key, list)
 }
 
 // overdue lists the slices that hold what is denied though they were to be written
@@ -193,29 +197,4 @@ func isFinal(err error, lasted time.Duration) bool {
 	default:
 		return true
 	}
-}
-
-// lateSlices are those that the last pass over a Service left with what is denied.
-type lateSlices struct {
-	mu        sync.Mutex
-	byService map[types.NamespacedName][]*overdue
-}
-
-func (l *lateSlices) of(service types.NamespacedName) []*overdue {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.byService[service]
-}
-
-func (l *lateSlices) set(service types.NamespacedName, list []*overdue) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(list) == 0 {
-		delete(l.byService, service)
-		return
-	}
-	if l.byService == nil {
-		l.byService = make(map[types.NamespacedName][]*overdue)
-	}
-	l.byService[service] = list
 }

@@ -26,8 +26,8 @@ type knownBackends struct {
 }
 
 type knownBackend struct {
-	service    types.NamespacedName // that it was last seen with; empty at first
-	busy       bool                 // in a pass
+	service types.NamespacedName // that it was last seen with; empty at first
+	busy    bool                 // in a pass
 	// lastReport is when the status was patched last, and nextReport when it may be
 	// again if no condition changes.
 	lastReport, nextReport time.Time

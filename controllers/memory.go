@@ -221,3 +221,31 @@ func (s *seenSlices) deleted(service types.NamespacedName, slice *discoveryv1.En
 		delete(s.owners, service)
 	}
 }
+
+// keptByService is what one pass over a Service keeps for the next one.
+type keptByService[T any] struct {
+	mu   sync.Mutex
+	kept map[types.NamespacedName]T
+}
+
+// of returns what is kept for a Service; the zero value if nothing is.
+func (k *keptByService[T]) of(service types.NamespacedName) T {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.kept[service]
+}
+
+func (k *keptByService[T]) set(service types.NamespacedName, value T) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.kept == nil {
+		k.kept = make(map[types.NamespacedName]T)
+	}
+	k.kept[service] = value
+}
+
+func (k *keptByService[T]) drop(service types.NamespacedName) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.kept, service)
+}

@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"slices"
-	"sync"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -62,7 +61,7 @@ func turnedAway(s health.Status) bool { return s.Obstacle == health.TooManyCheck
 func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.Plan, done applied) {
 	ends := func(p *pass) bool { return !p.lasts() }
 	if w.service == nil || w.restoring || len(w.former) > 0 || len(passes) == 0 || len(done.failed) > 0 || slices.ContainsFunc(passes, ends) {
-		r.memory.set(w.key, nil)
+		r.memory.drop(w.key)
 		return
 	}
 	gone := make(map[string]bool)
@@ -102,30 +101,4 @@ func sliceVersions(list []*discoveryv1.EndpointSlice) []version {
 		versions[i] = version{uid: slice.UID, version: slice.ResourceVersion}
 	}
 	return versions
-}
-
-// recollections are kept by Service.
-type recollections struct {
-	mu        sync.Mutex
-	byService map[types.NamespacedName]*recollection
-}
-
-func (r *recollections) of(service types.NamespacedName) *recollection {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.byService[service]
-}
-
-// set replaces what is remembered of a Service: nothing, if it is nil.
-func (r *recollections) set(service types.NamespacedName, last *recollection) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if last == nil {
-		delete(r.byService, service)
-		return
-	}
-	if r.byService == nil {
-		r.byService = make(map[types.NamespacedName]*recollection)
-	}
-	r.byService[service] = last
 }

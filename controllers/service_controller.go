@@ -68,8 +68,8 @@ type ServiceReconciler struct {
 	searched searches
 	windows  windows
 	races    races
-	late     lateSlices
-	memory   recollections
+	late     keptByService[[]*overdue] // slices that were left with what is denied
+	memory   keptByService[*recollection]
 	caches   []cache.Cache
 	reports  workqueue.TypedInterface[health.Subscriber]
 	wake     wakeup

@@ -90,7 +90,7 @@ func (r *ServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 				// An edit of spec.service.name concerns both Services.
 				r.add(q, backendRequest(e.ObjectOld))
 				r.add(q, backendRequest(e.ObjectNew))
-				r.memory.set(backendRequest(e.ObjectNew).NamespacedName, nil) // which goes by the generation
+				r.memory.drop(backendRequest(e.ObjectNew).NamespacedName) // which goes by the generation
 			},
 			DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 				r.add(q, backendRequest(e.Object))

@@ -27,8 +27,7 @@ func publishing(first string, n int) publishedAddresses {
 	return p
 }
 
-// toldSince is what is published by an ExternalBackend whose DenyPending is True
-// since then.
+// toldSince is what those publish whose DenyPending is True since then.
 func (p publishedAddresses) toldSince(at time.Time) publishedAddresses {
 	told := slices.Clone(p)
 	for i := range told {

@@ -50,20 +50,7 @@ func BenchmarkNeighboursThatCompute(b *testing.B) {
 			if tc.check != nil {
 				s.Ensure(flood, health.Thresholds{Healthy: 20, Unhealthy: 20}, targets(500, health.Healthy, tc.check))
 			}
-			ctx, cancel := context.WithCancel(b.Context())
-			ended := make(chan error)
-			go func() { ended <- s.Start(ctx) }()
-			for b.Loop() {
-				time.Sleep(settling)
-				lane.count(true)
-				time.Sleep(measured)
-				lane.count(false)
-			}
-			cancel()
-			if err := <-ended; err != nil {
-				b.Fatal(err)
-			}
-			lane.report(b)
+			lane.measure(b, s, func() {})
 		})
 	}
 }

@@ -64,6 +64,26 @@ func (s *street) count(on bool) {
 	s.counting = on
 }
 
+// measure has the checks made, and counts them when they have settled after what is
+// done before.
+func (s *street) measure(b *testing.B, checks *Scheduler, before func()) {
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error)
+	go func() { ended <- checks.Start(ctx) }()
+	for b.Loop() {
+		before()
+		time.Sleep(settling)
+		s.count(true)
+		time.Sleep(measured)
+		s.count(false)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+	s.report(b)
+}
+
 // BenchmarkNeighbour measures the checks of a namespace with 100 targets that
 // answer over HTTP, every second, while a neighbour does what it can to be in
 // their way: 10,000 targets, every second too. One operation takes 13 s.
@@ -105,20 +125,7 @@ func BenchmarkNeighbour(b *testing.B) {
 			if tc.check != nil {
 				s.Ensure(flood, health.Thresholds{Healthy: 20, Unhealthy: 20}, targets(10000, health.Healthy, tc.check))
 			}
-			ctx, cancel := context.WithCancel(b.Context())
-			ended := make(chan error)
-			go func() { ended <- s.Start(ctx) }()
-			for b.Loop() {
-				time.Sleep(settling)
-				lane.count(true)
-				time.Sleep(measured)
-				lane.count(false)
-			}
-			cancel()
-			if err := <-ended; err != nil {
-				b.Fatal(err)
-			}
-			lane.report(b)
+			lane.measure(b, s, func() {})
 		})
 	}
 }
@@ -149,23 +156,11 @@ func BenchmarkNeighbours(b *testing.B) {
 				s.Ensure(health.Subscriber{Namespace: fmt.Sprintf("flood-%d", i)}, usual,
 					targets(6000, health.Unknown, tcp(80, hanging(time.Hour)))[n*i:n*(i+1)])
 			}
-			ctx, cancel := context.WithCancel(b.Context())
-			ended := make(chan error)
-			go func() { ended <- s.Start(ctx) }()
-			for b.Loop() {
+			lane.measure(b, s, func() {
+				s.Forget(shop)
 				time.Sleep(siege)
 				s.Ensure(shop, usual, list)
-				time.Sleep(settling)
-				lane.count(true)
-				time.Sleep(measured)
-				lane.count(false)
-				s.Forget(shop)
-			}
-			cancel()
-			if err := <-ended; err != nil {
-				b.Fatal(err)
-			}
-			lane.report(b)
+			})
 		})
 	}
 }
