@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
 )
 
@@ -22,10 +23,9 @@ func (l *lookup) inherit() {
 	replaced := known && before != originOf(l.entry)
 	denied := replaced && before.hostname != "" && l.w.scope.Hostname(before.hostname) != nil
 	l.inherited = l.p.isNamed(l.entry) && len(l.found) == 0 && slices.ContainsFunc(l.answers, func(a answer) bool { return !a.definitive() })
-	for i := range l.p.here {
-		e := &l.p.here[i]
+	for _, e := range l.p.publishedOf(l.entry.Name) {
 		addr, err := netip.ParseAddr(e.Address)
-		if err != nil || e.Entry != l.entry.Name || l.seen[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
+		if err != nil || l.seen[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
 			continue
 		}
 		t := target.Target{Addr: addr, Entry: l.entry.Name}
@@ -38,6 +38,18 @@ func (l *lookup) inherit() {
 			l.p.markRefused(addr)
 		}
 	}
+}
+
+// publishedOf returns what is published of an entry.
+func (p *pass) publishedOf(entry string) []*sliceplan.Published {
+	if p.hereByEntry == nil {
+		p.hereByEntry = make(map[string][]*sliceplan.Published)
+		for i := range p.here {
+			e := &p.here[i]
+			p.hereByEntry[e.Entry] = append(p.hereByEntry[e.Entry], e)
+		}
+	}
+	return p.hereByEntry[entry]
 }
 
 // unheard says whether an address may be one of the name's though no answer has
@@ -62,13 +74,11 @@ func (l *lookup) unheard(t target.Target, replaced bool) bool {
 // refuse takes out at once what is published of the entry.
 func (l *lookup) refuse(err error) {
 	l.p.reject(l.entry.Name, err, denialReason(err))
-	for i := range l.p.here {
-		if e := &l.p.here[i]; e.Entry == l.entry.Name {
-			if addr, err := netip.ParseAddr(e.Address); err == nil {
-				l.p.markRefused(addr)
-			} else {
-				l.p.refusedName = true
-			}
+	for _, e := range l.p.publishedOf(l.entry.Name) {
+		if addr, err := netip.ParseAddr(e.Address); err == nil {
+			l.p.markRefused(addr)
+		} else {
+			l.p.refusedName = true
 		}
 	}
 	l.p.refuseName(l.entry)

@@ -257,10 +257,13 @@ func (l *lookup) staleSince(a *answer) time.Time {
 
 // staleBefore returns since when an entry is stale, as the status has it.
 func (p *pass) staleBefore(entry string) time.Time {
-	for i := range p.eb.Status.Sources {
-		if s := &p.eb.Status.Sources[i]; s.Target == entry && s.StaleSince != nil {
-			return s.StaleSince.Time
+	if p.staleEntries == nil {
+		p.staleEntries = make(map[string]time.Time)
+		for i := range p.eb.Status.Sources {
+			if s := &p.eb.Status.Sources[i]; s.StaleSince != nil {
+				p.staleEntries[s.Target] = s.StaleSince.Time
+			}
 		}
 	}
-	return time.Time{}
+	return p.staleEntries[entry]
 }

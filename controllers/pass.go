@@ -27,8 +27,11 @@ type pass struct {
 	families []discoveryv1.AddressType // nil: not known
 	// published is what its slices say, here what those of this Service do.
 	published, here []sliceplan.Published
-	// byAddress finds what is published here, once it is asked for.
-	byAddress map[string]*sliceplan.Published
+	// byAddress and hereByEntry find what is published here, once they are asked.
+	byAddress   map[string]*sliceplan.Published
+	hereByEntry map[string][]*sliceplan.Published
+	// staleEntries are those that the status has, once it is asked for.
+	staleEntries map[string]time.Time
 	// kept are the addresses that have the ports that they are published with, as
 	// an index in translate.Backend.PortSets: those that drain, and all if nothing
 	// can be published anew.

@@ -22,7 +22,7 @@ import (
 const (
 	// reporters is how many statuses are patched at a time. More of them would only
 	// have an API server answer all of them late that answers some late.
-	reporters = 16
+	reporters = 8
 	// reportTimeout bounds one patch, so that some that get no answer do not keep
 	// all reporters for long.
 	reportTimeout = 5 * time.Second
