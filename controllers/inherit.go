@@ -89,7 +89,7 @@ func (l *lookup) refuseHost(host string, err error) {
 	l.denied = true
 	l.p.reject(l.entry.Name, err, denialReason(err))
 	for _, kind := range l.p.kinds() {
-		if snapshot := l.r.Names.Lookup(dns.Question{Name: host, Type: kind}); snapshot != nil {
+		if snapshot := l.r.Names.Lookup(l.p.subscriber(), dns.Question{Name: host, Type: kind}); snapshot != nil {
 			for _, addr := range snapshot.Addrs {
 				l.p.markRefused(addr)
 			}

@@ -31,7 +31,7 @@ type Names interface {
 	Ensure(sub health.Subscriber, questions []dns.Question)
 	// Lookup returns what is known about a question, the same pointer as long as
 	// nothing changes; nil if nobody asks it or nothing is known yet.
-	Lookup(question dns.Question) *dns.Snapshot
+	Lookup(sub health.Subscriber, question dns.Question) *dns.Snapshot
 	// Forget ends what is asked for a subscriber.
 	Forget(sub health.Subscriber)
 }

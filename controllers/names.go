@@ -77,7 +77,7 @@ func (r *ServiceReconciler) ensureAsked(w *world, p *pass) {
 
 // answersHold says whether everything that was asked has the same answer as then.
 func (r *ServiceReconciler) answersHold(p *pass) bool {
-	return !slices.ContainsFunc(p.answers, func(a answer) bool { return r.Names.Lookup(a.question) != a.snapshot })
+	return !slices.ContainsFunc(p.answers, func(a answer) bool { return r.Names.Lookup(p.subscriber(), a.question) != a.snapshot })
 }
 
 // origin is what an entry got its addresses from: a name, or if it is empty, the
@@ -135,7 +135,7 @@ type lookup struct {
 
 func (l *lookup) ask(name string, kind dns.Type) *answer {
 	question := dns.Question{Name: name, Type: kind}
-	l.answers = append(l.answers, answer{question, l.r.Names.Lookup(question)})
+	l.answers = append(l.answers, answer{question, l.r.Names.Lookup(l.p.subscriber(), question)})
 	return &l.answers[len(l.answers)-1]
 }
 

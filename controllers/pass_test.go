@@ -49,19 +49,21 @@ func TestTiersAreNotRankedBeforeFirstVerdicts(t *testing.T) {
 type overtaken struct{ snapshot *dns.Snapshot }
 
 func (o *overtaken) Ensure(health.Subscriber, []dns.Question) { o.snapshot = &dns.Snapshot{} }
-func (o *overtaken) Lookup(dns.Question) *dns.Snapshot        { return o.snapshot }
 func (o *overtaken) Forget(health.Subscriber)                 {}
+func (o *overtaken) Lookup(health.Subscriber, dns.Question) *dns.Snapshot {
+	return o.snapshot
+}
 
 // TestAnswerBeforeTheQuestion: nobody is told of what came before he asked.
 func TestAnswerBeforeTheQuestion(t *testing.T) {
 	r := &ServiceReconciler{Clock: clock.RealClock{}, Names: &overtaken{}}
 	p, w := begun(r), &world{}
 	question := dns.Question{Name: "db.example.com", Type: dns.A}
-	p.answers = []answer{{question, r.Names.Lookup(question)}}
+	p.answers = []answer{{question, r.Names.Lookup(p.subscriber(), question)}}
 	if r.ensureAsked(w, p); w.wake == 0 {
 		t.Error("there is no pass that sees the answer")
 	}
-	p.answers[0].snapshot = r.Names.Lookup(question)
+	p.answers[0].snapshot = r.Names.Lookup(p.subscriber(), question)
 	r.Names = &settled{r.Names}
 	w = &world{}
 	if r.ensureAsked(w, p); w.wake != 0 {

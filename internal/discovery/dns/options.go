@@ -15,6 +15,9 @@ const (
 	DefaultMinTTL     = 5 * time.Second
 	DefaultMaxTTL     = 5 * time.Minute
 	DefaultResolvConf = "/etc/resolv.conf"
+	// DefaultMaxQuestions is 1,000 names with both families, and some more. What is
+	// known about a question whose answers are as long as they can be takes 40 KiB.
+	DefaultMaxQuestions = 2048
 )
 
 // Options configures a Resolver whose subscribers are told apart by S. The zero
@@ -37,6 +40,10 @@ type Options[S comparable] struct {
 	// Group returns whose share of the queries a subscriber uses: its namespace.
 	// It must be quick, and always the same. Default: all use one.
 	Group func(S) string
+	// MaxQuestions is how many different ones a group has at most. Others are not asked
+	// before there is room; until then their outcome is TooManyQuestions. Default:
+	// DefaultMaxQuestions.
+	MaxQuestions int
 	// Observer is told what happens, for metrics. Default: nobody is told.
 	Observer Observer
 	// Clock tells the time and wakes the resolver. Waiting for servers takes real
@@ -67,6 +74,9 @@ func (o Options[S]) withDefaults() Options[S] {
 	}
 	if o.Group == nil {
 		o.Group = func(S) string { return "" }
+	}
+	if o.MaxQuestions <= 0 {
+		o.MaxQuestions = DefaultMaxQuestions
 	}
 	if o.Observer == nil {
 		o.Observer = noObserver{}

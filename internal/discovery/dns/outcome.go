@@ -37,6 +37,8 @@ const (
 	// Unreachable: no query left this machine: there is no server to ask, no
 	// route to it, or no socket.
 	Unreachable
+	// TooManyQuestions: it was not asked, since the group has Options.MaxQuestions.
+	TooManyQuestions
 )
 
 // Definitive says whether the outcome tells what the name has.
@@ -61,6 +63,8 @@ func (o Outcome) String() string {
 		return "Timeout"
 	case Unreachable:
 		return "Unreachable"
+	case TooManyQuestions:
+		return "TooManyQuestions"
 	default:
 		return "Outcome(" + strconv.Itoa(int(o)) + ")"
 	}

@@ -32,7 +32,8 @@ type Resolver[S comparable] struct {
 	mu            sync.Mutex
 	asked         map[Question]*entry[S]
 	subscriptions map[S]map[Question]struct{}
-	idle          byDue // tasks that wait for their time
+	rooms         map[string]*room[S] // by group
+	idle          byDue               // tasks that wait for their time
 	dispatcher    dispatcher
 	changed       map[S]struct{}
 	planned       time.Time       // when the loop will look again
@@ -58,6 +59,7 @@ func New[S comparable](opts Options[S]) *Resolver[S] {
 		news:          make(chan struct{}, 1),
 		asked:         map[Question]*entry[S]{},
 		subscriptions: map[S]map[Question]struct{}{},
+		rooms:         map[string]*room[S]{},
 		dispatcher:    newDispatcher(),
 		changed:       map[S]struct{}{},
 	}
@@ -65,21 +67,29 @@ func New[S comparable](opts Options[S]) *Resolver[S] {
 
 // Ensure makes the questions those of the subscriber, in place of the ones it
 // had. A question that nobody asks any more is forgotten, with all that is known
-// about it; a new one is asked at once.
+// about it; a new one is asked at once, if there is room for it. If not, the
+// subscriber is told when there is, and Ensure is to be called again.
 func (r *Resolver[S]) Ensure(sub S, questions []Question) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	had := r.subscriptions[sub]
 	wanted := make(map[Question]struct{}, len(questions))
 	for _, q := range questions {
 		wanted[q] = struct{}{}
-		if _, ok := had[q]; !ok {
-			r.join(sub, q)
-		}
 	}
-	for q := range had {
+	group := r.opts.Group(sub)
+	r.forgetAway(sub, group)
+	for q := range r.subscriptions[sub] {
 		if _, ok := wanted[q]; !ok {
 			r.leave(sub, q)
+		}
+	}
+	for _, q := range questions {
+		switch {
+		case r.asks(sub, q):
+		case r.find(sub, group, q):
+			r.join(sub, q)
+		default:
+			delete(wanted, q)
 		}
 	}
 	if r.subscriptions[sub] = wanted; len(wanted) == 0 {
@@ -97,14 +107,29 @@ func (r *Resolver[S]) Forget(sub S) {
 }
 
 // Lookup returns what is known about a question, or nil if nobody asks it or no
-// query has ended yet.
-func (r *Resolver[S]) Lookup(q Question) *Snapshot {
+// query has ended yet. Of one that the subscriber found no room for, nothing is,
+// though others may ask it.
+func (r *Resolver[S]) Lookup(sub S, q Question) *Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if mine := r.rooms[r.opts.Group(sub)]; mine != nil {
+		if _, away := mine.away[sub][q]; away {
+			return turnedAway
+		}
+	}
 	if e := r.asked[q]; e != nil {
 		return e.set.snapshot
 	}
 	return nil
+}
+
+func (r *Resolver[S]) asks(sub S, q Question) bool {
+	e := r.asked[q]
+	if e == nil {
+		return false
+	}
+	_, ok := e.subscribers[sub]
+	return ok
 }
 
 func (r *Resolver[S]) join(sub S, q Question) {
@@ -123,7 +148,9 @@ func (r *Resolver[S]) join(sub S, q Question) {
 	}
 	e.subscribers[sub] = struct{}{}
 	group := r.opts.Group(sub)
-	e.groups[group]++
+	if e.groups[group]++; e.groups[group] == 1 {
+		r.roomOf(group).taken++
+	}
 	if e.stage == waiting {
 		r.dispatcher.add(&e.task, group)
 		r.startWaiting()
@@ -136,6 +163,7 @@ func (r *Resolver[S]) leave(sub S, q Question) {
 	group := r.opts.Group(sub)
 	if e.groups[group]--; e.groups[group] == 0 {
 		delete(e.groups, group)
+		r.giveBack(group)
 	}
 	if len(e.subscribers) > 0 {
 		return

@@ -55,7 +55,7 @@ func TestNamesOverTheWire(t *testing.T) {
 	until := func(q dns.Question, want string) {
 		t.Helper()
 		for {
-			if s := resolver.Lookup(q); s != nil && state(s) == want {
+			if s := resolver.Lookup("", q); s != nil && state(s) == want {
 				return
 			}
 			<-changed
