@@ -142,15 +142,7 @@ func denialReason(err error) string {
 // freeze keeps an address as it is published on the Service, if it is to have the
 // ports that it has, and is not on its way out unless it is meant to be.
 func (p *pass) freeze(addr netip.Addr, ports int, state v1alpha1.TargetState) bool {
-	if p.byAddress == nil {
-		p.byAddress = make(map[string]*sliceplan.Published, len(p.here))
-		for i := range p.here {
-			if e := &p.here[i]; p.byAddress[e.Address] == nil {
-				p.byAddress[e.Address] = e
-			}
-		}
-	}
-	was := p.byAddress[addr.String()]
+	was := p.publishedAt(addr)
 	if was == nil || !equality.Semantic.DeepEqual(was.Ports, p.backend.PortSets[ports]) ||
 		conditionsOf(was.Conditions).Terminating && state != v1alpha1.TargetDrain {
 		return false
@@ -162,27 +154,70 @@ func (p *pass) freeze(addr netip.Addr, ports int, state v1alpha1.TargetState) bo
 	return true
 }
 
+// publishedAt returns how an address is published; nil if it is not.
+func (p *pass) publishedAt(addr netip.Addr) *sliceplan.Published {
+	if p.byAddress == nil {
+		p.byAddress = make(map[string]*sliceplan.Published, len(p.here))
+		for i := range p.here {
+			if e := &p.here[i]; p.byAddress[e.Address] == nil {
+				p.byAddress[e.Address] = e
+			}
+		}
+	}
+	return p.byAddress[addr.String()]
+}
+
 // conditionsOf reads conditions as consumers do.
 func conditionsOf(c discoveryv1.EndpointConditions) sliceplan.Conditions {
 	ready := ptr.Deref(c.Ready, true)
 	return sliceplan.Conditions{Ready: ready, Serving: ptr.Deref(c.Serving, ready), Terminating: ptr.Deref(c.Terminating, false)}
 }
 
-// limit leaves out what comes after the first addresses, if there is a limit. One
-// that several entries have is one.
-func (p *pass) limit(most int) {
-	if most == 0 || len(p.candidates) <= most {
+// maxAddresses is how many an ExternalBackend has at most: as many as the API lets
+// it list, those of names among them.
+const maxAddresses = 5000
+
+// limit leaves out addresses that are more than an ExternalBackend may have, or than
+// the policies allow. Those that are listed come first, and of the others what is
+// published, so that a name with more and more addresses takes no place of another.
+func (p *pass) limit(allowed int) {
+	p.leaveOut(maxAddresses, func(t target.Target) {
+		if name, ok := p.names[t.Entry]; ok {
+			name.Dropped++
+			p.names[t.Entry] = name
+		}
+	})
+	if allowed > 0 {
+		p.leaveOut(allowed, func(t target.Target) {
+			p.refuse(t, fmt.Errorf("%s is one more than the %d addresses that the ExternalBackendPolicies of the namespace allow an ExternalBackend", t.Addr, allowed),
+				v1alpha1.ReasonLimitExceeded)
+		})
+	}
+}
+
+// leaveOut tells of each candidate that is not among the most important addresses,
+// and drops it. One that several entries have is one.
+func (p *pass) leaveOut(most int, tell func(target.Target)) {
+	if len(p.candidates) <= most {
 		return
 	}
-	counted := make(map[netip.Addr]bool, most)
-	p.candidates = slices.DeleteFunc(p.candidates, func(t target.Target) bool {
-		if counted[t.Addr] || len(counted) < most {
-			counted[t.Addr] = true
-			return false
+	fits := make(map[netip.Addr]bool, most)
+	for _, due := range []func(target.Target) bool{
+		func(t target.Target) bool { return p.entries[t.Entry].FQDN == nil },
+		func(t target.Target) bool { return p.publishedAt(t.Addr) != nil },
+		func(target.Target) bool { return true },
+	} {
+		for _, t := range p.candidates {
+			if len(fits) < most && due(t) {
+				fits[t.Addr] = true
+			}
 		}
-		p.refuse(t, fmt.Errorf("%s is one more than the %d addresses that the ExternalBackendPolicies of the namespace allow an ExternalBackend", t.Addr, most),
-			v1alpha1.ReasonLimitExceeded)
-		return true
+	}
+	p.candidates = slices.DeleteFunc(p.candidates, func(t target.Target) bool {
+		if !fits[t.Addr] {
+			tell(t)
+		}
+		return !fits[t.Addr]
 	})
 }
 

@@ -131,6 +131,22 @@ type lookup struct {
 	// records are not served as they say.
 	denied     bool
 	passedOver []string
+	// dropped counts the records beyond what an entry may have.
+	dropped int
+}
+
+// maxHosts bounds those that the SRV records of an ExternalBackend lead to, which
+// its entries share equally: each is a question for every family.
+const maxHosts = 512
+
+func (p *pass) srvEntries() int {
+	n := 0
+	for _, e := range p.entries {
+		if e.FQDN != nil && e.FQDN.Resolution == v1alpha1.ResolutionSRV {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *lookup) ask(name string, kind dns.Type) *answer {
@@ -151,7 +167,11 @@ func (l *lookup) find() error {
 	if l.expired(records) {
 		return nil
 	}
-	for _, s := range records.snapshot.Services {
+	served := records.snapshot.Services
+	if most := maxHosts / l.p.srvEntries(); len(served) > most {
+		l.dropped, served = len(served)-most, served[:most]
+	}
+	for _, s := range served {
 		if err := l.w.scope.Hostname(s.Host); err != nil {
 			l.refuseHost(s.Host, err)
 			continue

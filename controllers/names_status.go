@@ -15,7 +15,7 @@ import (
 
 // name says what is known of the name of the entry.
 func (l *lookup) name() status.Name {
-	n := status.Name{Hostname: l.entry.FQDN.Hostname, Answered: len(l.answers) > 0}
+	n := status.Name{Hostname: l.entry.FQDN.Hostname, Answered: len(l.answers) > 0, Dropped: l.dropped}
 	var problems []string
 	for i := range l.answers {
 		a := &l.answers[i]
@@ -52,7 +52,7 @@ func (l *lookup) holds(a *answer) bool {
 // leastTelling comes first of the reasons why a name yields nothing.
 var leastTelling = []string{
 	"", v1alpha1.ReasonNoAddresses, v1alpha1.ReasonNameNotFound, v1alpha1.ReasonNamesPending,
-	v1alpha1.ReasonNameServerTimeout, v1alpha1.ReasonNameServerFailed,
+	v1alpha1.ReasonNameServerTimeout, v1alpha1.ReasonNameServerFailed, v1alpha1.ReasonTooManyNames,
 }
 
 // problemOf says why a question has no answer, or none that helps.
@@ -74,6 +74,8 @@ func problemOf(a *answer) (reason, problem string) {
 		return v1alpha1.ReasonNameServerFailed, fmt.Sprintf("the name servers refuse to answer for %s (REFUSED)", a.question)
 	case dns.Malformed:
 		return v1alpha1.ReasonNameServerFailed, fmt.Sprintf("the name servers send no usable answer for %s", a.question)
+	case dns.TooManyQuestions:
+		return v1alpha1.ReasonTooManyNames, fmt.Sprintf("%s is not asked: the ExternalBackends of the namespace ask all that they may (--dns-max-questions-per-namespace)", a.question)
 	case dns.Unreachable:
 		return v1alpha1.ReasonNameServerTimeout, fmt.Sprintf("no name server can be reached for %s", a.question)
 	default:

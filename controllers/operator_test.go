@@ -60,6 +60,7 @@ type operatorOptions struct {
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
 	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
+	maxQuestions   int            // about names, of a namespace; the shipped number if zero
 	fenceNamespace string         // where it asks whether it is fenced; not at all if empty
 	maxChecks      int            // of a namespace; the shipped number if zero
 	// guard is what passes ask in the place of what is wired; that if nil.
@@ -187,6 +188,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	}
 	names := dns.New(dns.Options[health.Subscriber]{
 		Servers: []netip.AddrPort{nameServer.Addr()}, MinTTL: 100 * time.Millisecond, Changed: reconciler.Wake,
+		Group: func(sub health.Subscriber) string { return sub.Namespace }, MaxQuestions: options.maxQuestions,
 	})
 	reconciler.Names = names
 	Expect(o.manager.Add(names)).To(Succeed())

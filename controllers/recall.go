@@ -46,7 +46,7 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 		now := *p
 		now.eb, now.before = w.backends[i], p.health
 		all := r.Health.Statuses(now.subscriber(), make([]health.Status, 0, len(p.health)+len(p.grant.Losses)))
-		if !r.answersHold(p) || len(all) < len(p.health) || slices.ContainsFunc(all, turnedAway) { // there may be room by now
+		if !r.answersHold(&now) || len(all) < len(p.health) || slices.ContainsFunc(all, turnedAway) { // there may be room by now
 			return nil
 		}
 		now.health = all[:len(p.health)]
@@ -74,7 +74,8 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 	kept := make([]*pass, len(passes))
 	for i, p := range passes {
 		copied := *p
-		copied.eb, copied.published, copied.here, copied.byAddress, copied.candidates, copied.before = nil, nil, nil, nil, nil, nil
+		copied.eb, copied.published, copied.here, copied.candidates, copied.before = nil, nil, nil, nil, nil
+		copied.byAddress, copied.hereByEntry, copied.staleEntries = nil, nil, nil
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{

@@ -85,6 +85,9 @@ const (
 	ReasonNameServerFailed = "NameServerFailed"
 	// ReasonNameServerTimeout: no name server answers, or none can be reached.
 	ReasonNameServerTimeout = "NameServerTimeout"
+	// ReasonTooManyNames: the namespace has as many names as it may, each counted
+	// once for A and once for AAAA, so that this one is not asked for.
+	ReasonTooManyNames = "TooManyNames"
 )
 
 // Reasons of the condition Accepted.

@@ -26,6 +26,7 @@ const (
 type nameOptions struct {
 	servers        []netip.AddrPort
 	minTTL, maxTTL time.Duration
+	maxQuestions   int // of a namespace
 }
 
 func (o *nameOptions) register(flags *flag.FlagSet) {
@@ -36,12 +37,14 @@ func (o *nameOptions) register(flags *flag.FlagSet) {
 	})
 	flags.DurationVar(&o.minTTL, "dns-min-ttl", dns.DefaultMinTTL, "least time between two answers about a name, whatever its TTL")
 	flags.DurationVar(&o.maxTTL, "dns-max-ttl", dns.DefaultMaxTTL, "most time between two answers about a name, whatever its TTL")
+	flags.IntVar(&o.maxQuestions, "dns-max-questions-per-namespace", dns.DefaultMaxQuestions, "questions that the names of a namespace's ExternalBackends may make, one for A and one for AAAA each; names beyond are not asked for")
 }
 
 func (o *nameOptions) check() error {
 	return errors.Join(
 		between("dns-min-ttl", o.minTTL, leastTTL, mostTTL),
 		between("dns-max-ttl", o.maxTTL, leastTTL, mostTTL),
+		inRange("dns-max-questions-per-namespace", o.maxQuestions, 1, 1_000_000),
 		o.inOrder(),
 	)
 }
@@ -63,9 +66,10 @@ func between(name string, value, low, high time.Duration) error {
 func (o *nameOptions) resolver(changed func(health.Subscriber), recorder *metrics.Metrics) *dns.Resolver[health.Subscriber] {
 	return dns.New(dns.Options[health.Subscriber]{
 		Servers: o.servers, MinTTL: o.minTTL, MaxTTL: o.maxTTL,
-		Changed:  changed,
-		Group:    func(s health.Subscriber) string { return s.Namespace },
-		Observer: queryObserver{recorder},
+		MaxQuestions: o.maxQuestions,
+		Changed:      changed,
+		Group:        func(s health.Subscriber) string { return s.Namespace },
+		Observer:     queryObserver{recorder},
 	})
 }
 

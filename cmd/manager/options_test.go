@@ -42,6 +42,7 @@ func TestFlagsOutOfBounds(t *testing.T) {
 		{"--concurrent-services=0", "--concurrent-services is 0"},
 		{"--max-checks-in-flight=-1", "--max-checks-in-flight is -1"},
 		{"--max-checks-per-namespace=0", "--max-checks-per-namespace is 0: it must be between 1 and 10000000"},
+		{"--dns-max-questions-per-namespace=0", "--dns-max-questions-per-namespace is 0: it must be between 1 and 1000000"},
 		{"--kube-api-qps=0", "--kube-api-qps is 0"},
 		{"--kube-api-burst=0", "--kube-api-burst is 0"},
 		{"--cluster-deny-delay=25h", "--cluster-deny-delay is 25h0m0s: it must be between 0s and 24h"},

@@ -125,6 +125,7 @@ var told = map[string]bool{
 	v1alpha1.ReasonRecordsDropped:         true,
 	v1alpha1.ReasonNameServerFailed:       true,
 	v1alpha1.ReasonNameServerTimeout:      true,
+	v1alpha1.ReasonTooManyNames:           true,
 	v1alpha1.ReasonPassthroughDeprecated:  true,
 	v1alpha1.ReasonSecretForbidden:        true,
 	v1alpha1.ReasonSecretNotFound:         true,

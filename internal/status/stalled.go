@@ -16,6 +16,7 @@ import (
 var transient = []string{
 	v1alpha1.ReasonServiceNotFound, v1alpha1.ReasonServiceTerminating, v1alpha1.ReasonWriteFailed,
 	v1alpha1.ReasonNameServerFailed, v1alpha1.ReasonNameServerTimeout, v1alpha1.ReasonMaxStaleExceeded,
+	v1alpha1.ReasonTooManyNames,
 }
 
 // stalledBy says whether only an edit can help.

@@ -126,7 +126,7 @@ func BenchmarkTenThousandNames(b *testing.B) {
 		counted := &counter{ready: make(chan struct{})}
 		counted.first.Store(int64(len(questions)))
 		heap := heapSize()
-		r := New(Options[string]{Servers: []netip.AddrPort{server}, Observer: counted})
+		r := New(Options[string]{Servers: []netip.AddrPort{server}, Observer: counted, MaxQuestions: len(questions)})
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- r.Start(ctx) }()

@@ -14,6 +14,7 @@ import (
 // ones and new ones, and those of another are asked as if they were alone.
 func TestHangingNamesDelayNobodyElse(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
+		w.opts.MaxQuestions = 5000
 		w.set("*", said(30*time.Second, 1))
 		w.Ensure("good/a", names(100, "good"))
 		w.Ensure("bad/a", names(2000, "bad"))
@@ -87,6 +88,7 @@ func (w *world) expectSlots(t *testing.T, zone string, perClass []int) {
 // TestNamesThatHangRecover all of them, once they are answered.
 func TestNamesThatHangRecover(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
+		w.opts.MaxQuestions = 10000
 		w.set("*", said(30*time.Second, 1))
 		w.Ensure("shop/a", names(10000, "example"))
 		w.start(t)
