@@ -151,7 +151,9 @@ func (p *pass) srvEntries() int {
 
 func (l *lookup) ask(name string, kind dns.Type) *answer {
 	question := dns.Question{Name: name, Type: kind}
-	l.answers = append(l.answers, answer{question, l.r.Names.Lookup(l.p.subscriber(), question)})
+	snapshot := l.r.Names.Lookup(l.p.subscriber(), question)
+	l.answers = append(l.answers, answer{question, snapshot})
+	l.p.ending = l.p.ending || snapshot != nil && snapshot.Outcome == dns.TooManyQuestions // it is to be asked again
 	return &l.answers[len(l.answers)-1]
 }
 
