@@ -51,6 +51,9 @@ func (r *ServiceReconciler) addressesOf(w *world, p *pass, entry *translate.Entr
 		return r.named(w, p, entry)
 	}
 	found, problems := r.Literals(entry.Name, entry.Literals)
+	for _, t := range found {
+		delete(p.former, t)
+	}
 	for _, err := range problems {
 		p.reject(entry.Name, err, v1alpha1.ReasonInvalidSpec)
 	}
@@ -264,6 +267,12 @@ func (p *pass) admit(t target.Target, entry *translate.Entry) {
 		p.excluded = append(p.excluded, t)
 	case entry.State == v1alpha1.TargetDrain && !p.isNamed(entry):
 		// What of it is published drains, the rest is not wanted.
+		if entry.FQDN != nil {
+			if p.byState == nil {
+				p.byState = make(map[target.Target]bool)
+			}
+			p.byState[t] = true
+		}
 	case p.backend.Publishable && !p.backend.Portless && len(p.backend.PortSets[p.portSetOf(t)]) == 0:
 		if p.portless == nil {
 			p.portless = make(map[string]bool)

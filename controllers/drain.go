@@ -25,7 +25,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		if !p.backend.Publishable && !onHold(w) || p.yields != nil {
 			continue
 		}
-		departures, from := p.departures(w, passes, now)
+		departures, from := p.departures(w, passes, hosts, now)
 		staying, next := target.Drain(departures, p.backend.Drain, now)
 		if !next.IsZero() {
 			w.again(next.Sub(now))
@@ -33,11 +33,7 @@ func (r *ServiceReconciler) drain(w *world, passes []*pass) {
 		p.hosts = make(map[netip.Addr]string, len(staying))
 		for _, d := range staying {
 			published := from[d.Addr]
-			host, drains := hosts[d.Addr]
-			if !drains {
-				host = p.hostBefore(d.Target)
-			}
-			p.hosts[d.Addr] = host
+			p.hosts[d.Addr] = p.hostLeaving(d.Target, hosts)
 			p.draining = append(p.draining, departure{d, published})
 			p.kept[d.Addr] = p.backend.PortSet(published.Ports)
 			delete(from, d.Addr)
@@ -58,9 +54,9 @@ func onHold(w *world) bool {
 }
 
 // departures lists what may drain, and as what each is published. What is
-// disabled, denied, of a family that the Service has lost, without ports though
+// disabled, denied, has come by a name that is denied, of a family that the Service has lost, without ports though
 // the Service has some, or served by another ExternalBackend goes at once.
-func (p *pass) departures(w *world, passes []*pass, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
+func (p *pass) departures(w *world, passes []*pass, hosts map[netip.Addr]string, now time.Time) (list []target.Departure, from map[netip.Addr]*sliceplan.Published) {
 	from = make(map[netip.Addr]*sliceplan.Published)
 	for i := range p.here {
 		e := &p.here[i]
@@ -68,15 +64,17 @@ func (p *pass) departures(w *world, passes []*pass, now time.Time) (list []targe
 		if err != nil || p.serves(addr) {
 			continue
 		}
+		t := target.Target{Addr: addr, Entry: e.Entry}
+		if p.cameByDenied(w.scope, t, p.hostLeaving(t, hosts)) {
+			p.markRefused(addr)
+		}
 		lacksPorts := p.backend.Publishable && len(e.Ports) == 0 != p.backend.Portless
 		if from[addr] != nil || e.Disabled || lacksPorts || p.denies(w.scope, addr, e.Ports) || !p.hasFamily(addr) ||
 			servedByAnother(passes, p, addr, e) {
 			continue
 		}
 		from[addr] = e
-		list = append(list, target.Departure{
-			Target: target.Target{Addr: addr, Entry: e.Entry}, Deadline: p.deadline(p.began[addr], e, now),
-		})
+		list = append(list, target.Departure{Target: t, Deadline: p.deadline(p.began[addr], e, now)})
 	}
 	return list, from
 }

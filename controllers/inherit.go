@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"net/netip"
-	"slices"
 
 	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -16,59 +15,84 @@ import (
 // may only not have been heard of yet: the operator has not been told everything
 // since it started, and every answer may be a part of what the name stands for.
 // What the entry had before it got this name stays until this one has been
-// answered for, unless the name before must not be targeted any more. Of hosts
-// that are denied, nothing stays.
+// answered for. An entry of which nothing is published may have got another name
+// while no operator ran: it has what is there under names that nobody knows.
 func (l *lookup) inherit() {
-	before, known := l.p.originsBefore[l.entry.Name]
-	replaced := known && before != originOf(l.entry)
-	denied := replaced && before.hostname != "" && l.w.scope.Hostname(before.hostname) != nil
-	l.inherited = l.p.isNamed(l.entry) && len(l.found) == 0 && slices.ContainsFunc(l.answers, func(a answer) bool { return !a.definitive() })
-	for _, e := range l.p.publishedOf(l.entry.Name) {
-		addr, err := netip.ParseAddr(e.Address)
-		if err != nil || l.seen[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
-			continue
+	for _, t := range l.found {
+		delete(l.p.former, t)
+	}
+	if l.p.isNamed(l.entry) && len(l.found) == 0 {
+		for i := range l.answers {
+			l.answers[i].holds = !l.answers[i].definitive()
 		}
-		t := target.Target{Addr: addr, Entry: l.entry.Name}
-		switch {
-		case !denied && l.unheard(t, replaced):
-			l.seen[addr], l.inherited = true, true
-			l.found = append(l.found, t)
-			l.p.noteInherited(t, l.entry, e, before, replaced)
-		case denied, l.denied:
-			l.p.markRefused(addr)
+	}
+	own := l.p.publishedOf(l.entry.Name)
+	for _, e := range own {
+		l.keep(e)
+	}
+	if len(own) > 0 {
+		return
+	}
+	for i := range l.p.published {
+		e := &l.p.published[i]
+		addr, _ := netip.ParseAddr(e.Address)
+		if _, removed := l.p.former[target.Target{Addr: addr, Entry: e.Entry}]; !removed && !e.Disabled && l.p.entries[e.Entry] == nil {
+			l.keep(e)
 		}
 	}
 }
 
-// publishedOf returns what is published of an entry.
+// keep has an address stay as it is published, if it may be one of the name's.
+// Nothing stays that a name has brought which must not be targeted any more.
+func (l *lookup) keep(e *sliceplan.Published) {
+	addr, err := netip.ParseAddr(e.Address)
+	if err != nil || l.seen[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating && !e.ByState {
+		return
+	}
+	t := target.Target{Addr: addr, Entry: l.entry.Name}
+	before, replaced := l.p.former[t]
+	switch {
+	case l.p.cameByDenied(l.w.scope, t, l.p.lineageBefore.provenance[t].host):
+		l.p.markRefused(addr)
+	case l.unheard(t, replaced):
+		l.seen[addr] = true
+		l.found = append(l.found, t)
+		l.p.noteInherited(t, l.entry, e, before, replaced)
+	case l.denied:
+		l.p.markRefused(addr)
+	}
+}
+
+// publishedOf returns what is published of an entry, first for this Service.
 func (p *pass) publishedOf(entry string) []*sliceplan.Published {
-	if p.hereByEntry == nil {
-		p.hereByEntry = make(map[string][]*sliceplan.Published)
-		for i := range p.here {
-			e := &p.here[i]
-			p.hereByEntry[e.Entry] = append(p.hereByEntry[e.Entry], e)
+	if p.byEntry == nil {
+		p.byEntry = make(map[string][]*sliceplan.Published)
+		for i := range p.published {
+			e := &p.published[i]
+			p.byEntry[e.Entry] = append(p.byEntry[e.Entry], e)
 		}
 	}
-	return p.hereByEntry[entry]
+	return p.byEntry[entry]
 }
 
 // unheard says whether an address may be one of the name's though no answer has
 // it. What is known to be that of one host of SRV records is so as long as those
 // and that host say.
 func (l *lookup) unheard(t target.Target, replaced bool) bool {
-	host := l.p.provenanceBefore[t].host
+	host, unheard := l.p.lineageBefore.provenance[t].host, false
 	for i := range l.answers {
 		a := &l.answers[i]
 		switch {
 		case a.question.Type == dns.A && !t.Addr.Is4(), a.question.Type == dns.AAAA && t.Addr.Is4():
 		case host != "" && a.question.Type != dns.SRV && a.question.Name != host && !replaced:
-		case l.expired(a), a.settles(replaced):
+		case a.settles(replaced):
 		case l.denied && a.definitive(): // it may be one of those that are denied
 		default:
-			return true
+			a.holds = true
+			unheard = unheard || !l.expired(a)
 		}
 	}
-	return false
+	return unheard
 }
 
 // refuse takes out at once what is published of the entry.

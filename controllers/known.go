@@ -46,10 +46,8 @@ type knownBackend struct {
 	drains map[netip.Addr]time.Time
 	// hosts are the names that those are asked for.
 	hosts map[netip.Addr]string
-	// origins are those of its entries, as they were last answered for, and provenance
-	// what was known of addresses.
-	origins    map[string]origin
-	provenance map[target.Target]provenance
+	// lineage is that of the last pass.
+	lineage lineage
 	// tiers is which of them serve; nil if there is only one, or not known.
 	tiers *health.TierState
 	// fresh is true from the first publication until everything about it is known,
@@ -219,18 +217,19 @@ func (k *knownBackends) setDrains(sub health.Subscriber, draining []target.Depar
 	k.bySub[sub].drains, k.bySub[sub].hosts = deadlines, hosts
 }
 
-// names returns what setNames recorded.
-func (k *knownBackends) names(sub health.Subscriber) (map[string]origin, map[target.Target]provenance) {
+// lineage returns what setLineage recorded.
+func (k *knownBackends) lineage(sub health.Subscriber) lineage {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.bySub[sub].origins, k.bySub[sub].provenance
+	return k.bySub[sub].lineage
 }
 
-// setNames replaces what is known of names. The maps are not changed afterwards.
-func (k *knownBackends) setNames(sub health.Subscriber, origins map[string]origin, provenance map[target.Target]provenance) {
+// setLineage records where addresses come from. Its maps are not changed
+// afterwards.
+func (k *knownBackends) setLineage(sub health.Subscriber, l lineage) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.bySub[sub].origins, k.bySub[sub].provenance = origins, provenance
+	k.bySub[sub].lineage = l
 }
 
 // tiers returns what setTiers recorded.

@@ -22,6 +22,8 @@ import (
 type answer struct {
 	question dns.Question
 	snapshot *dns.Snapshot // nil: nothing yet
+	// holds is true if published addresses stay that it may yet name.
+	holds bool
 }
 
 // definitive says whether it was ever said what the name has.
@@ -72,47 +74,12 @@ func (r *ServiceReconciler) ensureAsked(w *world, p *pass) {
 	if !r.answersHold(p) {
 		w.again(time.Millisecond)
 	}
-	r.known.setNames(p.subscriber(), p.answered(), p.provenance)
+	r.known.setLineage(p.subscriber(), p.lineage)
 }
 
 // answersHold says whether everything that was asked has the same answer as then.
 func (r *ServiceReconciler) answersHold(p *pass) bool {
 	return !slices.ContainsFunc(p.answers, func(a answer) bool { return r.Names.Lookup(p.subscriber(), a.question) != a.snapshot })
-}
-
-// origin is what an entry got its addresses from: a name, or if it is empty, the
-// entry itself.
-type origin struct {
-	hostname string
-	srv      bool
-}
-
-func originOf(e *translate.Entry) origin {
-	if e.FQDN == nil {
-		return origin{}
-	}
-	return origin{e.FQDN.Hostname, e.FQDN.Resolution == v1alpha1.ResolutionSRV}
-}
-
-// answered returns the origin of every entry. One that no definitive answer is
-// known of has the one that it had before, and so has one that is gone, as long
-// as something of it is published.
-func (p *pass) answered() map[string]origin {
-	origins := make(map[string]origin, len(p.entries))
-	for name, e := range p.entries {
-		if e.FQDN == nil || p.names[name].Answered {
-			origins[name] = originOf(e)
-		} else if before, ok := p.originsBefore[name]; ok {
-			origins[name] = before
-		}
-	}
-	for i := range p.here {
-		entry := p.here[i].Entry
-		if before, ok := p.originsBefore[entry]; ok && p.entries[entry] == nil {
-			origins[entry] = before
-		}
-	}
-	return origins
 }
 
 // lookup finds the addresses of one entry.
@@ -125,8 +92,6 @@ type lookup struct {
 	answers []answer
 	found   []target.Target
 	seen    map[netip.Addr]bool
-	// inherited is true if published addresses stay that no answer has named yet.
-	inherited bool
 	// denied is true if a host of SRV records is left out, and passedOver says which
 	// records are not served as they say.
 	denied     bool
@@ -152,7 +117,7 @@ func (p *pass) srvEntries() int {
 func (l *lookup) ask(name string, kind dns.Type) *answer {
 	question := dns.Question{Name: name, Type: kind}
 	snapshot := l.r.Names.Lookup(l.p.subscriber(), question)
-	l.answers = append(l.answers, answer{question, snapshot})
+	l.answers = append(l.answers, answer{question: question, snapshot: snapshot})
 	l.p.ending = l.p.ending || snapshot != nil && snapshot.Outcome == dns.TooManyQuestions // it is to be asked again
 	return &l.answers[len(l.answers)-1]
 }
@@ -250,10 +215,11 @@ func (l *lookup) vetChain(a *answer) error {
 	return nil
 }
 
-// expired says whether an answer is too old to go by.
+// expired says whether an answer is too old to go by. While the first query is
+// under way, that is not known.
 func (l *lookup) expired(a *answer) bool {
 	since := l.staleSince(a)
-	if since.IsZero() || l.entry.FQDN.MaxStale <= 0 {
+	if a.snapshot == nil || since.IsZero() || l.entry.FQDN.MaxStale <= 0 {
 		return false
 	}
 	left := since.Add(l.entry.FQDN.MaxStale).Sub(l.now)

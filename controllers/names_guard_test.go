@@ -13,6 +13,11 @@ import (
 	"externalbackend.dev/operator/test/nameserver"
 )
 
+// denyingName denies a name.
+func denyingName(name string) func(*v1alpha1.ExternalBackendPolicySpec) {
+	return denying(v1alpha1.PolicyDeny{Hostnames: []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern(name)}})
+}
+
 var _ = Describe("What a name leads to is vetted:", func() {
 	var s *scene
 	served := endpoints{"192.0.2.10": in, "192.0.2.11": in, "192.0.2.20": in}
@@ -33,7 +38,7 @@ var _ = Describe("What a name leads to is vetted:", func() {
 
 	It("a name that a policy denies goes at once, and comes back when it is allowed", func(ctx SpecContext) {
 		resolved(ctx)
-		policy := s.policy(ctx, "names", denying(v1alpha1.PolicyDeny{Hostnames: []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern(s.hostname("db"))}}))
+		policy := s.policy(ctx, "names", denyingName(s.hostname("db")))
 		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, s.hostname("db")))
 		Expect(admin.Delete(ctx, policy)).To(Succeed())
@@ -46,7 +51,7 @@ var _ = Describe("What a name leads to is vetted:", func() {
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[1].FQDN.Hostname = s.hostname("new") })
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerFailed))
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(served))
-		s.policy(ctx, "names", denying(v1alpha1.PolicyDeny{Hostnames: []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern(s.hostname("db"))}}))
+		s.policy(ctx, "names", denyingName(s.hostname("db")))
 		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
 	})
 
@@ -104,5 +109,28 @@ var _ = Describe("What a name leads to is vetted:", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerFailed))
 		noticed(good, good)
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.30": in, "192.0.2.31": out}))
+	})
+
+	It("SRV records that were edited while none is answered leave nothing of a host that is denied", func(ctx SpecContext) {
+		s.hostOn("192.0.2.10:9001")
+		s.hostOn("192.0.2.11:9002")
+		s.address("a", "192.0.2.10")
+		s.address("b", "192.0.2.11")
+		s.service(ctx, "payments")
+		eb := s.backend(ctx, "payments", drainFor("1h"), fqdn("web", s.records("_web._tcp", "0 9001 a", "0 9002 b"), srv))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in})
+		s.answer("_web2._tcp", "SRV", nameserver.Rcode(2))
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].FQDN.Hostname = s.hostname("_web2._tcp") })
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerFailed))
+		s.policy(ctx, "names", denyingName(s.hostname("a")))
+		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
+	})
+
+	It("what drains of an entry that is gone does not if its name is denied", func(ctx SpecContext) {
+		eb := resolved(ctx)
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets = eb.Spec.Targets[:1] })
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "192.0.2.11": leaving, "192.0.2.20": in})
+		s.policy(ctx, "names", denyingName(s.hostname("db")))
+		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
 	})
 })

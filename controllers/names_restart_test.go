@@ -161,4 +161,73 @@ var _ = Describe("When the operator restarts, a name", func() {
 		s.expect(ctx, "payments", both)
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, withdrawn)
 	})
+
+	It("is withdrawn for its age by no answer that is still on its way", func(ctx SpecContext) {
+		s.backend(ctx, "payments", fqdn("db", s.address("db", "192.0.2.10", "2001:db8::10"), maxStale("10m")))
+		s.expect(ctx, "payments", both)
+		s.fail("db")
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerFailed))
+		history := s.watch(ctx)
+		restart(func() {
+			ticks.advance(time.Hour)
+			s.address("db", "192.0.2.10", "2001:db8::10") // name servers work again
+		})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, withdrawn)
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(both))
+		Expect(history.all()).To(BeEmpty())
+	})
+
+	It("that was stale long ago stays, though one family always fails", func(ctx SpecContext) {
+		s.address("db", "192.0.2.10")
+		s.answer("db", "AAAA", nameserver.Rcode(2))
+		eb := s.backend(ctx, "payments", fqdn("db", s.hostname("db"), maxStale("10m")))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.answer("db", "A", nameserver.Rcode(2))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerFailed))
+		s.address("db", "192.0.2.10")
+		s.answer("db", "AAAA", nameserver.Rcode(2))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, withdrawn)
+		ticks.advance(time.Hour)
+		s.nudge(ctx, eb)
+		history := s.watch(ctx)
+		restart(func() {})
+		s.asked(ctx, 5, "db", "A")
+		s.nudge(ctx, eb)
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+		Expect(history.all()).To(BeEmpty())
+	})
+
+	DescribeTable("keeps its addresses though no name server is there and, meanwhile,", func(ctx SpecContext, service string, change func(*v1alpha1.ExternalBackend)) {
+		eb := resolved(ctx)
+		if service != "payments" {
+			s.service(ctx, service)
+		}
+		DeferCleanup(func() { _ = nameServer.Start() })
+		restart(func() {
+			nameServer.Stop()
+			edit(ctx, eb, change)
+		})
+		s.expectGeneration(ctx, eb)
+		s.expect(ctx, service, both)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerTimeout))
+		Expect(s.endpointsOf(ctx, service)).To(Equal(both))
+		Expect(nameServer.Start()).To(Succeed())
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, withdrawn)
+		Expect(s.endpointsOf(ctx, service)).To(Equal(both))
+	},
+		Entry("its entry got another name", "payments", func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].Name = "database" }),
+		Entry("it moved to another Service", "orders", func(eb *v1alpha1.ExternalBackend) { eb.Spec.Service.Name = "orders" }),
+	)
+
+	It("that drained since its entry was to is back once that is taken back, though no name server is there", func(ctx SpecContext) {
+		eb := resolved(ctx, drainFor("1h"))
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].State = v1alpha1.TargetDrain })
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "2001:db8::10": leaving})
+		DeferCleanup(func() { _ = nameServer.Start() })
+		restart(nameServer.Stop)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerTimeout))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": leaving, "2001:db8::10": leaving}))
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].State = v1alpha1.TargetActive })
+		s.expect(ctx, "payments", both)
+	})
 })

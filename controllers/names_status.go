@@ -17,6 +17,7 @@ import (
 func (l *lookup) name() status.Name {
 	n := status.Name{Hostname: l.entry.FQDN.Hostname, Answered: len(l.answers) > 0, Dropped: l.dropped}
 	var problems []string
+	unheard := !slices.ContainsFunc(l.answers, func(a answer) bool { return a.definitive() })
 	for i := range l.answers {
 		a := &l.answers[i]
 		n.Answered = n.Answered && a.definitive()
@@ -31,8 +32,8 @@ func (l *lookup) name() status.Name {
 			problems = append(problems, problem)
 		}
 		since := l.staleSince(a)
-		if since.IsZero() || !l.holds(a) {
-			continue
+		if since.IsZero() || !a.holds && !a.hasMembers() && (!unheard || l.p.staleBefore(l.entry.Name).IsZero()) {
+			continue // nothing depends on it, nor did as far as is known
 		}
 		n.Expired = n.Expired || l.expired(a)
 		if n.StaleSince.IsZero() || since.Before(n.StaleSince) {
@@ -43,10 +44,8 @@ func (l *lookup) name() status.Name {
 	return n
 }
 
-// holds says whether something is or was published by what a question brought, as
-// far as it is known: what the operator knew before it started counts until then.
-func (l *lookup) holds(a *answer) bool {
-	return l.inherited || !a.definitive() && !l.p.staleBefore(l.entry.Name).IsZero() || a.snapshot != nil && len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0
+func (a *answer) hasMembers() bool {
+	return a.snapshot != nil && len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0
 }
 
 // leastTelling comes first of the reasons why a name yields nothing.

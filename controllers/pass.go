@@ -25,28 +25,30 @@ type pass struct {
 	backend  translate.Backend
 	entries  map[string]*translate.Entry
 	families []discoveryv1.AddressType // nil: not known
-	// published is what its slices say, here what those of this Service do.
+	// published is what its slices say, here the first of it: what those of this
+	// Service do.
 	published, here []sliceplan.Published
-	// byAddress and hereByEntry find what is published here, once they are asked.
-	byAddress   map[string]*sliceplan.Published
-	hereByEntry map[string][]*sliceplan.Published
+	// byAddress finds what is published here, and byEntry all, once they are asked.
+	byAddress map[string]*sliceplan.Published
+	byEntry   map[string][]*sliceplan.Published
 	// staleEntries are those that the status has, once it is asked for.
 	staleEntries map[string]time.Time
 	// kept are the addresses that have the ports that they are published with, as
 	// an index in translate.Backend.PortSets: those that drain, and all if nothing
 	// can be published anew.
 	kept map[netip.Addr]int
-	// provenance is what is known of addresses beyond their entries, and was before.
-	provenance, provenanceBefore map[target.Target]provenance
+	// lineage is where addresses come from, and lineageBefore what was known of it
+	// before.
+	lineage
+	lineageBefore lineage
 	// hosts are the names that addresses which drain are asked for.
 	hosts map[netip.Addr]string
 
 	candidates []target.Target
 	// answers are those to what was asked about names, and names what is known of
-	// those of entries. originsBefore are what was answered for before.
-	answers       []answer
-	names         map[string]status.Name
-	originsBefore map[string]origin
+	// those of entries.
+	answers []answer
+	names   map[string]status.Name
 	// ending is true if time alone will change what was found.
 	ending   bool
 	rejected []status.Rejection
@@ -72,6 +74,9 @@ type pass struct {
 	began map[netip.Addr]time.Time
 	// portless are the entries that have no port that is resolved.
 	portless map[string]bool
+	// byState are the addresses of names that drain since the state of their entry
+	// says so.
+	byState map[target.Target]bool
 	// awaiting is true as long as its first publication is held.
 	awaiting bool
 
@@ -120,7 +125,8 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 			p.entries[p.backend.Entries[j].Name] = &p.backend.Entries[j]
 		}
 		p.keep(w.key.Name)
-		p.originsBefore, p.provenanceBefore = r.known.names(p.subscriber())
+		p.lineageBefore = r.known.lineage(p.subscriber())
+		p.trace()
 		p.began = r.known.drains(p.subscriber())
 		if p.checks = r.known.checks(p.subscriber(), p.checksByEntry()); p.backend.Checks == nil && p.checks != nil {
 			p.checks = p.checks.atLeast(least)
@@ -134,9 +140,10 @@ func (r *ServiceReconciler) translate(w *world) []*pass {
 // by those who knew it before.
 func (p *pass) keep(service string) {
 	p.here, p.kept = p.published, make(map[netip.Addr]int)
-	elsewhere := func(e sliceplan.Published) bool { return e.Service != "" && e.Service != service }
-	if slices.ContainsFunc(p.published, elsewhere) {
-		p.here = slices.DeleteFunc(slices.Clone(p.published), elsewhere)
+	here := func(e sliceplan.Published) bool { return e.Service == "" || e.Service == service }
+	if elsewhere := slices.DeleteFunc(slices.Clone(p.published), here); len(elsewhere) > 0 {
+		p.here = slices.DeleteFunc(p.published, func(e sliceplan.Published) bool { return !here(e) })
+		p.published = slices.Concat(p.here, elsewhere)
 	}
 	if p.backend.Publishable {
 		return
@@ -226,7 +233,7 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		e := sliceplan.Endpoint{
 			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: entry.Zone,
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
-			Disabled: entry.State == v1alpha1.TargetDisabled,
+			Disabled: entry.State == v1alpha1.TargetDisabled, Priority: p.provenance[t].priority,
 		}
 		if p.standby[t.Addr] {
 			e.Conditions = sliceplan.Conditions{}
@@ -245,6 +252,7 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 			Address: d.Addr.String(), Family: familyOf(d.Addr), Entry: d.Entry, Ports: p.kept[d.Addr],
 			Zone: d.published.Zone, DrainUntil: d.Deadline, Changed: changed(h),
 			Conditions: translate.Conditions(h.Verdict, v1alpha1.TargetDrain, publishNotReady),
+			ByState:    p.byState[d.Target], Priority: p.provenance[d.Target].priority,
 		}
 		if headless {
 			e.Hostname = d.Entry

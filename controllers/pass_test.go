@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
 )
@@ -59,7 +61,7 @@ func TestAnswerBeforeTheQuestion(t *testing.T) {
 	r := &ServiceReconciler{Clock: clock.RealClock{}, Names: &overtaken{}}
 	p, w := begun(r), &world{}
 	question := dns.Question{Name: "db.example.com", Type: dns.A}
-	p.answers = []answer{{question, r.Names.Lookup(p.subscriber(), question)}}
+	p.answers = []answer{{question: question, snapshot: r.Names.Lookup(p.subscriber(), question)}}
 	if r.ensureAsked(w, p); w.wake == 0 {
 		t.Error("there is no pass that sees the answer")
 	}
@@ -75,3 +77,26 @@ func TestAnswerBeforeTheQuestion(t *testing.T) {
 type settled struct{ Names }
 
 func (*settled) Ensure(health.Subscriber, []dns.Question) {}
+
+// TestNothingOfWhatIsPublishedIsRemembered: what the next pass does not need is not
+// held in memory until then.
+func TestNothingOfWhatIsPublishedIsRemembered(t *testing.T) {
+	r := &ServiceReconciler{Clock: clock.RealClock{}}
+	p := begun(r)
+	p.backend.Publishable, p.checks = true, entryChecks{}
+	p.published = []sliceplan.Published{{Address: "192.0.2.10", Entry: "near"}}
+	p.here = p.published
+	p.publishedAt(p.grant.Targets[0].Addr)
+	p.publishedOf("near")
+	p.lineageBefore = lineage{former: map[target.Target]origin{p.grant.Targets[0]: {}}}
+	w := &world{service: &corev1.Service{}, backends: []*v1alpha1.ExternalBackend{p.eb}}
+	r.remember(w, []*pass{p}, &sliceplan.Plan{}, applied{})
+	last := r.memory.of(w.key)
+	if last == nil {
+		t.Fatal("nothing is remembered")
+	}
+	kept := last.passes[0]
+	if len(kept.published)+len(kept.here)+len(kept.byAddress)+len(kept.byEntry)+len(kept.lineageBefore.former) > 0 {
+		t.Error("what is published is remembered")
+	}
+}

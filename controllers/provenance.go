@@ -4,16 +4,79 @@
 package controllers
 
 import (
+	"maps"
+	"net/netip"
 	"slices"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/utils/ptr"
 
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
 )
+
+// lineage is where the addresses of an ExternalBackend come from.
+type lineage struct {
+	// origins are those of its entries, as it is specified.
+	origins map[string]origin
+	// former are those of published addresses that come from another origin than
+	// their entry has now.
+	former map[target.Target]origin
+	// provenance is what is known of addresses beyond their entries.
+	provenance map[target.Target]provenance
+}
+
+// origin is what an entry has its addresses from: a name, or if that is empty, the
+// entry itself.
+type origin struct {
+	hostname string
+	srv      bool
+}
+
+func originOf(e *translate.Entry) origin {
+	if e.FQDN == nil {
+		return origin{}
+	}
+	return origin{e.FQDN.Hostname, e.FQDN.Resolution == v1alpha1.ResolutionSRV}
+}
+
+// trace finds the published addresses whose entry is gone or has been edited, for
+// as long as they are published, whatever becomes of writes.
+func (p *pass) trace() {
+	p.origins = make(map[string]origin, len(p.entries))
+	for name, e := range p.entries {
+		p.origins[name] = originOf(e)
+	}
+	if len(p.lineageBefore.former) == 0 && maps.Equal(p.lineageBefore.origins, p.origins) {
+		return
+	}
+	p.former = make(map[target.Target]origin)
+	for i := range p.published {
+		addr, err := netip.ParseAddr(p.published[i].Address)
+		if err != nil {
+			continue
+		}
+		t := target.Target{Addr: addr, Entry: p.published[i].Entry}
+		from, known := p.lineageBefore.former[t]
+		if !known {
+			from, known = p.lineageBefore.origins[t.Entry]
+		}
+		if now, there := p.origins[t.Entry]; known && (!there || now != from) {
+			p.former[t] = from
+		}
+	}
+}
+
+// cameByDenied says whether an address was brought by a name, as a host or of an
+// entry, that must not be targeted any more.
+func (p *pass) cameByDenied(scope *guard.Scope, t target.Target, host string) bool {
+	return slices.ContainsFunc([]string{host, p.former[t].hostname}, func(name string) bool {
+		return name != "" && scope.Hostname(name) != nil
+	})
+}
 
 // provenance is what is known of an address beyond what its entry says: from an SRV
 // record, or from before.
@@ -25,10 +88,6 @@ type provenance struct {
 	// blind is true if it is not known what it is to be asked for.
 	blind bool
 }
-
-// lastPriority is that of addresses that were published as out, and of which it
-// is not known why: worse than what an SRV record can say.
-const lastPriority = 1 << 16
 
 // note records what is known of an address.
 func (p *pass) note(t target.Target, entry *translate.Entry, at provenance) {
@@ -44,21 +103,18 @@ func (p *pass) note(t target.Target, entry *translate.Entry, at provenance) {
 // noteInherited has an address that no answer has named yet served and checked as
 // it was before: on the same ports, in the same tier, and under the same name.
 func (p *pass) noteInherited(t target.Target, entry *translate.Entry, e *sliceplan.Published, before origin, replaced bool) {
-	at, placed := p.provenanceBefore[t]
+	at, placed := p.lineageBefore.provenance[t]
 	srv := originOf(entry).srv || replaced && before.srv
 	switch {
 	case placed:
 	case replaced && !before.srv:
 		at.host = before.hostname
 	case srv:
-		at.blind = true
-		if at.number = numberIn(e.Ports, entry); !ptr.Deref(e.Conditions.Ready, true) {
-			at.priority = lastPriority
-		}
+		at.blind, at.number, at.priority = true, numberIn(e.Ports, entry), e.Priority
 	default:
 		return
 	}
-	if p.note(t, entry, at); srv && at.number == 0 {
+	if p.note(t, entry, at); srv && (at.number == 0 || !originOf(entry).srv) {
 		at.ports = p.backend.PortSet(e.Ports)
 		p.provenance[t] = at
 	}
@@ -95,16 +151,25 @@ func (p *pass) hostOf(t target.Target) string {
 	return ""
 }
 
+// hostLeaving returns the name that an address which leaves is asked for: that of
+// hosts if it drains already.
+func (p *pass) hostLeaving(t target.Target, hosts map[netip.Addr]string) string {
+	if host, drains := hosts[t.Addr]; drains {
+		return host
+	}
+	return p.hostBefore(t)
+}
+
 // hostBefore is the name that an address which leaves was asked for.
 func (p *pass) hostBefore(t target.Target) string {
-	if at, placed := p.provenanceBefore[t]; placed {
+	if at, placed := p.lineageBefore.provenance[t]; placed {
 		return at.host
 	}
-	before, known := p.originsBefore[t.Entry]
+	before, replaced := p.former[t]
 	switch {
-	case known && before.srv:
+	case replaced && before.srv:
 		return ""
-	case known:
+	case replaced:
 		return before.hostname
 	case p.entries[t.Entry] != nil:
 		return p.entries[t.Entry].Host()

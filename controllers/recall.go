@@ -75,7 +75,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 	for i, p := range passes {
 		copied := *p
 		copied.eb, copied.published, copied.here, copied.candidates, copied.before = nil, nil, nil, nil, nil
-		copied.byAddress, copied.hereByEntry, copied.staleEntries = nil, nil, nil
+		copied.byAddress, copied.byEntry, copied.staleEntries, copied.lineageBefore = nil, nil, nil, lineage{}
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{

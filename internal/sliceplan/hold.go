@@ -60,7 +60,7 @@ func (p *packer) held(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSli
 		if states == nil {
 			states = statesOf(slice)
 		}
-		if states[want.Address].Disabled != want.Disabled {
+		if !states[want.Address].tells(want) {
 			change()
 		}
 		if p.marks[n].placed || want.Family != slice.AddressType {

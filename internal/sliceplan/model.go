@@ -43,8 +43,8 @@ const (
 
 	// StateAnnotation records what the conditions of endpoints cannot say, for
 	// those of a slice that need it: JSON, an object by address of objects with
-	// drainUntil (RFC 3339) or disabled (true). drainUntil is written along with
-	// other changes and never causes a write.
+	// drainUntil (RFC 3339), disabled (true), byState (true) or priority. drainUntil
+	// is written along with other changes and never causes a write.
 	StateAnnotation = "externalbackend.dev/endpoint-state"
 
 	// MaxLabels is how many labels of a Service its slices mirror: 25 KiB at most.
@@ -116,6 +116,12 @@ type Endpoint struct {
 	// Disabled is true when it is out on purpose, not since its checks fail; it is
 	// recorded in the slice.
 	Disabled bool
+	// ByState is true when it drains since that was asked for, not since it left what
+	// it comes from; it is recorded in the slice.
+	ByState bool
+	// Priority of the SRV record that it comes from, 0 to 65535; it is recorded in the
+	// slice.
+	Priority int
 }
 
 // Backend is what one ExternalBackend contributes.

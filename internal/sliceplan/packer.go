@@ -124,7 +124,7 @@ func (p *packer) keep(slice *discoveryv1.EndpointSlice, g *group) *draft {
 		case want == nil:
 			d.copyBefore(i)
 			continue
-		case states[want.Address].Disabled != want.Disabled || !p.sameEndpoint(live, want):
+		case !states[want.Address].tells(want) || !p.sameEndpoint(live, want):
 			d.copyBefore(i)
 			d.kept = append(d.kept, p.endpoint(want))
 		case d.kept != nil:

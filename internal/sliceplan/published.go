@@ -31,6 +31,9 @@ type Published struct {
 	DrainUntil time.Time
 	// Disabled is true when it is known to be out on purpose.
 	Disabled bool
+	// ByState and Priority are what Endpoint had.
+	ByState  bool
+	Priority int
 }
 
 // ReadBack lists what the slices of one owner publish, in the order of their
@@ -59,7 +62,7 @@ func ReadBack(list []*discoveryv1.EndpointSlice, owner types.UID) []Published {
 			published = append(published, Published{
 				Address: e.Addresses[0], Service: slice.Labels[discoveryv1.LabelServiceName], Family: slice.AddressType,
 				Entry: entryOf(e), Conditions: e.Conditions, Hostname: text(e.Hostname), Zone: text(e.Zone),
-				Ports: slice.Ports, DrainUntil: state.DrainUntil, Disabled: state.Disabled,
+				Ports: slice.Ports, DrainUntil: state.DrainUntil, Disabled: state.Disabled, ByState: state.ByState, Priority: state.Priority,
 			})
 		}
 	}
@@ -77,18 +80,29 @@ func text(s *string) string {
 type endpointState struct {
 	DrainUntil time.Time `json:"drainUntil,omitzero"`
 	Disabled   bool      `json:"disabled,omitempty"`
+	ByState    bool      `json:"byState,omitempty"`
+	Priority   int       `json:"priority,omitempty"`
 }
 
 // stateOf leaves out a deadline that JSON has no way to say.
 func stateOf(e *Endpoint) endpointState {
-	state := endpointState{Disabled: e.Disabled}
+	state := endpointState{Disabled: e.Disabled, ByState: e.ByState, Priority: e.Priority}
 	if until := e.DrainUntil.UTC(); !until.IsZero() && until.Year() < 10000 {
 		state.DrainUntil = until
 	}
 	return state
 }
 
-func (s endpointState) isEmpty() bool { return s.DrainUntil.IsZero() && !s.Disabled }
+func (s endpointState) isEmpty() bool {
+	return s.DrainUntil.IsZero() && s == endpointState{DrainUntil: s.DrainUntil}
+}
+
+// tells says whether a state says the same of an endpoint as it is to be, but for
+// the deadline, which causes no write.
+func (s endpointState) tells(e *Endpoint) bool {
+	s.DrainUntil = time.Time{}
+	return s == endpointState{Disabled: e.Disabled, ByState: e.ByState, Priority: e.Priority}
+}
 
 // statesOf reads the annotation. What cannot be read of it says nothing.
 func statesOf(slice *discoveryv1.EndpointSlice) map[string]endpointState {
