@@ -42,8 +42,7 @@ type Snapshot struct {
 	Dropped int
 }
 
-// Members a question has at most: what several answers bring, of which each is
-// cut to maxAnswerAddrs or maxAnswerServices.
+// Members a question has at most.
 const (
 	MaxAddrs    = 256
 	MaxServices = 64
