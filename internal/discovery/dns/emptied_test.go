@@ -73,8 +73,16 @@ func TestAServerIsChosenForEachConfirmation(t *testing.T) {
 		heard answer
 		want  int
 	}{
-		{told(Empty), 1}, {told(Empty), 2}, {said(0, 1), 0}, {told(NameError), 1}, {told(NameError), 2}, {told(Timeout), 0},
-		{told(NameError), 1}, {told(NameError), 2}, {told(NameError), 0}, {told(NameError), 0},
+		{told(Empty), 1},
+		{told(Empty), 2},
+		{said(0, 1), 0},
+		{told(NameError), 1},
+		{told(NameError), 2},
+		{told(Timeout), 0},
+		{told(NameError), 1},
+		{told(NameError), 2},
+		{told(NameError), 0},
+		{told(NameError), 0},
 	} {
 		s.show(step.heard)
 		if got := s.first(); got != step.want {
