@@ -5,9 +5,11 @@ package controllers
 
 import (
 	"net/netip"
+	"slices"
 
 	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/target"
 )
 
@@ -46,7 +48,7 @@ func (l *lookup) inherit() {
 // Nothing stays that a name has brought which must not be targeted any more.
 func (l *lookup) keep(e *sliceplan.Published) {
 	addr, err := netip.ParseAddr(e.Address)
-	if err != nil || l.seen[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating && !e.ByState {
+	if err != nil || l.seen[addr] || l.refused[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating && !e.ByState {
 		return
 	}
 	t := target.Target{Addr: addr, Entry: l.entry.Name}
@@ -108,10 +110,29 @@ func (l *lookup) refuse(err error) {
 	l.p.refuseName(l.entry)
 }
 
+// refuseAddress leaves an address out that came by way of a name that must not be
+// targeted.
+func (l *lookup) refuseAddress(addr netip.Addr, err error) {
+	if l.refused == nil {
+		l.refused = make(map[netip.Addr]bool)
+	}
+	l.refused[addr] = true
+	l.reject(err)
+	l.p.markRefused(addr)
+	l.p.refuseName(l.entry)
+}
+
+// reject tells an error once.
+func (l *lookup) reject(err error) {
+	if !slices.ContainsFunc(l.p.rejected, func(r status.Rejection) bool { return r.Entry == l.entry.Name && r.Err.Error() == err.Error() }) {
+		l.p.reject(l.entry.Name, err, denialReason(err))
+	}
+}
+
 // refuseHost leaves a host out that SRV records name.
 func (l *lookup) refuseHost(host string, err error) {
 	l.denied = true
-	l.p.reject(l.entry.Name, err, denialReason(err))
+	l.reject(err)
 	for _, kind := range l.p.kinds() {
 		if snapshot := l.r.Names.Lookup(l.p.subscriber(), dns.Question{Name: host, Type: kind}); snapshot != nil {
 			for _, addr := range snapshot.Addrs {

@@ -12,22 +12,22 @@ import (
 	wire "github.com/miekg/dns"
 )
 
-// Records that are taken from one answer, and names to which CNAME records may
-// lead one another.
 const (
-	maxAnswerAddrs    = 64
-	maxAnswerServices = 32
-	maxChain          = 16
+	// maxRecords is how many records are taken from one answer: more than a set may
+	// keep, so that what is a member is seen to be there whatever else is.
+	maxRecords = 1024
+	// maxChain is to how many names CNAME records may lead one after another.
+	maxChain = 16
 )
 
 // answer is what one query brought.
 type answer struct {
 	outcome  Outcome
-	addrs    []netip.Addr // as Snapshot.Addrs
-	services []Service    // as Snapshot.Services
+	addrs    []netip.Addr // in the order and form of Snapshot.Addrs
+	services []Service    // in that of Snapshot.Services
 	ttl      time.Duration
-	chain    []string // as Snapshot.Chain
-	dropped  int      // as Snapshot.Dropped
+	chain    []string // to which CNAME records led, in order
+	dropped  int      // how many records there are beyond maxRecords
 	// next is set if the server did not follow the chain to its end, and then the
 	// outcome is Malformed: it is the name to ask for to find out more (RFC 1034,
 	// 5.3.3).
@@ -129,10 +129,10 @@ func collect(records []wire.RR, t Type, chain []string, ttl time.Duration) answe
 		slices.SortFunc(a.services, func(x, y Service) int { return cmp.Or(compareHosts(x, y), compareServices(x, y)) })
 		a.services = slices.CompactFunc(a.services, func(x, y Service) bool { return compareHosts(x, y) == 0 })
 		slices.SortFunc(a.services, compareServices)
-		a.services, a.dropped = cut(a.services, maxAnswerServices)
+		a.services, a.dropped = cut(a.services)
 	} else {
 		slices.SortFunc(a.addrs, netip.Addr.Compare)
-		a.addrs, a.dropped = cut(slices.Compact(a.addrs), maxAnswerAddrs)
+		a.addrs, a.dropped = cut(slices.Compact(a.addrs))
 	}
 	switch {
 	case len(a.addrs)+len(a.services) > 0:
@@ -152,11 +152,11 @@ func (a *answer) addAddr(ip []byte) {
 }
 
 // cut keeps the first records, and counts the others.
-func cut[R any](records []R, limit int) (kept []R, dropped int) {
-	if len(records) <= limit {
+func cut[R any](records []R) (kept []R, dropped int) {
+	if len(records) <= maxRecords {
 		return records, 0
 	}
-	return slices.Clone(records[:limit]), len(records) - limit
+	return slices.Clone(records[:maxRecords]), len(records) - maxRecords
 }
 
 // negative makes the answer of a reply that has no record of the type for the

@@ -229,21 +229,19 @@ func TestParseTakesTheLowestOfTooMany(t *testing.T) {
 	for i := range 4000 {
 		addrs = append(addrs, fmt.Sprintf("db.example. 30 A 10.0.%d.%d", i/250, i%250))
 		services = append(services, fmt.Sprintf("db.example. 30 SRV %d 0 1 h%04d.example.", i/100, i%100+100*(100-i/100)))
-		if i < maxAnswerAddrs {
-			wantAddrs = append(wantAddrs, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
-		}
-		if i < maxAnswerServices {
-			wantServices = append(wantServices, Service{Host: fmt.Sprintf("h%d.example", 10000+i), Port: 1})
+		if i < maxRecords {
+			wantAddrs = append(wantAddrs, netip.AddrFrom4([4]byte{10, 0, byte(i / 250), byte(i % 250)}))
+			wantServices = append(wantServices, Service{Host: fmt.Sprintf("h%d.example", 10000+i%100-100*(i/100)), Port: 1, Priority: uint16(i / 100)})
 		}
 	}
 	slices.Reverse(addrs)
 	slices.Reverse(services)
 	got := parse(message(t, 0, addrs...), Question{"db.example", A})
-	if !slices.Equal(got.addrs, wantAddrs) || got.dropped != 4000-maxAnswerAddrs {
+	if !slices.Equal(got.addrs, wantAddrs) || got.dropped != 4000-maxRecords {
 		t.Errorf("dropped %d, and kept %v", got.dropped, got.addrs)
 	}
 	got = parse(message(t, 0, services...), Question{"db.example", SRV})
-	if diff := cmp.Diff(wantServices, got.services); diff != "" || got.dropped != 4000-maxAnswerServices {
+	if diff := cmp.Diff(wantServices, got.services); diff != "" || got.dropped != 4000-maxRecords {
 		t.Errorf("dropped %d, and kept (-want +got):\n%s", got.dropped, diff)
 	}
 }

@@ -26,19 +26,19 @@ func newClient(fixed []netip.AddrPort, resolvConf string, c clock.PassiveClock) 
 
 // ask returns the answer to a question. If a server leaves a chain of CNAME
 // records unfinished, as those do that know only their own zones, it asks for the
-// rest.
-func (c *client) ask(ctx context.Context, q Question) answer {
-	a := c.query(ctx, q)
+// rest. It begins with the server that is so many after the one whose turn it is.
+func (c *client) ask(ctx context.Context, q Question, first int) answer {
+	a := c.query(ctx, q, first)
 	for a.next != "" {
-		a = a.join(c.query(ctx, Question{a.next, q.Type}), q.Name)
+		a = a.join(c.query(ctx, Question{a.next, q.Type}, first), q.Name)
 	}
 	return a
 }
 
 // query asks one server after the other until one has a definitive answer. The
 // others tell by the order of Outcome what became of it.
-func (c *client) query(ctx context.Context, q Question) answer {
-	tries, useTCP := c.servers.plan()
+func (c *client) query(ctx context.Context, q Question, first int) answer {
+	tries, useTCP := c.servers.plan(first)
 	best := answer{outcome: Unreachable}
 	for round := 0; len(tries) > 0; round++ {
 		var again []try

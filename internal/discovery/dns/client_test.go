@@ -142,7 +142,7 @@ func TestOneServer(t *testing.T) {
 			if timeout == 0 {
 				timeout = never
 			}
-			if got := askers(timeout, server).ask(t.Context(), db).String(); !strings.HasPrefix(got, tt.want) {
+			if got := askers(timeout, server).ask(t.Context(), db, 0).String(); !strings.HasPrefix(got, tt.want) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 			if got := server.Queries("db.example", "A"); got != max(tt.queries, 1) {
@@ -164,7 +164,7 @@ func TestQueryEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan answer)
 		c := askers(never, server)
-		go func() { done <- c.ask(ctx, db) }()
+		go func() { done <- c.ask(ctx, db, 0) }()
 		select {
 		case <-asked:
 		case a := <-done:
@@ -174,7 +174,7 @@ func TestQueryEndsWithItsContext(t *testing.T) {
 		if a := <-done; a.outcome.Definitive() {
 			t.Errorf("a query that was ended brought %s", a)
 		}
-		if tries, _ := c.servers.plan(); tries[0].timeout != never {
+		if tries, _ := c.servers.plan(0); tries[0].timeout != never {
 			t.Error("a server that was not waited for counts as silent")
 		}
 	}

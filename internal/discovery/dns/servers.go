@@ -56,17 +56,18 @@ func newServers(fixed []netip.AddrPort, path string, c clock.PassiveClock) *serv
 }
 
 // plan returns the servers in the order in which they are to be asked, which puts
-// those that have been silent last, and whether by TCP alone.
-func (s *servers) plan() (tries []try, useTCP bool) {
+// those that have been silent last, and whether by TCP alone. It skips so many at
+// first.
+func (s *servers) plan(skip int) (tries []try, useTCP bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
 	s.reread(now)
-	first := 0
-	if s.config.rotate && len(s.config.servers) > 0 {
-		first = s.turn % len(s.config.servers)
+	if s.config.rotate {
+		skip += s.turn
 		s.turn++
 	}
+	first := skip % max(1, len(s.config.servers))
 	var last []try
 	for _, server := range slices.Concat(s.config.servers[first:], s.config.servers[:first]) {
 		if s.silent[server].After(now) {

@@ -81,7 +81,7 @@ func TestResolvConfIsReadAgain(t *testing.T) {
 	s := newServers(nil, path, now)
 	expect := func(what string, want ...string) {
 		t.Helper()
-		tries, _ := s.plan()
+		tries, _ := s.plan(0)
 		var got []string
 		for _, try := range tries {
 			got = append(got, try.server.String())
@@ -129,7 +129,7 @@ func TestResolvConfIsReadAgain(t *testing.T) {
 	expect("it is back", "192.0.2.4:53", "192.0.2.5:53", "192.0.2.6:53")
 	expect("rotated", "192.0.2.5:53", "192.0.2.6:53", "192.0.2.4:53")
 	expect("rotated", "192.0.2.6:53", "192.0.2.4:53", "192.0.2.5:53")
-	if _, useTCP := s.plan(); !useTCP {
+	if _, useTCP := s.plan(0); !useTCP {
 		t.Error("use-vc does not make it use TCP")
 	}
 }
@@ -139,7 +139,7 @@ func TestGivenServersComeFirst(t *testing.T) {
 	if err := os.WriteFile(path, []byte("nameserver 192.0.2.1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tries, useTCP := newServers(ports("192.0.2.9:5353"), path, clock.RealClock{}).plan()
+	tries, useTCP := newServers(ports("192.0.2.9:5353"), path, clock.RealClock{}).plan(0)
 	want := try{netip.MustParseAddrPort("192.0.2.9:5353"), 5 * time.Second, 2}
 	if len(tries) != 1 || tries[0] != want || useTCP {
 		t.Errorf("got %v", tries)
@@ -151,7 +151,7 @@ func TestServersOverTCPAlone(t *testing.T) {
 	server.Set("db.example", "A", onlyTCP)
 	c := askers(never, server)
 	c.servers.config.useTCP = true
-	if got := c.ask(t.Context(), db).String(); got != "Answered 192.0.2.1 ttl=30" {
+	if got := c.ask(t.Context(), db, 0).String(); got != "Answered 192.0.2.1 ttl=30" {
 		t.Errorf("got %s", got)
 	}
 }
