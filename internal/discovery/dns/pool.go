@@ -198,11 +198,17 @@ func (p *pool[R]) longest() (ttl time.Duration) {
 	return ttl
 }
 
-// members returns them with the chain by which each came: nil if there is none.
-func (p *pool[R]) members() (members []R, chains []*chain) {
+// members returns them with the chain by which each came: nil if there is none. If
+// they have an order of their own, those that answers lack come last, unless records
+// come back, which each answer would reorder.
+func (p *pool[R]) members(s *set) (members []R, chains []*chain) {
 	known := p.known
 	if p.order != nil {
 		known = slices.SortedFunc(slices.Values(known), func(a, b record[R]) int { return p.order(a.data, b.data) })
+		if s.returned.at(s.clock) == 0 {
+			missing := func(r record[R]) bool { return r.missing }
+			known = slices.Concat(slices.DeleteFunc(slices.Clone(known), missing), slices.DeleteFunc(known, func(r record[R]) bool { return !r.missing }))
+		}
 	}
 	for i := range known {
 		if r := &known[i]; !r.left {

@@ -195,9 +195,9 @@ func TestMembersKeepTheChainTheyCameBy(t *testing.T) {
 	}
 
 	s = newShown() // in the order of its readers
-	s.show(by(answer{outcome: Answered, services: []Service{{"z.example", 1, 10, 0}}}, "a.example"))
+	s.show(by(answer{outcome: Answered, services: []Service{{"a.example", 1, 10, 0}}}, "c.example"))
 	s.show(answer{outcome: Answered, services: []Service{{"b.example", 1, 20, 0}}})
-	if got := chains(s.snapshot); got != "z.example by a.example, b.example by " {
+	if got := chains(s.snapshot); got != "b.example by , a.example by c.example" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -128,10 +128,10 @@ func (s *set) answered(a *answer, next *Snapshot) {
 	var novel bool
 	if len(a.services) > 0 {
 		novel, next.Dropped = s.services.take(s, a, a.services)
-		next.Services, next.chains = s.services.members()
+		next.Services, next.chains = s.services.members(s)
 	} else {
 		novel, next.Dropped = s.addrs.take(s, a, a.addrs)
-		next.Addrs, next.chains = s.addrs.members()
+		next.Addrs, next.chains = s.addrs.members(s)
 	}
 	if full := len(next.Addrs) == MaxAddrs || len(next.Services) == MaxServices; full {
 		s.excess.add(next.Dropped, s.clock)

@@ -225,7 +225,8 @@ func TestFailingSinceTheFirstFailure(t *testing.T) {
 	}
 }
 
-// TestServicesChangeTheirPriority: a service is a host and port.
+// TestServicesChangeTheirPriority: a service is a host and port. One that is missing
+// comes last, until it comes back: then answers may be parts of more.
 func TestServicesChangeTheirPriority(t *testing.T) {
 	s := newSet(DefaultMinTTL, DefaultMaxTTL)
 	for i, step := range []struct {
@@ -234,7 +235,8 @@ func TestServicesChangeTheirPriority(t *testing.T) {
 	}{
 		{[]Service{{"a.example", 1, 10, 5}, {"b.example", 1, 20, 5}}, "[10/a.example:1 20/b.example:1] Answered"},
 		{[]Service{{"b.example", 1, 5, 7}, {"a.example", 1, 10, 5}}, "[5/b.example:1 10/a.example:1] Answered"},
-		{[]Service{{"b.example", 2, 5, 7}, {"a.example", 1, 10, 5}}, "[5/b.example:1 5/b.example:2 10/a.example:1] Answered"},
+		{[]Service{{"b.example", 2, 5, 7}, {"a.example", 1, 10, 5}}, "[5/b.example:2 10/a.example:1 5/b.example:1] Answered"},
+		{[]Service{{"b.example", 1, 5, 7}, {"a.example", 1, 10, 5}}, "[5/b.example:1 5/b.example:2 10/a.example:1] Answered"},
 	} {
 		s.step(&answer{outcome: Answered, services: step.heard}, epoch.Add(time.Duration(i)*5*time.Second))
 		if got := state(s.snapshot); got != step.want {

@@ -16,7 +16,8 @@ type Snapshot struct {
 	// zones, IPv4 never in the form of IPv6. At most MaxAddrs.
 	Addrs []netip.Addr
 	// Services are the members of a question of type SRV, one for each host and
-	// port, sorted by priority, host and port. At most MaxServices.
+	// port. Those of the last answer come first, unless answers are known to be parts
+	// of more; they are sorted by priority, host and port. At most MaxServices.
 	Services []Service
 	// Outcome is that of the last query.
 	Outcome Outcome
