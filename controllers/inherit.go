@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/status"
 	"externalbackend.dev/operator/internal/target"
 )
 
@@ -16,7 +17,7 @@ import (
 // since it started, and every answer may be a part of what the name stands for.
 // What the entry had before it got this name stays until this one has been
 // answered for, unless the name before must not be targeted any more. Of hosts
-// that are denied, nothing stays.
+// that are denied, nothing stays, nor what came by way of a name that is.
 func (l *lookup) inherit() {
 	before, known := l.p.originsBefore[l.entry.Name]
 	replaced := known && before != originOf(l.entry)
@@ -25,7 +26,7 @@ func (l *lookup) inherit() {
 	for i := range l.p.here {
 		e := &l.p.here[i]
 		addr, err := netip.ParseAddr(e.Address)
-		if err != nil || e.Entry != l.entry.Name || l.seen[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
+		if err != nil || e.Entry != l.entry.Name || l.seen[addr] || l.refused[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
 			continue
 		}
 		t := target.Target{Addr: addr, Entry: l.entry.Name}
@@ -74,10 +75,29 @@ func (l *lookup) refuse(err error) {
 	l.p.refuseName(l.entry)
 }
 
+// refuseAddress leaves an address out that came by way of a name that must not be
+// targeted.
+func (l *lookup) refuseAddress(addr netip.Addr, err error) {
+	if l.refused == nil {
+		l.refused = make(map[netip.Addr]bool)
+	}
+	l.refused[addr] = true
+	l.reject(err)
+	l.p.markRefused(addr)
+	l.p.refuseName(l.entry)
+}
+
+// reject tells an error once.
+func (l *lookup) reject(err error) {
+	if !slices.ContainsFunc(l.p.rejected, func(r status.Rejection) bool { return r.Entry == l.entry.Name && r.Err.Error() == err.Error() }) {
+		l.p.reject(l.entry.Name, err, denialReason(err))
+	}
+}
+
 // refuseHost leaves a host out that SRV records name.
 func (l *lookup) refuseHost(host string, err error) {
 	l.denied = true
-	l.p.reject(l.entry.Name, err, denialReason(err))
+	l.reject(err)
 	for _, kind := range l.p.kinds() {
 		if snapshot := l.r.Names.Lookup(dns.Question{Name: host, Type: kind}); snapshot != nil {
 			for _, addr := range snapshot.Addrs {

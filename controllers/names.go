@@ -46,12 +46,8 @@ func (r *ServiceReconciler) named(w *world, p *pass, entry *translate.Entry) []t
 		l.refuse(err)
 		return nil
 	}
-	if err := l.find(); err != nil {
-		l.refuse(err)
-		l.found = nil
-	} else {
-		l.inherit()
-	}
+	l.find()
+	l.inherit()
 	p.answers = append(p.answers, l.answers...)
 	if p.names == nil {
 		p.names = make(map[string]status.Name)
@@ -127,9 +123,11 @@ type lookup struct {
 	seen    map[netip.Addr]bool
 	// inherited is true if published addresses stay that no answer has named yet.
 	inherited bool
-	// denied is true if a host of SRV records is left out, and passedOver says which
-	// records are not served as they say.
+	// denied is true if a host of SRV records is left out, refused are addresses that
+	// are for the name by way of which they came, and passedOver says which records
+	// are not served as they say.
 	denied     bool
+	refused    map[netip.Addr]bool
 	passedOver []string
 }
 
@@ -139,54 +137,60 @@ func (l *lookup) ask(name string, kind dns.Type) *answer {
 	return &l.answers[len(l.answers)-1]
 }
 
-// find returns an error if an answer leads to a name that must not be targeted.
-func (l *lookup) find() error {
+// find finds what the entry stands for, apart from what leads by way of a name that
+// must not be targeted.
+func (l *lookup) find() {
 	if l.entry.FQDN.Resolution != v1alpha1.ResolutionSRV {
-		return l.addresses(l.entry.FQDN.Hostname, nil)
+		l.addresses(l.entry.FQDN.Hostname, nil)
+		return
 	}
 	records := l.ask(l.entry.FQDN.Hostname, dns.SRV)
-	if err := l.vetChain(records); err != nil || records.snapshot == nil {
-		return err
+	if records.snapshot == nil || l.expired(records) {
+		return
 	}
-	if l.expired(records) {
-		return nil
-	}
-	for _, s := range records.snapshot.Services {
-		if err := l.w.scope.Hostname(s.Host); err != nil {
+	snapshot := records.snapshot // asking more moves the answers
+	for i, s := range snapshot.Services {
+		err := l.vetChain(l.entry.FQDN.Hostname, snapshot.Chain(i))
+		if err == nil {
+			err = l.w.scope.Hostname(s.Host)
+		}
+		if err != nil {
 			l.refuseHost(s.Host, err)
 			continue
 		}
-		if err := l.addresses(s.Host, &s); err != nil {
-			l.refuseHost(s.Host, err)
-		}
+		l.addresses(s.Host, &s)
 	}
-	return nil
 }
 
 // addresses finds those of a name, which an SRV record gives if there is one. Of
 // several records that lead to an address, the first one holds.
-func (l *lookup) addresses(name string, record *dns.Service) error {
+func (l *lookup) addresses(name string, record *dns.Service) {
 	for _, kind := range l.p.kinds() {
 		a := l.ask(name, kind)
-		if err := l.vetChain(a); err != nil {
-			return err
-		}
-		if a.snapshot == nil || l.expired(a) {
+		if a.snapshot == nil {
 			continue
 		}
-		for _, addr := range a.snapshot.Addrs {
-			t := target.Target{Addr: addr, Entry: l.entry.Name}
-			if l.seen[addr] {
-				l.passOver(t, record)
-				continue
-			}
-			l.seen[addr], l.found = true, append(l.found, t)
-			if record != nil {
-				l.p.note(t, l.entry, provenance{host: record.Host, priority: int(record.Priority), number: record.Port})
+		expired := l.expired(a)
+		for i, addr := range a.snapshot.Addrs {
+			if err := l.vetChain(name, a.snapshot.Chain(i)); err != nil {
+				l.refuseAddress(addr, err)
+			} else if !expired {
+				l.add(addr, record)
 			}
 		}
 	}
-	return nil
+}
+
+func (l *lookup) add(addr netip.Addr, record *dns.Service) {
+	t := target.Target{Addr: addr, Entry: l.entry.Name}
+	if l.seen[addr] {
+		l.passOver(t, record)
+		return
+	}
+	l.seen[addr], l.found = true, append(l.found, t)
+	if record != nil {
+		l.p.note(t, l.entry, provenance{host: record.Host, priority: int(record.Priority), number: record.Port})
+	}
 }
 
 // passOver notes that a record leads to an address that has another port already.
@@ -214,15 +218,12 @@ func (p *pass) kinds() []dns.Type {
 	return kinds
 }
 
-// vetChain returns an error if CNAME records lead to a name that nothing outside
-// the cluster has.
-func (l *lookup) vetChain(a *answer) error {
-	if a.snapshot == nil {
-		return nil
-	}
-	for _, name := range a.snapshot.Chain {
-		if err := l.w.scope.Alias(name); err != nil {
-			return fmt.Errorf("%q leads to another name: %w", a.question.Name, err)
+// vetChain returns an error if CNAME records lead from a name to one that must not
+// be targeted.
+func (l *lookup) vetChain(name string, chain []string) error {
+	for _, alias := range chain {
+		if err := l.w.scope.Alias(alias); err != nil {
+			return fmt.Errorf("%q leads to another name: %w", name, err)
 		}
 	}
 	return nil

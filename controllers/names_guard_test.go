@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -50,11 +51,22 @@ var _ = Describe("What a name leads to is vetted:", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
 	})
 
-	DescribeTable("a chain that ends in a name of the cluster or of a metadata service is refused", func(ctx SpecContext, alias string) {
+	// led is an answer by way of another name.
+	led := func(label, alias string, addresses ...string) nameserver.Reply {
+		records := []string{s.hostname(label) + " 0 CNAME " + alias + "."}
+		for _, address := range addresses {
+			records = append(records, alias+" 0 A "+address)
+		}
+		return nameserver.Records(records...)
+	}
+
+	DescribeTable("what comes by way of a name of the cluster or of a metadata service goes at once, and nothing else", func(ctx SpecContext, alias string) {
 		resolved(ctx)
-		s.answer("db", "A", nameserver.Records(s.hostname("db")+" 0 CNAME "+alias+".", alias+" 0 A 192.0.2.10"))
-		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
+		s.answer("db", "A", led("db", alias, "192.0.2.10"))
+		s.expect(ctx, "payments", endpoints{"192.0.2.11": in, "192.0.2.20": in})
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonNameDenied, alias))
+		Eventually(s.sourceOf).WithContext(ctx).WithArguments("payments", "db").Should(And(
+			HaveField("Addresses", BeEquivalentTo(1)), HaveField("Problem", ContainSubstring(alias))))
 		s.address("db", "192.0.2.10", "192.0.2.11")
 		s.expect(ctx, "payments", served)
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
@@ -62,6 +74,74 @@ var _ = Describe("What a name leads to is vetted:", func() {
 		Entry("of the cluster", "kubernetes.default.svc.cluster.local"),
 		Entry("of a metadata service", "metadata.google.internal"),
 	)
+
+	It("what came by way of a denied name is not served with the next answer either, which has others", func(ctx SpecContext) {
+		s.host("192.0.2.10")
+		s.host("192.0.2.66")
+		s.address("db", "192.0.2.10")
+		s.answer("db", "A", led("db", "kubernetes.default.svc.cluster.local", "192.0.2.66"), nameserver.Records(s.hostname("db")+" 0 A 192.0.2.10"))
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", fqdn("db", s.hostname("db")))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.asked(ctx, 5, "db", "A")
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonNameDenied, "kubernetes.default.svc.cluster.local"))
+		s.address("db", "192.0.2.10", "192.0.2.66")
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.66": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))
+	})
+
+	It("what comes to a host of SRV records by way of a denied name is left out, and the host has its other addresses", func(ctx SpecContext) {
+		s.hostOn("192.0.2.10:9001")
+		s.hostOn("192.0.2.66:9001")
+		s.address("h", "192.0.2.10")
+		s.answer("h", "A", led("h", "metadata.google.internal", "192.0.2.66"), nameserver.Records(s.hostname("h")+" 0 A 192.0.2.10"))
+		s.service(ctx, "payments")
+		s.backend(ctx, "payments", fqdn("web", s.records("_web._tcp", "0 9001 h"), srv))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		s.asked(ctx, 5, "h", "A")
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonNameDenied, "metadata.google.internal"))
+	})
+
+	It("SRV records that come by way of a denied name are left out, and those from before stay", func(ctx SpecContext) {
+		s.hostOn("192.0.2.10:9001")
+		s.hostOn("192.0.2.11:9001")
+		s.address("a", "192.0.2.10")
+		s.address("b", "192.0.2.11")
+		s.service(ctx, "payments")
+		name := s.records("_web._tcp", "0 9001 a")
+		s.backend(ctx, "payments", fqdn("web", name, srv))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		alias := "_web._tcp.payments.shop.svc.cluster.local"
+		s.answer("_web._tcp", "SRV", nameserver.Records(name+" 0 CNAME "+alias+".", alias+" 0 SRV 0 5 9001 "+s.hostname("b")+"."))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonNameDenied, alias))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in}))
+		Expect(nameServer.Queries(s.hostname("b"), "A")).To(BeZero(), "it is not even asked for")
+	})
+
+	It("one answer by way of a denied name that has nothing takes nothing", func(ctx SpecContext) {
+		ownOperator(operatorOptions{retention: time.Second})
+		resolved(ctx)
+		history := s.watch(ctx)
+		name := s.hostname("db")
+		s.answer("db", "A",
+			nameserver.Message(3, []string{name + " 0 CNAME metadata.google.internal."}, []string{"internal 0 SOA ns.example. root.example. 1 1 1 1 0"}),
+			nameserver.Records(name+" 0 A 192.0.2.10", name+" 0 A 192.0.2.11"))
+		s.asked(ctx, 5, "db", "A")
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(served))
+		Expect(history.all()).To(BeEmpty())
+	})
+
+	It("what comes by way of a name that a policy denies goes at once", func(ctx SpecContext) {
+		resolved(ctx)
+		s.answer("db", "A", led("db", s.hostname("secret"), "192.0.2.10", "192.0.2.11"))
+		s.asked(ctx, 3, "db", "A")
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(served))
+		s.policy(ctx, "names", denying(v1alpha1.PolicyDeny{Hostnames: []v1alpha1.HostnamePattern{v1alpha1.HostnamePattern(s.hostname("secret"))}}))
+		s.expect(ctx, "payments", endpoints{"192.0.2.20": in})
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied, s.hostname("secret")))
+	})
 
 	It("denied addresses are left out, and their neighbours are as they are", func(ctx SpecContext) {
 		resolved(ctx)

@@ -48,14 +48,16 @@ var _ = Describe("When the operator restarts, a name", func() {
 	var o *operator
 	ticks := new(advanced)
 	both := endpoints{"192.0.2.10": in, "2001:db8::10": in}
+	var retention time.Duration
 	restart := func(meanwhile func()) {
 		GinkgoHelper()
 		o.stop()
 		meanwhile()
-		o = ownOperator(operatorOptions{clock: ticks})
+		o = ownOperator(operatorOptions{clock: ticks, retention: retention})
 	}
 	BeforeEach(func(ctx SpecContext) {
 		ticks.by.Store(0)
+		retention = 0
 		o = ownOperator(operatorOptions{clock: ticks})
 		s = newScene(ctx)
 		for _, address := range []string{"192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.20", "2001:db8::10"} {
@@ -120,6 +122,7 @@ var _ = Describe("When the operator restarts, a name", func() {
 
 	DescribeTable("has to be said to be gone three times:", func(ctx SpecContext, gone nameserver.Reply, reason string) {
 		resolved(ctx)
+		retention = time.Second
 		restart(func() {
 			for _, kind := range []string{"A", "AAAA"} {
 				s.answer("db", kind, gone, gone, nameserver.Rcode(2))

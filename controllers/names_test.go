@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -171,6 +172,7 @@ var _ = Describe("A name", func() {
 	})
 
 	DescribeTable("has to be said to be gone three times:", func(ctx SpecContext, gone func() nameserver.Reply, reason string) {
+		ownOperator(operatorOptions{retention: time.Second})
 		resolved(ctx)
 		for _, kind := range []string{"A", "AAAA"} {
 			name, addr := s.hostname("db"), map[string]string{"A": "192.0.2.10", "AAAA": "2001:db8::10"}[kind]

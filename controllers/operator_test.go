@@ -59,6 +59,7 @@ type operatorOptions struct {
 	deny           []guard.Network
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
+	retention      time.Duration  // of what answers about names lack, at least; the shipped time if zero
 	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
 	fenceNamespace string         // where it asks whether it is fenced; not at all if empty
 	maxChecks      int            // of a namespace; the shipped number if zero
@@ -187,7 +188,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
 	}
 	names = dns.New(dns.Options[health.Subscriber]{
-		Servers: []netip.AddrPort{nameServer.Addr()}, MinTTL: 100 * time.Millisecond, Changed: reconciler.Wake,
+		Servers: []netip.AddrPort{nameServer.Addr()}, MinTTL: 100 * time.Millisecond, MinRetention: options.retention, Changed: reconciler.Wake,
 	})
 	reconciler.Names = names
 	Expect(o.manager.Add(names)).To(Succeed())

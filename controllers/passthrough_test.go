@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -131,6 +132,7 @@ var _ = Describe("A name that is passed through", func() {
 	}())
 
 	DescribeTable("is not ready once it is confirmed", func(ctx SpecContext, gone nameserver.Reply, reason string) {
+		ownOperator(operatorOptions{retention: time.Second})
 		_, name := s.passes(ctx)
 		s.answer("db", "A", gone)
 		s.answer("db", "AAAA", gone)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -155,7 +156,7 @@ var _ = Describe("SRV records", func() {
 	})
 
 	It("of which one goes keep its host for now; that decidedly nothing is there must be said three times", func(ctx SpecContext) {
-		sharedOperator()
+		ownOperator(operatorOptions{retention: 3 * time.Second})
 		world(ctx)
 		s.expect(ctx, "payments", serving)
 		s.records(web, "0 9001 a")

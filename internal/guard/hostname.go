@@ -61,15 +61,10 @@ func (s *Scope) Hostname(name string) error {
 	if err := s.Alias(name); err != nil {
 		return err
 	}
-	canonical, _ := canonicalName(name)
-	for _, p := range s.policies {
-		if matchesAny(p.denyHostnames, canonical) {
-			return &DeniedError{Hostname: name, Why: p.denies(), Policy: p.name, Layer: LayerPolicy}
-		}
-	}
 	if s.open {
 		return nil
 	}
+	canonical, _ := canonicalName(name)
 	for _, g := range s.grants {
 		if matchesAny(g.hostnames, canonical) {
 			return nil
@@ -79,8 +74,9 @@ func (s *Scope) Hostname(name string) error {
 }
 
 // Alias returns a *DeniedError if a name must not be what another one leads to
-// (CNAME): it is none, or hard-denied. Policies are about the names that
-// somebody writes down, and about all addresses that they lead to.
+// (CNAME): it is none, hard-denied, or denied by the policies. They need not grant
+// it: they grant the names that somebody writes down, and all addresses that those
+// lead to.
 func (s *Scope) Alias(name string) error {
 	canonical, why := canonicalName(name)
 	if why == "" {
@@ -88,6 +84,11 @@ func (s *Scope) Alias(name string) error {
 	}
 	if why != "" {
 		return &DeniedError{Hostname: name, Why: why, Layer: LayerHard}
+	}
+	for _, p := range s.policies {
+		if matchesAny(p.denyHostnames, canonical) {
+			return &DeniedError{Hostname: name, Why: p.denies(), Policy: p.name, Layer: LayerPolicy}
+		}
 	}
 	return nil
 }

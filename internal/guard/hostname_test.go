@@ -181,3 +181,24 @@ func FuzzHostname(f *testing.F) {
 		}
 	})
 }
+
+// TestAlias: what a name leads to must be denied by nobody, and need not be granted.
+func TestAlias(t *testing.T) {
+	granting := guard.Policy{Name: "granting", Allow: &guard.Allow{Hostnames: []string{"db.example.com"}}}
+	denying := guard.Policy{Name: "denying", Deny: guard.Deny{Hostnames: []string{"*.corp.example"}}}
+	const open = guard.Layer(0)
+	for name, want := range map[string]guard.Layer{
+		"db.example.com": open, "edge.cdn.example": open, "corp.example": open,
+		"vault.corp.example": guard.LayerPolicy, "VAULT.corp.example.": guard.LayerPolicy,
+		"kubernetes.default.svc": guard.LayerHard, "metadata.google.internal": guard.LayerHard, "127.1": guard.LayerHard, "a b.example": guard.LayerHard,
+	} {
+		var got guard.Layer
+		denied := asDenied(t, scope(t, true, granting, denying).Alias(name))
+		if denied != nil {
+			got = denied.Layer
+		}
+		if got != want || want == guard.LayerPolicy && denied.Policy != "denying" {
+			t.Errorf("%s is denied by %s, want %s (%v)", name, got, want, denied)
+		}
+	}
+}

@@ -74,7 +74,7 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 }
 
 func droppedText(name Name) string {
-	return fmt.Sprintf("%d records of %q are more than are served: the first ones are", name.Dropped, name.Hostname)
+	return fmt.Sprintf("%d records of %q are more than are served", name.Dropped, name.Hostname)
 }
 
 func lossText(facts Facts, l target.Loss) string {

@@ -26,7 +26,7 @@ type answer struct {
 	addrs    []netip.Addr // in the order and form of Snapshot.Addrs
 	services []Service    // in that of Snapshot.Services
 	ttl      time.Duration
-	chain    []string // as Snapshot.Chain
+	chain    []string // to which CNAME records led, in order
 	dropped  int      // how many records there are beyond maxRecords
 	// next is set if the server did not follow the chain to its end, and then the
 	// outcome is Malformed: it is the name to ask for to find out more (RFC 1034,

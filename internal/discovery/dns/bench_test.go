@@ -89,7 +89,7 @@ func BenchmarkQuery(b *testing.B) {
 	b.ReportAllocs()
 	before := cpuTime(b)
 	for b.Loop() {
-		if got := c.ask(b.Context(), Question{"n1.bench", A}); got.outcome != Answered {
+		if got := c.ask(b.Context(), Question{"n1.bench", A}, 0); got.outcome != Answered {
 			b.Fatal(got)
 		}
 	}

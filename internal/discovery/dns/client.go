@@ -26,17 +26,18 @@ func newClient(fixed []netip.AddrPort, resolvConf string, c clock.PassiveClock) 
 
 // ask returns the answer to a question. If a server leaves a chain of CNAME
 // records unfinished, as those do that know only their own zones, it asks for the
-// rest, in the time that one query may take if nobody replies.
-func (c *client) ask(ctx context.Context, q Question) answer {
+// rest, in the time that one query may take if nobody replies. It begins with the
+// server that is so many after the one whose turn it is.
+func (c *client) ask(ctx context.Context, q Question, first int) answer {
 	start := time.Now()
-	a, most := c.query(ctx, q)
+	a, most := c.query(ctx, q, first)
 	if a.next == "" {
 		return a
 	}
 	within, cancel := context.WithDeadline(ctx, start.Add(most))
 	defer cancel()
 	for a.next != "" {
-		rest, _ := c.query(within, Question{a.next, q.Type})
+		rest, _ := c.query(within, Question{a.next, q.Type}, first)
 		a = a.join(rest, q.Name)
 		if !a.outcome.Definitive() && within.Err() != nil && ctx.Err() == nil {
 			return answer{outcome: Timeout}
@@ -47,8 +48,8 @@ func (c *client) ask(ctx context.Context, q Question) answer {
 
 // query asks one server after the other until one has a definitive answer. The
 // others tell by the order of Outcome what became of it. It takes most at most.
-func (c *client) query(ctx context.Context, q Question) (a answer, most time.Duration) {
-	plan := c.servers.plan()
+func (c *client) query(ctx context.Context, q Question, first int) (a answer, most time.Duration) {
+	plan := c.servers.plan(first)
 	defer c.servers.end(plan)
 	best := answer{outcome: Unreachable}
 	var missed []miss

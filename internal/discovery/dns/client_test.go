@@ -142,7 +142,7 @@ func TestOneServer(t *testing.T) {
 			if timeout == 0 {
 				timeout = never
 			}
-			if got := askers(timeout, server).ask(t.Context(), db).String(); !strings.HasPrefix(got, tt.want) {
+			if got := askers(timeout, server).ask(t.Context(), db, 0).String(); !strings.HasPrefix(got, tt.want) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 			if got := server.Queries("db.example", "A"); got != max(tt.queries, 1) {
@@ -164,7 +164,7 @@ func TestQueryEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan answer)
 		c := askers(never, server)
-		go func() { done <- c.ask(ctx, db) }()
+		go func() { done <- c.ask(ctx, db, 0) }()
 		select {
 		case <-asked:
 		case a := <-done:
@@ -174,7 +174,7 @@ func TestQueryEndsWithItsContext(t *testing.T) {
 		if a := <-done; a.outcome.Definitive() {
 			t.Errorf("a query that was ended brought %s", a)
 		}
-		if tries := c.servers.plan().tries; tries[0].timeout != never {
+		if tries := c.servers.plan(0).tries; tries[0].timeout != never {
 			t.Error("a server that was not waited for counts as silent")
 		}
 	}
@@ -193,7 +193,7 @@ func TestALargeDatagram(t *testing.T) {
 		q.TCP = true // it knows no limits
 		return reply(q)
 	})
-	if got := askers(never, server).ask(t.Context(), db); got.outcome != Answered || len(got.addrs) != 400 || server.Total() != 2 {
+	if got := askers(never, server).ask(t.Context(), db, 0); got.outcome != Answered || len(got.addrs) != 400 || server.Total() != 2 {
 		t.Errorf("got %s after %d queries", got, server.Total())
 	}
 }
@@ -204,7 +204,7 @@ func TestAServerWithoutTCPIsNotSilent(t *testing.T) {
 	server.Set("db.example", "A", nameserver.Truncated(nameserver.Silence()))
 	c := askers(soon, server)
 	c.servers.config.attempts = 1
-	if got := c.ask(t.Context(), db).String(); got != "Timeout" {
+	if got := c.ask(t.Context(), db, 0).String(); got != "Timeout" {
 		t.Errorf("got %s", got)
 	}
 	if known := c.servers.of(server.Addr()); len(known.missed) > 0 || known.replied.IsZero() {
@@ -219,7 +219,7 @@ func TestAChainTakesNoLongerThanAQuery(t *testing.T) {
 	for i := range maxChain {
 		server.Set(fmt.Sprintf("n%d.example", i), "A", nameserver.Silence(), nameserver.Records(fmt.Sprintf("n%d.example 30 CNAME n%d.example", i, i+1)))
 	}
-	if got := askers(soon/4, server).ask(t.Context(), Question{"n0.example", A}).String(); got != "Timeout" {
+	if got := askers(soon/4, server).ask(t.Context(), Question{"n0.example", A}, 0).String(); got != "Timeout" {
 		t.Errorf("got %s", got)
 	}
 	if server.Queries("n3.example", "A") > 0 {

@@ -18,8 +18,9 @@
 // lacked it for three TTLs and for a minute, and for longer if records of this
 // name have lately come back after longer absences: then every answer is a part
 // of a pool. That a name with members has none any more, or does not exist, must
-// be said three times in a row. Time in which nothing was learned counts for
-// nothing. See set.
+// be said for as long, and three times in a row, each time by another server if
+// there are several. Time in which nothing was learned counts for nothing. See set
+// and pool.
 //
 // Whom it asks. The servers of resolv.conf, or those given; see client. Answers
 // are believed as far as they follow from the question by a chain of CNAME

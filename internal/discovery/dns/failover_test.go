@@ -32,14 +32,14 @@ func TestUnfinishedChain(t *testing.T) {
 		{nameserver.Records("c.example.org 40 CNAME DB.example"), "Malformed"},
 	} {
 		server.Set("c.example.org", "A", tt.last)
-		if got := askers(never, server).ask(t.Context(), db).String(); got != tt.want {
+		if got := askers(never, server).ask(t.Context(), db, 0).String(); got != tt.want {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
 	for i := range 20 {
 		server.Set(fmt.Sprintf("n%d.example", i), "A", nameserver.Records(fmt.Sprintf("n%d.example 30 CNAME n%d.example", i, i+1)))
 	}
-	if got := askers(never, server).ask(t.Context(), Question{"n0.example", A}).String(); got != "Malformed" {
+	if got := askers(never, server).ask(t.Context(), Question{"n0.example", A}, 0).String(); got != "Malformed" {
 		t.Errorf("a chain of 20 links: %s", got)
 	}
 }
@@ -80,7 +80,7 @@ func TestFailover(t *testing.T) {
 			if strings.Contains(tt.name, "silent") {
 				timeout = time.Second
 			}
-			if got := askers(timeout, servers...).ask(t.Context(), db).String(); got != tt.want {
+			if got := askers(timeout, servers...).ask(t.Context(), db, 0).String(); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 			for i, server := range servers {
@@ -107,10 +107,10 @@ func lameReply(rcode int) nameserver.Reply {
 func TestNobodyThere(t *testing.T) {
 	gone := startServer(t)
 	gone.Stop()
-	if got := askers(never, gone).ask(t.Context(), db).String(); got != "Timeout" {
+	if got := askers(never, gone).ask(t.Context(), db, 0).String(); got != "Timeout" {
 		t.Errorf("a closed port: %s", got)
 	}
-	if got := askers(never).ask(t.Context(), db).String(); got != "Unreachable" {
+	if got := askers(never).ask(t.Context(), db, 0).String(); got != "Unreachable" {
 		t.Errorf("no servers: %s", got)
 	}
 }
@@ -126,7 +126,7 @@ func TestSilentServerIsAskedLast(t *testing.T) {
 	c.servers.clock = now
 	ask := func(wantDead, wantLive int) {
 		t.Helper()
-		c.ask(t.Context(), db)
+		c.ask(t.Context(), db, 0)
 		if dead.Total() != wantDead || live.Total() != wantLive {
 			t.Fatalf("the first was asked %d times and the second %d times, want %d and %d", dead.Total(), live.Total(), wantDead, wantLive)
 		}

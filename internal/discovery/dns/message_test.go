@@ -47,10 +47,10 @@ func TestRepliesThatAreCutOff(t *testing.T) {
 			first, second := startServer(t), startServer(t)
 			first.Set("db.example", "A", nameserver.Truncated(tt.reply))
 			second.Set("db.example", "A", good)
-			if got := askers(soon, first).ask(t.Context(), db).String(); got != "Malformed" {
+			if got := askers(soon, first).ask(t.Context(), db, 0).String(); got != "Malformed" {
 				t.Errorf("got %s", got)
 			}
-			if got := askers(soon, first, second).ask(t.Context(), db).String(); got != "Answered 192.0.2.1 192.0.2.2 ttl=30" {
+			if got := askers(soon, first, second).ask(t.Context(), db, 0).String(); got != "Answered 192.0.2.1 192.0.2.2 ttl=30" {
 				t.Errorf("with another server: got %s", got)
 			}
 		})

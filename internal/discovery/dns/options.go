@@ -12,9 +12,11 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultMinTTL     = 5 * time.Second
-	DefaultMaxTTL     = 5 * time.Minute
-	DefaultResolvConf = "/etc/resolv.conf"
+	DefaultMinTTL = 5 * time.Second
+	DefaultMaxTTL = 5 * time.Minute
+	// DefaultMinRetention is one minute.
+	DefaultMinRetention = time.Minute
+	DefaultResolvConf   = "/etc/resolv.conf"
 )
 
 // Options configures a Resolver whose subscribers are told apart by S. The zero
@@ -29,6 +31,9 @@ type Options[S comparable] struct {
 	// the next query, which is up to a tenth longer. MaxTTL is at least MinTTL.
 	// Default: DefaultMinTTL, DefaultMaxTTL.
 	MinTTL, MaxTTL time.Duration
+	// MinRetention is the least time for which records stay that are missing from
+	// answers, be it one of them or all. Default: DefaultMinRetention.
+	MinRetention time.Duration
 	// Changed tells that the snapshot of at least one question of a subscriber
 	// changed. Changes are coalesced per subscriber. It is called from one
 	// goroutine, holds up nothing but further calls, and must return once Start's
@@ -62,6 +67,9 @@ func (o Options[S]) withDefaults() Options[S] {
 		o.MaxTTL = DefaultMaxTTL
 	}
 	o.MaxTTL = max(o.MinTTL, o.MaxTTL)
+	if o.MinRetention <= 0 {
+		o.MinRetention = DefaultMinRetention
+	}
 	if o.Changed == nil {
 		o.Changed = func(S) {}
 	}

@@ -31,6 +31,8 @@ const (
 	// question, is a referral to other servers, has a chain of CNAME records that
 	// loops, forks or is longer than 16, only unusable records, or a response code
 	// that is not for resolvers, such as FORMERR (RFC 1035) or BADVERS (RFC 6891).
+	// Or it says that a name does not exist which has just had addresses of the
+	// other family (RFC 8020).
 	Malformed
 	// Timeout: no server replied in time, or one closed the connection (RFC 7766).
 	Timeout

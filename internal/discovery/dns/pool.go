@@ -4,31 +4,36 @@
 package dns
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
-const (
-	// minRetention is the least time for which a record that is missing from
-	// answers stays a member.
-	minRetention = time.Minute
-	// maxStretch bounds by how much returning records lengthen it.
-	maxStretch = 15 * time.Minute
-)
+// maxStretch bounds by how much returning records lengthen the retention, and how
+// long those that left are remembered.
+const maxStretch = 15 * time.Minute
 
 // retention returns how long a record with a TTL stays a member while answers lack
 // it: three TTLs, and twice the absence after which others came back of late.
 func (s *set) retention(ttl time.Duration) time.Duration {
-	return max(minRetention, 3*ttl, min(2*s.returned.at(s.clock), maxStretch))
+	return max(s.least, 3*ttl, min(2*s.returned.at(s.clock), maxStretch))
 }
 
 // pool is the records of a question: the members, and those that left and may
-// come back. It is full of members at its limit, and then keeps those it has:
-// letting each answer push out others would never come to rest.
+// come back.
+//
+// Members that are in an answer stay, however many records it has. At its limit
+// of members it lets only those in, in the place of members that are missing,
+// which two answers in a row had: letting each answer push out others would never
+// come to rest where answers are parts of a greater pool.
 type pool[R any] struct {
 	compare func(a, b R) int // 0: the same record
-	limit   int
-	known   []record[R] // sorted; at most limit members and as many that left
+	order   func(a, b R) int // of the members, for readers; nil: as compare
+	limit   int              // of members
+	most    int              // members that are in one answer, unless they were members before
+	known   []record[R]      // sorted; at most limit members and as many that left
+	waiting []R              // sorted; what the last answer had and there was no room for
+	chains  []*chain         // by which known records came, the last one first
 }
 
 type record[R any] struct {
@@ -39,13 +44,18 @@ type record[R any] struct {
 	// missing, since a time on the clock of the set, from all answers.
 	missing bool
 	since   time.Duration
-	left    bool // is no member any more
-	fresh   bool // is in the answer being taken
+	left    bool   // is no member any more
+	fresh   bool   // is in the answer being taken
+	by      *chain // of the last answer that had it
 }
 
-// take makes an answer's records members and judges those that it lacks.
-func (p *pool[R]) take(s *set, data []R) {
+// take makes an answer's records members and judges those that it lacks, unless
+// it has more than were read. It returns whether there was one that was not known,
+// and how many are no members.
+func (p *pool[R]) take(s *set, a *answer, data []R) (novel bool, excess int) {
+	by := p.via(a.chain)
 	var candidates []R
+	room := p.most
 	for _, d := range data {
 		i, found := slices.BinarySearchFunc(p.known, d, p.find)
 		if !found {
@@ -58,21 +68,36 @@ func (p *pool[R]) take(s *set, data []R) {
 		}
 		if r.left {
 			candidates = append(candidates, d)
+		} else {
+			room--
 		}
-		r.data, r.ttl, r.missing, r.fresh = d, s.ttl, false, true
+		r.data, r.ttl, r.missing, r.fresh, r.by = d, s.ttl, false, true, by
 	}
-	p.judge(s)
-	p.admit(s, candidates)
+	p.judge(s, a.dropped == 0)
+	before := len(p.known)
+	admitted := p.admit(candidates, room)
+	for _, d := range admitted {
+		if i, found := slices.BinarySearchFunc(p.known[:before], d, p.find); found {
+			p.known[i].left = false
+		} else {
+			p.known = append(p.known, record[R]{data: d, ttl: s.ttl, by: by})
+		}
+	}
+	if novel = len(p.known) > before; novel {
+		slices.SortFunc(p.known, func(a, b record[R]) int { return p.compare(a.data, b.data) })
+	}
 	p.forget(s)
+	p.keepChains()
+	return novel, len(candidates) - len(admitted) + a.dropped
 }
 
 func (p *pool[R]) find(r record[R], data R) int { return p.compare(r.data, data) }
 
 // judge lets go of members that have been missing for long enough.
-func (p *pool[R]) judge(s *set) {
+func (p *pool[R]) judge(s *set, whole bool) {
 	for i := range p.known {
 		r := &p.known[i]
-		if r.fresh {
+		if r.fresh || !whole {
 			r.fresh = false
 			continue
 		}
@@ -84,20 +109,62 @@ func (p *pool[R]) judge(s *set) {
 	}
 }
 
-// admit makes records members as long as there is room.
-func (p *pool[R]) admit(s *set, candidates []R) {
-	room := p.limit
+// admit returns the candidates that become members, of which there may be so many,
+// and makes room for them.
+func (p *pool[R]) admit(candidates []R, most int) (admitted []R) {
+	free, absent := p.limit, 0
 	for i := range p.known {
-		if !p.known[i].left {
-			room--
+		if r := &p.known[i]; !r.left {
+			free--
+			if r.missing {
+				absent++
+			}
 		}
 	}
-	for _, d := range candidates[:min(len(candidates), room)] {
-		if i, found := slices.BinarySearchFunc(p.known, d, p.find); found {
-			p.known[i].left = false
-		} else {
-			p.known = slices.Insert(p.known, i, record[R]{data: d, ttl: s.ttl})
+	evicted := 0
+	var waiting []R
+	for _, d := range candidates {
+		switch {
+		case len(admitted) >= most:
+			continue
+		case free > 0:
+			free--
+		case evicted < absent && p.waits(d):
+			evicted++
+		default:
+			if len(waiting) < p.most {
+				waiting = append(waiting, d)
+			}
+			continue
 		}
+		admitted = append(admitted, d)
+	}
+	slices.SortFunc(waiting, p.compare)
+	p.waiting = waiting
+	p.evict(evicted)
+	return admitted
+}
+
+// waits says whether the last answer had a record, and there was no room for it.
+func (p *pool[R]) waits(data R) bool {
+	_, found := slices.BinarySearchFunc(p.waiting, data, p.compare)
+	return found
+}
+
+// evict lets go of the members that have been missing for the longest time.
+func (p *pool[R]) evict(n int) {
+	if n == 0 {
+		return
+	}
+	var absent []*record[R]
+	for i := range p.known {
+		if r := &p.known[i]; !r.left && r.missing {
+			absent = append(absent, r)
+		}
+	}
+	slices.SortStableFunc(absent, func(a, b *record[R]) int { return cmp.Compare(a.since, b.since) })
+	for _, r := range absent[:n] {
+		r.left = true
 	}
 }
 
@@ -121,40 +188,31 @@ func (p *pool[R]) forget(s *set) {
 	})
 }
 
-func (p *pool[R]) members() []R {
-	var members []R
+// longest returns the longest TTL of a member.
+func (p *pool[R]) longest() (ttl time.Duration) {
 	for i := range p.known {
 		if !p.known[i].left {
-			members = append(members, p.known[i].data)
+			ttl = max(ttl, p.known[i].ttl)
 		}
 	}
-	return members
+	return ttl
 }
 
-// peak is the greatest value of the last hour, or two.
-type peak struct {
-	recent, before time.Duration
-	turned         time.Duration // when recent began
-}
-
-const peakWindow = time.Hour
-
-func (p *peak) turn(now time.Duration) {
-	if now-p.turned < peakWindow {
-		return
+// members returns them with the chain by which each came: nil if there is none.
+func (p *pool[R]) members() (members []R, chains []*chain) {
+	known := p.known
+	if p.order != nil {
+		known = slices.SortedFunc(slices.Values(known), func(a, b record[R]) int { return p.order(a.data, b.data) })
 	}
-	if p.before = p.recent; now-p.turned >= 2*peakWindow {
-		p.before = 0
+	for i := range known {
+		if r := &known[i]; !r.left {
+			if members = append(members, r.data); len(p.chains) > 0 {
+				chains = append(chains, r.by)
+			}
+		}
 	}
-	p.recent, p.turned = 0, now
+	return members, chains
 }
 
-func (p *peak) add(value, now time.Duration) {
-	p.turn(now)
-	p.recent = max(p.recent, value)
-}
-
-func (p *peak) at(now time.Duration) time.Duration {
-	p.turn(now)
-	return max(p.recent, p.before)
-}
+// clear forgets all records.
+func (p *pool[R]) clear() { p.known, p.waiting, p.chains = nil, nil, nil }

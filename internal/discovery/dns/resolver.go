@@ -25,7 +25,7 @@ const jitter = 0.1
 // safe for concurrent use.
 type Resolver[S comparable] struct {
 	opts Options[S]
-	ask  func(context.Context, Question) answer
+	ask  func(ctx context.Context, q Question, first int) answer
 	wake chan struct{} // capacity 1: the loop should look again
 	news chan struct{} // capacity 1: changed is not empty
 
@@ -117,6 +117,7 @@ func (r *Resolver[S]) join(sub S, q Question) {
 			},
 			subscribers: map[S]struct{}{},
 		}
+		e.set.least = r.opts.MinRetention
 		r.asked[q] = e
 		heap.Push(&r.idle, &e.task)
 		r.replan()
@@ -214,10 +215,11 @@ func (r *Resolver[S]) startWaiting() {
 	for t := r.dispatcher.next(); t != nil; t = r.dispatcher.next() {
 		ctx, cancel := context.WithCancel(r.ctx)
 		t.stage, t.cancel = running, cancel
+		first := t.set.first()
 		r.running.Go(func() {
 			defer cancel()
 			start := r.opts.Clock.Now()
-			answer := r.ask(ctx, t.question)
+			answer := r.ask(ctx, t.question, first)
 			if ctx.Err() == nil {
 				r.opts.Observer.QueryDone(t.question.Type, answer.outcome, r.opts.Clock.Since(start))
 			}
@@ -236,6 +238,9 @@ func (r *Resolver[S]) done(t *task, a *answer) {
 	}
 	if t.stage == running {
 		now, before := r.opts.Clock.Now(), t.set.snapshot
+		if r.contradicted(t.question, a.outcome) {
+			*a = answer{outcome: Malformed}
+		}
 		pause := t.set.step(a, now)
 		pause += time.Duration(jitter * rand.Float64() * float64(pause)) //nolint:gosec // nobody gains by guessing it
 		t.stage, t.cancel, t.due = idle, nil, now.Add(pause)
@@ -246,6 +251,18 @@ func (r *Resolver[S]) done(t *task, a *answer) {
 		}
 	}
 	r.startWaiting()
+}
+
+// contradicted says whether a name is said not to exist that had addresses of the
+// other family when those were last asked for. NXDOMAIN is about all types (RFC
+// 8020): one of the two answers is wrong.
+func (r *Resolver[S]) contradicted(q Question, o Outcome) bool {
+	other, ok := map[Type]Type{A: AAAA, AAAA: A}[q.Type]
+	if !ok || o != NameError {
+		return false
+	}
+	e := r.asked[Question{q.Name, other}]
+	return e != nil && e.set.snapshot != nil && e.set.snapshot.Outcome == Answered
 }
 
 // tell notes that a question changed for its subscribers.

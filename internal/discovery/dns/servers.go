@@ -89,17 +89,17 @@ func newServers(fixed []netip.AddrPort, path string, c clock.PassiveClock) *serv
 }
 
 // plan returns the servers in the order in which they are to be asked, which puts
-// those that are silent last. End it.
-func (s *servers) plan() plan {
+// those that are silent last. It skips so many at first. End it.
+func (s *servers) plan(skip int) plan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
 	s.reread(now)
-	first := 0
-	if s.config.rotate && len(s.config.servers) > 0 {
-		first = s.turn % len(s.config.servers)
+	if s.config.rotate {
+		skip += s.turn
 		s.turn++
 	}
+	first := skip % max(1, len(s.config.servers))
 	p := plan{useTCP: s.config.useTCP}
 	var last []try
 	for _, server := range slices.Concat(s.config.servers[first:], s.config.servers[:first]) {

@@ -82,7 +82,7 @@ func TestResolvConfIsReadAgain(t *testing.T) {
 	expect := func(what string, want ...string) {
 		t.Helper()
 		var got []string
-		for _, try := range s.plan().tries {
+		for _, try := range s.plan(0).tries {
 			got = append(got, try.server.String())
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -128,7 +128,7 @@ func TestResolvConfIsReadAgain(t *testing.T) {
 	expect("it is back", "192.0.2.4:53", "192.0.2.5:53", "192.0.2.6:53")
 	expect("rotated", "192.0.2.5:53", "192.0.2.6:53", "192.0.2.4:53")
 	expect("rotated", "192.0.2.6:53", "192.0.2.4:53", "192.0.2.5:53")
-	if !s.plan().useTCP {
+	if !s.plan(0).useTCP {
 		t.Error("use-vc does not make it use TCP")
 	}
 }
@@ -138,7 +138,7 @@ func TestGivenServersComeFirst(t *testing.T) {
 	if err := os.WriteFile(path, []byte("nameserver 192.0.2.1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := newServers(ports("192.0.2.9:5353"), path, clock.RealClock{}).plan()
+	got := newServers(ports("192.0.2.9:5353"), path, clock.RealClock{}).plan(0)
 	want := try{netip.MustParseAddrPort("192.0.2.9:5353"), 5 * time.Second, 2}
 	if len(got.tries) != 1 || got.tries[0] != want || got.useTCP {
 		t.Errorf("got %v", got)
@@ -150,7 +150,7 @@ func TestServersOverTCPAlone(t *testing.T) {
 	server.Set("db.example", "A", onlyTCP)
 	c := askers(never, server)
 	c.servers.config.useTCP = true
-	if got := c.ask(t.Context(), db).String(); got != "Answered 192.0.2.1 ttl=30" {
+	if got := c.ask(t.Context(), db, 0).String(); got != "Answered 192.0.2.1 ttl=30" {
 		t.Errorf("got %s", got)
 	}
 }

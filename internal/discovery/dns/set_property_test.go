@@ -5,6 +5,7 @@ package dns
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,9 +18,8 @@ import (
 // TestSetKeepsItsPromises steps through answers and failures of all kinds.
 func TestSetKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		h := history{set: newSet(DefaultMinTTL, DefaultMaxTTL), lastIn: map[netip.Addr]time.Time{}, now: epoch}
-		h.hosts = rapid.SampledFrom([]int{2, 8, 400}).Draw(t, "hosts")
-		h.most = rapid.IntRange(1, 64).Draw(t, "most")
+		h := history{set: newSet(DefaultMinTTL, DefaultMaxTTL), lastIn: map[netip.Addr]sighting{}, now: epoch}
+		h.hosts = rapid.SampledFrom([]int{2, 8, 100, 400}).Draw(t, "hosts")
 		for range rapid.IntRange(1, 120).Draw(t, "steps") {
 			h.step(t)
 		}
@@ -28,13 +28,24 @@ func TestSetKeepsItsPromises(t *testing.T) {
 
 // history is a set and what has happened to it.
 type history struct {
-	set         *set
-	hosts, most int // there are, in an answer
-	now         time.Time
+	set   *set
+	hosts int
+	now   time.Time
 
-	lastIn   map[netip.Addr]time.Time // last answer that had it
-	lastSaid time.Time                // last definitive answer
-	emptied  int
+	known    time.Duration // time between queries of which none failed
+	failing  bool
+	lastIn   map[netip.Addr]sighting // last answer that had it
+	lastSaid time.Time               // last definitive answer
+	lastTTL  time.Duration           // the longest, of the last answer with records and those after it
+	emptied  int                     // in a row
+	since    time.Duration           // of known
+}
+
+// sighting is an answer that had an address.
+type sighting struct {
+	at    time.Time
+	known time.Duration
+	chain []string
 }
 
 func (h *history) step(t *rapid.T) {
@@ -43,6 +54,10 @@ func (h *history) step(t *rapid.T) {
 	if before == nil {
 		before = &Snapshot{}
 	}
+	if !h.failing && !h.lastSaid.IsZero() {
+		h.known += h.now.Sub(h.lastSaid)
+	}
+	h.failing = !a.outcome.Definitive()
 	pause := h.set.step(&a, h.now)
 	after := h.set.snapshot
 
@@ -61,13 +76,18 @@ func (h *history) step(t *rapid.T) {
 	case a.outcome == Answered:
 		h.answered(t, &a, before, after)
 	default:
-		h.empty(t, before, after)
+		h.empty(t, &a, before, after)
 	}
 	if a.outcome.Definitive() {
 		if !after.FailingSince.IsZero() || after.Definitive.IsZero() || !before.Definitive.IsZero() && before.Definitive != after.Definitive {
 			t.Errorf("after %s: %s", a, state(after))
 		}
 		h.lastSaid = h.now
+	}
+	for i, addr := range after.Addrs {
+		if want := h.lastIn[addr].chain; !slices.Equal(after.Chain(i), want) {
+			t.Errorf("%s came by way of %v, and not of %v", addr, want, after.Chain(i))
+		}
 	}
 	h.now = h.now.Add(pause)
 	if rapid.IntRange(0, 9).Draw(t, "late") == 0 {
@@ -82,12 +102,15 @@ func (h *history) draw(t *rapid.T) answer {
 	}).Draw(t, "kind")
 	a := answer{outcome: kind, ttl: time.Duration(rapid.SampledFrom([]int{0, 5, 30, 300, 86400}).Draw(t, "ttl")) * time.Second}
 	if kind == Answered {
-		hosts := rapid.SliceOfNDistinct(rapid.IntRange(0, h.hosts-1), 1, min(h.hosts, h.most), rapid.ID).Draw(t, "in")
-		for _, host := range hosts {
-			a.addrs = append(a.addrs, addr(host))
+		from := rapid.IntRange(0, h.hosts-1).Draw(t, "from")
+		step := rapid.SampledFrom([]int{1, 3, 7}).Draw(t, "step")
+		for i := range rapid.SampledFrom([]int{1, 2, 8, 60, 200}).Draw(t, "in") {
+			a.addrs = append(a.addrs, addr((from+step*i)%h.hosts))
 		}
 		slices.SortFunc(a.addrs, netip.Addr.Compare)
+		a.addrs = slices.Compact(a.addrs)
 	}
+	a.chain = rapid.SampledFrom([][]string{nil, nil, {"a.example"}, {"a.example", "b.example"}}).Draw(t, "chain")
 	return a
 }
 
@@ -103,37 +126,63 @@ func (h *history) failed(t *rapid.T, before, after *Snapshot) {
 
 func (h *history) answered(t *rapid.T, a *answer, before, after *Snapshot) {
 	h.emptied = 0
-	ttl := min(max(a.ttl, DefaultMinTTL), DefaultMaxTTL)
+	h.lastTTL = bounded(a.ttl)
+	last := maps.Clone(h.lastIn)
+	were, came, out := 0, 0, 0
 	for _, addr := range a.addrs {
-		h.lastIn[addr] = h.now
-		if !slices.Contains(after.Addrs, addr) && (slices.Contains(before.Addrs, addr) || len(after.Addrs) < MaxAddrs) {
-			t.Errorf("%s is in the answer, and no member", addr)
+		h.lastIn[addr] = sighting{h.now, h.known, a.chain}
+		switch is, was := slices.Contains(after.Addrs, addr), slices.Contains(before.Addrs, addr); {
+		case !is && was:
+			t.Errorf("%s is in the answer, and no member any more", addr)
+		case !is:
+			out++
+		case was:
+			were++
+		default:
+			came++
 		}
+	}
+	full := len(after.Addrs) == MaxAddrs
+	if came > max(0, maxAnswerAddrs-were) || out > 0 && !full && were+came < maxAnswerAddrs {
+		t.Errorf("of an answer %d records were members, %d come in, and %d do not", were, came, out)
+	}
+	if after.Dropped < out || !full && after.Dropped != out {
+		t.Errorf("%d are said to be dropped, %d are", after.Dropped, out)
 	}
 	for _, addr := range after.Addrs {
 		if !slices.Contains(a.addrs, addr) && !slices.Contains(before.Addrs, addr) {
 			t.Errorf("%s is a member, and was none, and is not in the answer", addr)
 		}
 	}
+	early := 0
 	for _, addr := range before.Addrs {
-		if absent := h.now.Sub(h.lastIn[addr]); !slices.Contains(after.Addrs, addr) && absent < max(minRetention, 3*ttl) {
-			t.Errorf("%s left %s after the last answer that had it", addr, absent)
+		missed := h.known-last[addr].known < max(DefaultMinRetention, 3*h.lastTTL) || last[addr].at.Equal(h.lastSaid)
+		if missed && !slices.Contains(after.Addrs, addr) {
+			early++
 		}
-		if h.lastIn[addr].Equal(h.lastSaid) && !slices.Contains(after.Addrs, addr) {
-			t.Errorf("%s left with the first answer that lacks it", addr)
-		}
+	}
+	if early > 0 && (len(before.Addrs) < MaxAddrs || early > came) {
+		t.Errorf("%d of %d left before they were missing for long enough, for %d that came", early, len(before.Addrs), came)
 	}
 }
 
-func (h *history) empty(t *rapid.T, before, after *Snapshot) {
-	h.emptied++
-	switch {
-	case after.Unconfirmed != (len(before.Addrs) > 0 && h.emptied < confirmations):
+// bounded is a TTL as it counts.
+func bounded(ttl time.Duration) time.Duration { return min(max(ttl, DefaultMinTTL), DefaultMaxTTL) }
+
+func (h *history) empty(t *rapid.T, a *answer, before, after *Snapshot) {
+	if h.emptied++; h.emptied == 1 {
+		h.since = h.known
+	}
+	h.lastTTL = max(h.lastTTL, bounded(a.ttl))
+	switch lasted := h.known - h.since; {
+	case after.Dropped != 0:
+		t.Errorf("%d are said to be dropped of nothing", after.Dropped)
+	case after.Unconfirmed != (len(after.Addrs) > 0):
 		t.Errorf("after %d empty answers: %s", h.emptied, state(after))
 	case after.Unconfirmed && !slices.Equal(before.Addrs, after.Addrs):
 		t.Errorf("an unconfirmed answer turns %s into %s", state(before), state(after))
-	case !after.Unconfirmed && len(after.Addrs) > 0:
-		t.Errorf("after %d empty answers: %s", h.emptied, state(after))
+	case !after.Unconfirmed && len(before.Addrs) > 0 && (h.emptied < confirmations || lasted < max(DefaultMinRetention, 3*h.lastTTL)):
+		t.Errorf("after %d empty answers in %s: %s", h.emptied, lasted, state(after))
 	}
 }
 

@@ -66,7 +66,9 @@ func TestEveryKindOfAnswer(t *testing.T) {
 			{5 * time.Second, told(Timeout), "[.1 .2] Timeout failing"},
 			{10 * time.Minute, told(Timeout), "[.1 .2] Timeout failing"},
 			{5 * time.Second, said(30*time.Second, 1), before},
-			{30 * time.Second, said(30*time.Second, 1), "[.1] Answered"},
+			{30 * time.Second, said(30*time.Second, 1), before},
+			{30 * time.Second, said(30*time.Second, 1), before},
+			{25 * time.Second, said(30*time.Second, 1), "[.1] Answered"},
 		}},
 		{"a cache's TTL is what is left of it", append(
 			slices.Repeat([]step{{5 * time.Second, said(3*time.Second, 1), before}}, 18),
@@ -79,33 +81,48 @@ func TestEveryKindOfAnswer(t *testing.T) {
 		}},
 		{"none", []step{
 			{30 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{30 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{30 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{29 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{1 * time.Second, told(Empty), "[] Empty"},
+		}},
+		{"none, until it was said three times", []step{
+			{30 * time.Second, said(0, 1, 2), before},
 			{5 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
-			{5 * time.Second, told(Empty), "[] Empty"},
+			{60 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{60 * time.Second, told(Empty), "[] Empty"},
+		}},
+		{"none, for as long as the longer TTL says", []step{
+			{30 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{30 * time.Second, answer{outcome: Empty, ttl: time.Minute}, "[.1 .2] Empty unconfirmed"},
+			{60 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{60 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{30 * time.Second, told(Empty), "[] Empty"},
 		}},
 		{"no such name", []step{
 			{30 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
-			{5 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
-			{5 * time.Second, told(NameError), "[] NameError"},
+			{30 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
+			{60 * time.Second, told(NameError), "[] NameError"},
 			{5 * time.Second, said(30*time.Second, 1, 2), before},
 		}},
 		{"none, or no such name", []step{
 			{30 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
-			{5 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
-			{5 * time.Second, told(NameError), "[] NameError"},
+			{60 * time.Second, told(Empty), "[.1 .2] Empty unconfirmed"},
+			{60 * time.Second, told(NameError), "[] NameError"},
 		}},
 		{"none, and then some", []step{
 			{30 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
-			{5 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
-			{5 * time.Second, said(30*time.Second, 2), before},
+			{60 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
+			{30 * time.Second, said(30*time.Second, 2), before},
 			{30 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
 		}},
 		{"none, and then nobody knows", []step{
 			{30 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
+			{60 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
+			{30 * time.Second, told(ServerFailure), "[.1 .2] ServerFailure failing"},
 			{5 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
-			{5 * time.Second, told(ServerFailure), "[.1 .2] ServerFailure failing"},
-			{5 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
-			{5 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
-			{5 * time.Second, told(NameError), "[] NameError"},
+			{60 * time.Second, told(NameError), "[.1 .2] NameError unconfirmed"},
+			{60 * time.Second, told(NameError), "[] NameError"},
 		}},
 		{"SERVFAIL", []step{{30 * time.Second, told(ServerFailure), "[.1 .2] ServerFailure failing"}}},
 		{"REFUSED", []step{{30 * time.Second, told(Refused), "[.1 .2] Refused failing"}}},
@@ -139,14 +156,14 @@ func TestEveryKindOfAnswer(t *testing.T) {
 func TestNamesWithoutMembersLoseNothing(t *testing.T) {
 	for _, outcome := range []Outcome{Empty, NameError} {
 		s := newSet(DefaultMinTTL, DefaultMaxTTL)
-		for i, want := range []time.Duration{30 * time.Second, 30 * time.Second, time.Minute, time.Minute} {
-			if pause := s.step(&answer{outcome: outcome, ttl: time.Minute}, epoch.Add(time.Duration(i)*time.Minute)); pause != want {
-				t.Errorf("%s is asked again after %s, want %s", outcome, pause, want)
+		for i := range 5 {
+			if pause := s.step(&answer{outcome: outcome, ttl: time.Minute}, epoch.Add(time.Duration(i)*time.Minute)); pause != time.Minute {
+				t.Errorf("%s is asked again after %s", outcome, pause)
 			}
 			if got, want := state(s.snapshot), "[] "+outcome.String(); got != want || s.snapshot.Definitive != epoch {
 				t.Errorf("got %s, definitive since %s, want %s", got, s.snapshot.Definitive, want)
 			}
-			if settled := i >= confirmations-1; s.snapshot.Settled != settled {
+			if settled := i >= 3; s.snapshot.Settled != settled {
 				t.Errorf("settled %t after %d times %s", s.snapshot.Settled, i+1, outcome)
 			}
 		}
@@ -173,9 +190,10 @@ func TestPauses(t *testing.T) {
 		{told(Timeout), time.Minute},
 		{told(Timeout), time.Minute},
 		{said(24*time.Hour, 1), 5 * time.Minute},
-		{answer{outcome: NameError}, 5 * time.Second},
-		{answer{outcome: Empty, ttl: time.Hour}, 30 * time.Second}, // a cache may repeat itself until then
+		{told(NameError), 30 * time.Second}, // a cache may repeat itself for who knows how long
+		{answer{outcome: Empty, ttl: 10 * time.Second}, 10 * time.Second},
 		{answer{outcome: Empty, ttl: time.Hour}, 5 * time.Minute},
+		{said(time.Second, 1), 5 * time.Second},
 	} {
 		if got := s.step(&step.heard, epoch.Add(time.Duration(i)*time.Hour)); got != step.want {
 			t.Errorf("step %d, %s: the pause is %s, want %s", i, step.heard, got, step.want)
@@ -283,14 +301,17 @@ func TestSnapshotsChangeWithWhatReadersSee(t *testing.T) {
 		{"nothing", func(*answer) {}, false},
 		{"TTL", func(a *answer) { a.ttl = 40 * time.Second }, false},
 		{"one is missing", func(a *answer) { a.addrs = a.addrs[:1] }, false},
-		{"chain", func(a *answer) { a.chain = []string{"b.example"} }, true},
+		{"chain", func(a *answer) { a.chain = []string{"c.example"} }, true},
+		{"chain of those that are there alone", func(a *answer) { a.addrs, a.chain = a.addrs[:1], []string{"c.example"} }, true},
 		{"dropped", func(a *answer) { a.dropped = 1 }, true},
 		{"outcome", func(a *answer) { *a = told(Timeout) }, true},
 	} {
 		s := newSet(DefaultMinTTL, DefaultMaxTTL)
 		a := said(30*time.Second, 1, 2)
+		a.chain = []string{"b.example"}
 		s.step(&a, epoch)
 		before := s.snapshot
+		a.chain = []string{"b.example"} // the same in another place
 		tt.alter(&a)
 		s.step(&a, epoch.Add(30*time.Second))
 		if changes := s.snapshot != before; changes != tt.changes {

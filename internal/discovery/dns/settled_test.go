@@ -23,7 +23,14 @@ func TestSettled(t *testing.T) {
 		steps []step
 	}{
 		{"after a minute", []step{
-			{0, said(ttl, 1), false}, {ttl, said(ttl, 2), false}, {ttl, said(ttl, 1), false}, {ttl - 1, said(ttl, 1), false}, {1, said(ttl, 1), true},
+			{0, said(ttl, 1), false}, {ttl, said(ttl, 1), false}, {ttl, said(ttl, 1), false}, {ttl - 1, said(ttl, 1), false}, {1, said(ttl, 1), true},
+		}},
+		{"after a minute without one that was not seen before", []step{
+			{0, said(ttl, 1), false},
+			{ttl, said(ttl, 2), false},
+			{ttl, said(ttl, 1), false},
+			{ttl, said(ttl, 2), false},
+			{ttl, said(ttl, 1), true},
 		}},
 		{"after three TTLs", []step{
 			{0, said(time.Minute, 1), false},
@@ -35,20 +42,26 @@ func TestSettled(t *testing.T) {
 			{0, said(ttl, 1), false},
 			{ttl, told(Timeout), false},
 			{time.Hour, told(Refused), false},
-			{time.Hour, said(ttl, 1), false},
+			{time.Hour, said(ttl, 1), false}, // the first ttl was without failures
+			{ttl, said(ttl, 1), false},
 			{ttl, said(ttl, 1), true},
 		}},
 		{"not before it was ever said", []step{{0, told(Timeout), false}, {time.Hour, told(Timeout), false}, {time.Hour, said(ttl, 1), false}}},
 		{"for good", []step{
-			{0, told(Empty), false},
-			{time.Second, told(NameError), false},
-			{time.Second, told(Empty), true},
+			{0, answer{outcome: Empty, ttl: ttl}, false},
+			{ttl, answer{outcome: NameError, ttl: ttl}, false},
+			{ttl, answer{outcome: Empty, ttl: ttl}, false},
+			{ttl, answer{outcome: Empty, ttl: ttl}, true},
 			{time.Second, told(Timeout), true},
 			{time.Second, said(ttl, 1), true},
 			{time.Second, told(Empty), true},
 		}},
 		{"not by what is not confirmed", []step{
-			{0, told(Empty), false}, {time.Second, told(Empty), false}, {time.Second, told(Timeout), false}, {time.Second, told(Empty), false},
+			{0, answer{outcome: Empty, ttl: ttl}, false},
+			{ttl, answer{outcome: Empty, ttl: ttl}, false},
+			{ttl, told(Timeout), false},
+			{ttl, answer{outcome: Empty, ttl: ttl}, false},
+			{ttl, answer{outcome: Empty, ttl: ttl}, false},
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -34,7 +34,7 @@ func (p plan) String() string {
 
 // next makes a plan and ends it.
 func (s *servers) next() string {
-	p := s.plan()
+	p := s.plan(0)
 	s.end(p)
 	return p.String()
 }
@@ -129,14 +129,14 @@ func TestSilentServersAreWaitedFor(t *testing.T) {
 	}
 	var patient []plan
 	for range maxPatient {
-		p := s.plan()
+		p := s.plan(0)
 		if p.String() != ".1, .2" || p.most != 20*time.Second {
 			t.Fatalf("got %s, and %s", p, p.most)
 		}
 		patient = append(patient, p)
 	}
 	for range 2 * maxPatient {
-		if p := s.plan(); p.String() != ".1 1x1s, .2 1x1s" || p.most != 2*time.Second {
+		if p := s.plan(0); p.String() != ".1 1x1s, .2 1x1s" || p.most != 2*time.Second {
 			t.Fatalf("with %d that wait: got %s, and %s", maxPatient, p, p.most)
 		} else {
 			s.end(p)
@@ -148,7 +148,7 @@ func TestSilentServersAreWaitedFor(t *testing.T) {
 	}
 	s.heard(ports("192.0.2.2:53")[0])
 	for range maxPatient {
-		if got := s.plan().String(); !strings.HasPrefix(got, ".2, .1") {
+		if got := s.plan(0).String(); !strings.HasPrefix(got, ".2, .1") {
 			t.Errorf("when one has replied: %s", got)
 		}
 	}

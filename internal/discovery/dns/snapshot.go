@@ -33,19 +33,33 @@ type Snapshot struct {
 	// that what they did not have is no record of the name. Before, somebody who
 	// remembers a record from elsewhere may have one that is only missing.
 	Settled bool
-	// Chain is the names to which CNAME records led, in order, in the last
-	// definitive answer.
-	Chain []string
-	// Dropped is how many records of the last definitive answer were too many. The
-	// ones left out are the highest addresses, and the last services by priority,
-	// host and port.
+	// Dropped is how many records of the last definitive answer are no members,
+	// because there are too many. Of one answer, members stay, and others come in
+	// until there are 64 addresses, the lowest first, or 32 services, by priority,
+	// host and port. While there are MaxAddrs or MaxServices members, it is the most
+	// of the answers of the last 15 to 30 minutes.
 	Dropped int
+
+	chains []*chain // by which each member came; nil: no CNAME record led to any
 }
 
-// Members a question has at most.
+// Chain returns the names to which CNAME records led, in order, in the last answer
+// that had a member: the one at an index in Addrs, or in Services. It is not to be
+// changed.
+func (s *Snapshot) Chain(member int) []string {
+	if s.chains == nil || s.chains[member] == nil {
+		return nil
+	}
+	return s.chains[member].names
+}
+
+// Members that a question has at most, and those of one answer.
 const (
 	MaxAddrs    = 256
 	MaxServices = 64
+
+	maxAnswerAddrs    = 64
+	maxAnswerServices = 32
 )
 
 // equal says whether nothing changed that is worth telling.
@@ -54,5 +68,5 @@ func (s *Snapshot) equal(other *Snapshot) bool {
 		s.Dropped == other.Dropped &&
 		s.Definitive.Equal(other.Definitive) && s.FailingSince.Equal(other.FailingSince) &&
 		slices.Equal(s.Addrs, other.Addrs) && slices.Equal(s.Services, other.Services) &&
-		slices.Equal(s.Chain, other.Chain)
+		slices.Equal(s.chains, other.chains)
 }

@@ -67,7 +67,7 @@ func (w *world) start(t *testing.T) {
 	synctest.Wait()
 }
 
-func (w *world) reply(ctx context.Context, q Question) answer {
+func (w *world) reply(ctx context.Context, q Question, _ int) answer {
 	name := q.String()
 	zone := q.Name[strings.LastIndex(q.Name, ".")+1:]
 	w.mu.Lock()
