@@ -70,6 +70,11 @@ func TestEveryKindOfAnswer(t *testing.T) {
 			{30 * time.Second, said(30*time.Second, 1), before},
 			{25 * time.Second, said(30*time.Second, 1), "[.1] Answered"},
 		}},
+		{"one is missing, and nobody asked for long", []step{
+			{30 * time.Second, said(30*time.Second, 1), before},
+			{time.Hour, said(30*time.Second, 1), before},
+			{30 * time.Second, said(30*time.Second, 1), "[.1] Answered"},
+		}},
 		{"a cache's TTL is what is left of it", append(
 			slices.Repeat([]step{{5 * time.Second, said(3*time.Second, 1), before}}, 18),
 			step{5 * time.Second, said(3*time.Second, 1), "[.1] Answered"},
