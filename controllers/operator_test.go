@@ -162,10 +162,11 @@ func startOperator(options operatorOptions) *operator {
 func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.PassiveClock, options operatorOptions) {
 	GinkgoHelper()
 	var scheduler *probe.Scheduler
+	var names *dns.Resolver[health.Subscriber]
 	recorder := metrics.New(registry, func() metrics.CheckerStats {
 		s := scheduler.Stats()
 		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
-	})
+	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) })
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
 	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
@@ -187,7 +188,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Annotations:  translate.AnnotationRules{"example.com/*"},
 		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
 	}
-	names := dns.New(dns.Options[health.Subscriber]{
+	names = dns.New(dns.Options[health.Subscriber]{
 		Servers: []netip.AddrPort{nameServer.Addr()}, MinTTL: 100 * time.Millisecond, MinRetention: options.retention, Changed: reconciler.Wake,
 		Group: func(sub health.Subscriber) string { return sub.Namespace }, MaxQuestions: options.maxQuestions,
 	})

@@ -26,7 +26,9 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
+	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/discovery/static"
+	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
 	"externalbackend.dev/operator/internal/probe"
 )
@@ -79,7 +81,9 @@ func run(ctx context.Context, options options) error {
 // wire connects the packages with each other and with the manager.
 func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	var scheduler *probe.Scheduler
-	recorder := metrics.New(ctrlmetrics.Registry, func() metrics.CheckerStats { return checkerStats(scheduler) })
+	var names *dns.Resolver[health.Subscriber]
+	recorder := metrics.New(ctrlmetrics.Registry, func() metrics.CheckerStats { return checkerStats(scheduler) },
+		func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) })
 	reach := options.reach.reach()
 	credentials := &controllers.Credentials{
 		Live: mgr.GetAPIReader(), Guard: reach,
@@ -110,7 +114,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Version:   version(),
 	})
 	reconciler.Health, reach.Changed, credentials.Changed = scheduler, reconciler.Revet, reconciler.Wake
-	names := options.names.resolver(reconciler.Wake, recorder)
+	names = options.names.resolver(reconciler.Wake, recorder)
 	reconciler.Names = names
 	if err := mgr.Add(names); err != nil {
 		return fmt.Errorf("adding the resolver of names: %w", err)

@@ -16,6 +16,32 @@ var (
 		"Age of the oldest last result of any health check; it grows without bound while the checker is stuck.", nil, nil)
 )
 
+// resolverDescs are those of ResolverStats, in the order of its fields.
+var resolverDescs = [...]*prometheus.Desc{
+	prometheus.NewDesc("externalbackend_dns_questions", "Names and types that are kept up to date, however many targets have them.", nil, nil),
+	prometheus.NewDesc("externalbackend_dns_questions_failing", "Names and types of which the last query failed.", nil, nil),
+	prometheus.NewDesc("externalbackend_dns_queries_in_flight", "DNS queries that are under way.", nil, nil),
+	prometheus.NewDesc("externalbackend_dns_queries_waiting", "DNS queries that are due and wait for capacity.", nil, nil),
+}
+
+// resolverCollector reads the figures of the resolver when scraped.
+type resolverCollector struct{ stats func() ResolverStats }
+
+// Describe implements prometheus.Collector.
+func (c *resolverCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range resolverDescs {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *resolverCollector) Collect(ch chan<- prometheus.Metric) {
+	s := c.stats()
+	for i, n := range []int{s.Questions, s.Failing, s.InFlight, s.Waiting} {
+		ch <- prometheus.MustNewConstMetric(resolverDescs[i], prometheus.GaugeValue, float64(n))
+	}
+}
+
 // checkerCollector reads the figures of the checker when scraped.
 type checkerCollector struct{ stats func() CheckerStats }
 

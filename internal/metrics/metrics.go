@@ -23,6 +23,16 @@ type CheckerStats struct {
 	OldestResult time.Duration
 }
 
+// ResolverStats are figures of the resolver of names that are read when scraped.
+type ResolverStats struct {
+	// Questions is how many distinct ones are asked again and again, and Failing of
+	// how many of those the last query failed.
+	Questions, Failing int
+	// InFlight is the number of queries under way, Waiting of those that are due and
+	// not started.
+	InFlight, Waiting int
+}
+
 // Metrics records what the operator does. It is safe for concurrent use.
 type Metrics struct {
 	checks         *prometheus.CounterVec
@@ -38,8 +48,8 @@ type Metrics struct {
 	fenced         *prometheus.GaugeVec // a vector: there is no value before one is known
 }
 
-// New registers all collectors. stats is called at every scrape.
-func New(registry prometheus.Registerer, stats func() CheckerStats) *Metrics {
+// New registers all collectors. The functions are called at every scrape.
+func New(registry prometheus.Registerer, checker func() CheckerStats, resolver func() ResolverStats) *Metrics {
 	m := &Metrics{
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "externalbackend_checks_total",
@@ -92,7 +102,7 @@ func New(registry prometheus.Registerer, stats func() CheckerStats) *Metrics {
 	}
 	registry.MustRegister(m.checks, m.checkDuration, m.schedulingLag, m.verdictChanges, m.targets, m.sliceWrites, m.flipToWrite, m.fenced,
 		m.queries, m.queryDuration, m.stale,
-		&checkerCollector{stats: stats})
+		&checkerCollector{stats: checker}, &resolverCollector{stats: resolver})
 	return m
 }
 

@@ -20,7 +20,10 @@ import (
 
 func fixture(stats metrics.CheckerStats) (*metrics.Metrics, *prometheus.Registry) {
 	registry := prometheus.NewPedanticRegistry()
-	return metrics.New(registry, func() metrics.CheckerStats { return stats }), registry
+	resolver := func() metrics.ResolverStats {
+		return metrics.ResolverStats{Questions: 40, Failing: 30, InFlight: 20, Waiting: 10}
+	}
+	return metrics.New(registry, func() metrics.CheckerStats { return stats }, resolver), registry
 }
 
 // useAll records something in every series that there is.
@@ -103,6 +106,10 @@ func TestSeries(t *testing.T) {
 		"checks_scheduled{}":                                                     100,
 		"checks_waiting{}":                                                       7,
 		"last_result_age_seconds{}":                                              90,
+		"dns_questions{}":                                                        40,
+		"dns_questions_failing{}":                                                30,
+		"dns_queries_in_flight{}":                                                20,
+		"dns_queries_waiting{}":                                                  10,
 	}
 	for name, value := range want {
 		if got[name] != value {
@@ -116,15 +123,17 @@ func TestSeries(t *testing.T) {
 	}
 }
 
-// TestCheckerFiguresAreReadWhenScraped: no stale copy is kept.
-func TestCheckerFiguresAreReadWhenScraped(t *testing.T) {
+// TestFiguresAreReadWhenScraped: no stale copy is kept.
+func TestFiguresAreReadWhenScraped(t *testing.T) {
 	stats := metrics.CheckerStats{InFlight: 1}
 	registry := prometheus.NewPedanticRegistry()
-	metrics.New(registry, func() metrics.CheckerStats { return stats })
+	metrics.New(registry, func() metrics.CheckerStats { return stats },
+		func() metrics.ResolverStats { return metrics.ResolverStats{Waiting: stats.InFlight + 1} })
 	for _, inFlight := range []int{1, 5, 0} {
 		stats.InFlight = inFlight
-		if got := values(t, registry)["checks_in_flight{}"]; got != float64(inFlight) {
-			t.Errorf("got %v, want %d", got, inFlight)
+		got := values(t, registry)
+		if got["checks_in_flight{}"] != float64(inFlight) || got["dns_queries_waiting{}"] != float64(inFlight+1) {
+			t.Errorf("got %v and %v, want %d and one more", got["checks_in_flight{}"], got["dns_queries_waiting{}"], inFlight)
 		}
 	}
 }

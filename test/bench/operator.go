@@ -113,7 +113,8 @@ func newManager(kubeconfig string) (ctrl.Manager, error) {
 
 func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (*injector, error) {
 	var scheduler *probe.Scheduler
-	recorder := metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} })
+	recorder := metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} },
+		func() metrics.ResolverStats { return metrics.ResolverStats{} })
 	reach := &controllers.Reach{Discover: true, Clock: clock.RealClock{}}
 	reconciler := &controllers.ServiceReconciler{
 		Client:       mgr.GetClient(),

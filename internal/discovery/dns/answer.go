@@ -34,13 +34,13 @@ type answer struct {
 	next string
 }
 
-// parse reads the reply to a question. Only records of the name asked for, or of
+// parse says what a reply means for a question. Only records of the name asked for, or of
 // a name to which a chain of CNAME records leads from there within the reply,
 // count: others may have been put there by anyone. The TTL is the least of what
 // was used, that of a definitive negative answer what RFC 2308, 5 says: none
 // without an SOA record.
-func parse(m *wire.Msg, q Question) answer {
-	switch m.Rcode {
+func parse(r *reply, q Question) answer {
+	switch r.rcode {
 	case wire.RcodeSuccess, wire.RcodeNameError:
 	case wire.RcodeServerFailure:
 		return answer{outcome: ServerFailure}
@@ -49,7 +49,7 @@ func parse(m *wire.Msg, q Question) answer {
 	default:
 		return answer{outcome: Malformed}
 	}
-	chain, ttl, ok := follow(m.Answer, q.Name)
+	chain, ttl, ok := follow(r.answer, q.Name)
 	if !ok {
 		return answer{outcome: Malformed}
 	}
@@ -57,14 +57,14 @@ func parse(m *wire.Msg, q Question) answer {
 	if len(chain) > 0 {
 		end = chain[len(chain)-1]
 	}
-	found := recordsOf(m.Answer, end, q.Type)
+	found := recordsOf(r.answer, end, q.Type)
 	switch {
-	case len(found) > 0 && m.Rcode == wire.RcodeNameError:
+	case len(found) > 0 && r.rcode == wire.RcodeNameError:
 		return answer{outcome: Malformed}
 	case len(found) > 0:
 		return collect(found, q.Type, chain, ttl)
 	default:
-		return negative(m, end, chain, ttl)
+		return negative(r, end, chain, ttl)
 	}
 }
 
@@ -98,7 +98,7 @@ func recordsOf(records []wire.RR, name string, t Type) []wire.RR {
 	var found []wire.RR
 	for _, record := range records {
 		h := record.Header()
-		if h.Rrtype == uint16(t) && h.Class == wire.ClassINET && canonical(h.Name) == name {
+		if h.Rrtype == uint16(t) && canonical(h.Name) == name {
 			found = append(found, record)
 		}
 	}
@@ -119,7 +119,7 @@ func collect(records []wire.RR, t Type, chain []string, ttl time.Duration) answe
 		case *wire.SRV:
 			host := canonical(record.Target)
 			unavailable = unavailable || host == ""
-			if host != "" && record.Port != 0 {
+			if host != "" && len(host) <= maxName && record.Port != 0 {
 				a.services = append(a.services, Service{host, record.Port, record.Priority, record.Weight})
 			}
 		}
@@ -161,13 +161,13 @@ func cut[R any](records []R) (kept []R, dropped int) {
 
 // negative makes the answer of a reply that has no record of the type for the
 // name at the end of the chain.
-func negative(m *wire.Msg, end string, chain []string, ttl time.Duration) answer {
+func negative(r *reply, end string, chain []string, ttl time.Duration) answer {
 	a := answer{outcome: Empty, chain: chain}
-	if m.Rcode == wire.RcodeNameError {
+	if r.rcode == wire.RcodeNameError {
 		a.outcome = NameError
 	}
 	referral := false
-	for _, record := range m.Ns {
+	for _, record := range r.authority {
 		switch record := record.(type) {
 		case *wire.SOA:
 			if zone := canonical(record.Hdr.Name); wire.IsSubDomain(wire.Fqdn(zone), wire.Fqdn(end)) {
@@ -179,11 +179,13 @@ func negative(m *wire.Msg, end string, chain []string, ttl time.Duration) answer
 		}
 	}
 	switch {
+	case len(chain) > 0 && a.outcome == Empty: // RFC 2308, 2.2: perhaps nothing is there, perhaps nobody looked
+		return answer{outcome: Malformed, chain: chain, ttl: ttl, next: end}
+	case !r.vouched: // it was told to serve the zone, and does not have it
+		return answer{outcome: Malformed}
 	case a.outcome == NameError:
 		return a
-	case len(chain) > 0: // RFC 2308, 2.2: perhaps nothing is there, perhaps nobody looked
-		return answer{outcome: Malformed, chain: chain, ttl: ttl, next: end}
-	case referral, len(m.Answer) > 0: // which is about something else
+	case referral, r.others, len(r.answer) > 0: // which is about something else
 		return answer{outcome: Malformed}
 	default:
 		return a

@@ -174,9 +174,56 @@ func TestQueryEndsWithItsContext(t *testing.T) {
 		if a := <-done; a.outcome.Definitive() {
 			t.Errorf("a query that was ended brought %s", a)
 		}
-		if tries, _ := c.servers.plan(0); tries[0].timeout != never {
+		if tries := c.servers.plan(0).tries; tries[0].timeout != never {
 			t.Error("a server that was not waited for counts as silent")
 		}
+	}
+}
+
+// TestALargeDatagram is more than is asked for, and than is taken: it is asked for
+// over TCP.
+func TestALargeDatagram(t *testing.T) {
+	server := startServer(t)
+	var records []string
+	for i := range 400 {
+		records = append(records, fmt.Sprintf("db.example 30 A 10.0.%d.%d", i/250, i%250))
+	}
+	reply := nameserver.Records(records...)
+	server.Set("db.example", "A", func(q nameserver.Query) [][]byte {
+		q.TCP = true // it knows no limits
+		return reply(q)
+	})
+	if got := askers(never, server).ask(t.Context(), db, 0); got.outcome != Answered || len(got.addrs) != 400 || server.Total() != 2 {
+		t.Errorf("got %s after %d queries", got, server.Total())
+	}
+}
+
+// TestAServerWithoutTCPIsNotSilent: it has replied.
+func TestAServerWithoutTCPIsNotSilent(t *testing.T) {
+	server := startServer(t)
+	server.Set("db.example", "A", nameserver.Truncated(nameserver.Silence()))
+	c := askers(soon, server)
+	c.servers.config.attempts = 1
+	if got := c.ask(t.Context(), db, 0).String(); got != "Timeout" {
+		t.Errorf("got %s", got)
+	}
+	if known := c.servers.of(server.Addr()); len(known.missed) > 0 || known.replied.IsZero() {
+		t.Errorf("it counts as one that did not reply: %+v", known)
+	}
+}
+
+// TestAChainTakesNoLongerThanAQuery that nobody replies to, though each link is
+// replied to in time.
+func TestAChainTakesNoLongerThanAQuery(t *testing.T) {
+	server := startServer(t)
+	for i := range maxChain {
+		server.Set(fmt.Sprintf("n%d.example", i), "A", nameserver.Silence(), nameserver.Records(fmt.Sprintf("n%d.example 30 CNAME n%d.example", i, i+1)))
+	}
+	if got := askers(soon/4, server).ask(t.Context(), Question{"n0.example", A}, 0).String(); got != "Timeout" {
+		t.Errorf("got %s", got)
+	}
+	if server.Queries("n3.example", "A") > 0 {
+		t.Error("with two attempts for all, the fourth link was asked for after a timeout for each of three")
 	}
 }
 

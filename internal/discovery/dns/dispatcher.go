@@ -6,7 +6,8 @@ package dns
 // dispatcher decides who gets a slot. Classes have slots of their own, so that
 // names that hang hold up neither those that work nor new ones. Within a class
 // groups take turns, and a group starts a query only while it runs fewer than
-// there are free slots: alone, it leaves half of them free, for whoever comes.
+// there are free slots, less a quarter of all, which is for those that run none:
+// many groups whose names hang leave a slot each to as many that come later.
 // A task that several groups want is queued for each, and uses the share of the
 // one that has a turn first.
 type dispatcher struct{ lanes [classes]lane }
@@ -14,6 +15,7 @@ type dispatcher struct{ lanes [classes]lane }
 // lane is the tasks of one class.
 type lane struct {
 	free    int
+	kept    int            // for groups that run none
 	running map[string]int // by group
 	queues  map[string]*queue
 	turns   []*queue // those of queues, in the order of their turns
@@ -29,7 +31,7 @@ type queue struct {
 
 func newDispatcher() (d dispatcher) {
 	for c := range d.lanes {
-		d.lanes[c] = lane{free: slots[c], running: map[string]int{}, queues: map[string]*queue{}}
+		d.lanes[c] = lane{free: slots[c], kept: slots[c] / 4, running: map[string]int{}, queues: map[string]*queue{}}
 	}
 	return d
 }
@@ -60,10 +62,18 @@ func (d *dispatcher) next() *task {
 	return nil
 }
 
+// admits says whether a group may have another slot.
+func (l *lane) admits(group string) bool {
+	if running := l.running[group]; running > 0 {
+		return running < l.free-l.kept
+	}
+	return l.free > 0
+}
+
 func (l *lane) next(c class) *task {
 	for range len(l.turns) {
 		q := l.turns[0]
-		if l.running[q.group] >= l.free {
+		if !l.admits(q.group) {
 			l.turns = append(l.turns[1:], q)
 			continue
 		}

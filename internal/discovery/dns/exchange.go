@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -23,36 +22,32 @@ const (
 	// fragments (RFC 9715).
 	udpSize = 1232
 	// udpBuffer leaves room for servers that do as they like.
-	udpBuffer  = 4096
-	headerSize = 12 // RFC 1035, 4.1.1
+	udpBuffer = 4096
 )
 
 var buffers = sync.Pool{New: func() any { return new([udpBuffer]byte) }}
 
-// errTruncated asks for TCP, and errBogus stands for replies that are none.
-var (
-	errTruncated = errors.New("the reply is truncated")
-	errBogus     = errors.New("the reply is not one to this query")
-)
-
-// exchange asks one server. The timeout is for each connection.
-func exchange(ctx context.Context, q Question, server netip.AddrPort, timeout time.Duration, useTCP bool) answer {
+// exchange asks one server, within a time for all of it, and says whether there
+// was any reply: one that is of no use shows that somebody is there, too.
+func exchange(ctx context.Context, q Question, server netip.AddrPort, timeout time.Duration, useTCP bool) (a answer, heard bool) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	edns := true
 	for {
-		query := newQuery(q, edns)
-		reply, err := send(ctx, query, server, timeout, useTCP)
-		if errors.Is(err, errTruncated) && !useTCP {
+		a, err := send(ctx, q, edns, server, useTCP)
+		if err == nil {
+			return a, true
+		}
+		outcome := outcomeOf(err)
+		heard = heard || outcome == Malformed && !errors.Is(err, errBogus)
+		switch {
+		case errors.Is(err, errTruncated) && !useTCP:
 			useTCP = true
-			continue
+		case errors.Is(err, errTooOld) && edns: // RFC 6891, 7
+			edns = false
+		default:
+			return answer{outcome: outcome}, heard
 		}
-		if err != nil {
-			return answer{outcome: outcomeOf(err)}
-		}
-		if edns && (reply.Rcode == wire.RcodeFormatError || reply.Rcode == wire.RcodeNotImplemented) {
-			edns = false // RFC 6891, 7
-			continue
-		}
-		return parse(reply, q)
 	}
 }
 
@@ -65,104 +60,68 @@ func newQuery(q Question, edns bool) *wire.Msg {
 	return m
 }
 
-// send returns the reply to a query, over a socket of its own.
-func send(ctx context.Context, query *wire.Msg, server netip.AddrPort, timeout time.Duration, useTCP bool) (*wire.Msg, error) {
+// send asks over a socket of its own. Errors are those of read, or of the network.
+func send(ctx context.Context, q Question, edns bool, server netip.AddrPort, useTCP bool) (answer, error) {
+	query := newQuery(q, edns)
 	packed, err := query.Pack()
 	if err != nil {
-		return nil, errors.Join(errBogus, err)
+		return answer{}, errors.Join(errBogus, err)
 	}
-	network := "udp"
+	network, receive := "udp", overUDP
 	if useTCP {
-		network = "tcp"
+		network, receive = "tcp", overTCP
+		//nolint:gosec // G115: a question and an OPT record
+		packed = append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...) // RFC 1035, 4.2.2
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, network, server.String())
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if useTCP {
-		return overTCP(conn, query, packed)
+	if _, err := conn.Write(packed); err != nil {
+		return answer{}, err
 	}
-	return overUDP(conn, query, packed)
+	return receive(conn, query, q)
 }
 
 // overUDP ignores whatever is no reply to the query, which might be forged (RFC
 // 5452, 9.1), until the time is over.
-func overUDP(conn net.Conn, query *wire.Msg, packed []byte) (*wire.Msg, error) {
-	if _, err := conn.Write(packed); err != nil {
-		return nil, err
-	}
+func overUDP(conn net.Conn, query *wire.Msg, q Question) (answer, error) {
 	buffer := buffers.Get().(*[udpBuffer]byte)
 	defer buffers.Put(buffer)
 	var bogus error
 	for {
 		n, err := conn.Read(buffer[:])
 		if err != nil {
-			return nil, errors.Join(bogus, err)
+			return answer{}, errors.Join(bogus, err)
 		}
-		reply, err := unpack(query, buffer[:n])
-		if !errors.Is(err, errBogus) {
-			return reply, err
+		a, err := read(query, buffer[:n], q)
+		switch {
+		case err == nil:
+			return a, nil
+		case errors.Is(err, errBogus):
+			bogus = err
+		case n == len(buffer): // there may have been more
+			return answer{}, errTruncated
+		default:
+			return answer{}, err
 		}
-		bogus = err
 	}
 }
 
-// overTCP frames messages by their length (RFC 1035, 4.2.2).
-func overTCP(conn net.Conn, query *wire.Msg, packed []byte) (*wire.Msg, error) {
-	//nolint:gosec // G115: a question and an OPT record
-	framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)
-	if _, err := conn.Write(framed); err != nil {
-		return nil, err
-	}
+func overTCP(conn net.Conn, query *wire.Msg, q Question) (answer, error) {
 	var length [2]byte
 	if _, err := io.ReadFull(conn, length[:]); err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	message := make([]byte, binary.BigEndian.Uint16(length[:]))
 	if _, err := io.ReadFull(conn, message); err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	return unpack(query, message)
-}
-
-// unpack returns errBogus for what anybody could have sent, errTruncated, or
-// another error for what cannot be parsed.
-func unpack(query *wire.Msg, message []byte) (*wire.Msg, error) {
-	const response, truncated = 1 << 7, 1 << 1 // in the third byte
-	if len(message) < headerSize || binary.BigEndian.Uint16(message) != query.Id || message[2]&response == 0 {
-		return nil, errBogus
-	}
-	if message[2]&truncated != 0 {
-		return nil, errTruncated
-	}
-	reply := new(wire.Msg)
-	if err := reply.Unpack(message); err != nil {
-		return nil, err
-	}
-	if !repliesTo(reply, query) {
-		return nil, errBogus
-	}
-	return reply, nil
-}
-
-// repliesTo says whether a reply repeats the question. Only one that tells nothing
-// about the name may do without (RFC 6891, 7).
-func repliesTo(reply, query *wire.Msg) bool {
-	if reply.Opcode != query.Opcode {
-		return false
-	}
-	if len(reply.Question) == 0 {
-		return reply.Rcode != wire.RcodeSuccess && reply.Rcode != wire.RcodeNameError
-	}
-	got, sent := reply.Question[0], query.Question[0]
-	return len(reply.Question) == 1 && got.Qtype == sent.Qtype && got.Qclass == sent.Qclass &&
-		strings.EqualFold(got.Name, sent.Name)
+	return read(query, message, q)
 }
 
 // outcomeOf tells what an error says about the server.

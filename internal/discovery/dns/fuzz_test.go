@@ -14,42 +14,46 @@ import (
 
 // FuzzParse reads whatever a server may send.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []*wire.Msg{
-		message(f, 0, "db.example. 30 A 192.0.2.1", "x.example. 30 A 192.0.2.2"),
-		message(f, 0, "db.example. 30 CNAME b.example.", "b.example. 30 AAAA ::ffff:192.0.2.1", "b.example. 30 A 192.0.2.1"),
-		message(f, 0, "db.example. 30 CNAME b.example.", "b.example. 30 CNAME db.example."),
-		message(f, 0, "db.example. 30 SRV 1 2 3 b.example.", "db.example. 30 SRV 1 2 3 ."),
-		message(f, 0, "--", soa),
-		message(f, 3, "db.example. 30 CNAME b.example.", "--", soa),
-		message(f, 0, "db.example. 30 DNAME net.", "--", "example. 30 NS ns.example."),
+	for _, records := range [][]string{
+		{"db.example. 30 A 192.0.2.1", "x.example. 30 A 192.0.2.2"},
+		{"db.example. 30 CNAME b.example.", "b.example. 30 AAAA ::ffff:192.0.2.1", "b.example. 30 A 192.0.2.1"},
+		{"db.example. 30 CNAME b.example.", "b.example. 30 CNAME db.example."},
+		{"db.example. 30 SRV 1 2 3 b.example.", "db.example. 30 SRV 1 2 3 ."},
+		{"--", soa},
+		{"db.example. 30 CNAME b.example.", "--", soa},
+		{"db.example. 30 DNAME net.", "--", "example. 30 NS ns.example."},
 	} {
-		query := newQuery(Question{"db.example", A}, true)
-		seed.Id, seed.Question = query.Id, query.Question
-		packed, err := seed.Pack()
-		if err != nil {
-			f.Fatal(err)
+		for _, qtype := range []Type{A, AAAA, SRV} {
+			_, seed := message(f, Question{"db.example", qtype}, 0, records...)
+			packed, err := seed.Pack()
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(packed, uint16(qtype))
+			f.Add(packed[:len(packed)-3], uint16(qtype))
 		}
-		f.Add(packed, uint16(A))
-		f.Add(packed, uint16(AAAA))
-		f.Add(packed[:len(packed)-3], uint16(SRV))
 	}
 	f.Fuzz(func(t *testing.T, packed []byte, qtype uint16) {
-		types := []Type{A, AAAA, SRV}
-		q := Question{"db.example", types[int(qtype)%len(types)]}
+		q := Question{"db.example", Type(qtype)}
+		if q.Type != A && q.Type != AAAA && q.Type != SRV {
+			return
+		}
 		query := newQuery(q, true)
 		if len(packed) > 1 {
 			packed[0], packed[1] = byte(query.Id>>8), byte(query.Id)
 		}
-		reply, err := unpack(query, packed)
+		a, err := read(query, packed, q)
 		if err != nil {
 			if o := outcomeOf(err); o != Malformed {
 				t.Errorf("%v: %s", err, o)
 			}
 			return
 		}
-		a := parse(reply, q)
-		checkAnswer(t, reply, q, &a)
-		if a.String() != parse(reply, q).String() {
+		// The library reads all records: what is of no use to us may be garbage.
+		if reply := new(wire.Msg); reply.Unpack(packed) == nil {
+			checkAnswer(t, reply, q, &a)
+		}
+		if again, err := read(query, packed, q); err != nil || a.String() != again.String() {
 			t.Error("the same reply is read in two ways")
 		}
 	})

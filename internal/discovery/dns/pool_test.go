@@ -50,6 +50,13 @@ func TestMembersThatAreAnsweredStay(t *testing.T) {
 	if got := s.snapshot; !s.has(200) || !s.has(363) || s.has(364) || len(got.Addrs) != 2*maxAnswerAddrs || got.Dropped != 1 {
 		t.Errorf("%d members and %d dropped: %v", len(got.Addrs), got.Dropped, got.Addrs)
 	}
+	before := s.snapshot.Addrs
+	for range 10 { // all of them in one answer
+		s.show(said(30*time.Second, append(append(hosts(1, 64), 200), hosts(300, 363)...)...))
+	}
+	if got := s.snapshot; !slices.Equal(got.Addrs, before) || got.Dropped != 1 {
+		t.Errorf("%d members and %d dropped: %v", len(got.Addrs), got.Dropped, got.Addrs)
+	}
 }
 
 // TestServicesThatAreAnsweredStay as addresses do.

@@ -81,9 +81,8 @@ func TestResolvConfIsReadAgain(t *testing.T) {
 	s := newServers(nil, path, now)
 	expect := func(what string, want ...string) {
 		t.Helper()
-		tries, _ := s.plan(0)
 		var got []string
-		for _, try := range tries {
+		for _, try := range s.plan(0).tries {
 			got = append(got, try.server.String())
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -129,7 +128,7 @@ func TestResolvConfIsReadAgain(t *testing.T) {
 	expect("it is back", "192.0.2.4:53", "192.0.2.5:53", "192.0.2.6:53")
 	expect("rotated", "192.0.2.5:53", "192.0.2.6:53", "192.0.2.4:53")
 	expect("rotated", "192.0.2.6:53", "192.0.2.4:53", "192.0.2.5:53")
-	if _, useTCP := s.plan(0); !useTCP {
+	if !s.plan(0).useTCP {
 		t.Error("use-vc does not make it use TCP")
 	}
 }
@@ -139,10 +138,10 @@ func TestGivenServersComeFirst(t *testing.T) {
 	if err := os.WriteFile(path, []byte("nameserver 192.0.2.1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tries, useTCP := newServers(ports("192.0.2.9:5353"), path, clock.RealClock{}).plan(0)
+	got := newServers(ports("192.0.2.9:5353"), path, clock.RealClock{}).plan(0)
 	want := try{netip.MustParseAddrPort("192.0.2.9:5353"), 5 * time.Second, 2}
-	if len(tries) != 1 || tries[0] != want || useTCP {
-		t.Errorf("got %v", tries)
+	if len(got.tries) != 1 || got.tries[0] != want || got.useTCP {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestSetKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := history{set: newSet(DefaultMinTTL, DefaultMaxTTL), lastIn: map[netip.Addr]sighting{}, now: epoch}
 		h.hosts = rapid.SampledFrom([]int{2, 8, 100, 400}).Draw(t, "hosts")
-		for range rapid.IntRange(1, 120).Draw(t, "steps") {
+		for range rapid.IntRange(20, 120).Draw(t, "steps") {
 			h.step(t)
 		}
 	})
@@ -31,14 +31,17 @@ type history struct {
 	set   *set
 	hosts int
 	now   time.Time
+	mood  []Outcome // what comes for so many queries
+	run   int
 
 	known    time.Duration // time between queries of which none failed
 	failing  bool
 	lastIn   map[netip.Addr]sighting // last answer that had it
 	lastSaid time.Time               // last definitive answer
-	lastTTL  time.Duration           // the longest, of the last answer with records and those after it
+	lastTTL  time.Duration           // of the last answer with records
 	emptied  int                     // in a row
 	since    time.Duration           // of known
+	emptyTTL time.Duration           // the longest of those
 }
 
 // sighting is an answer that had an address.
@@ -90,17 +93,20 @@ func (h *history) step(t *rapid.T) {
 		}
 	}
 	h.now = h.now.Add(pause)
-	if rapid.IntRange(0, 9).Draw(t, "late") == 0 {
+	if rapid.IntRange(0, 3).Draw(t, "late") == 0 {
 		h.now = h.now.Add(time.Duration(rapid.IntRange(0, 3600).Draw(t, "by")) * time.Second)
 	}
 }
 
 func (h *history) draw(t *rapid.T) answer {
-	kind := rapid.SampledFrom([]Outcome{
-		Answered, Answered, Answered, Answered, Answered, Answered, Answered, Answered,
-		Empty, Empty, NameError, ServerFailure, Refused, Malformed, Timeout, Unreachable,
-	}).Draw(t, "kind")
-	a := answer{outcome: kind, ttl: time.Duration(rapid.SampledFrom([]int{0, 5, 30, 300, 86400}).Draw(t, "ttl")) * time.Second}
+	if h.run--; h.run < 0 {
+		h.mood = rapid.SampledFrom([][]Outcome{
+			{Answered}, {Answered}, {Empty, NameError}, {ServerFailure, Refused, Malformed, Timeout, Unreachable},
+		}).Draw(t, "mood")
+		h.run = rapid.SampledFrom([]int{0, 0, 1, 3, 10}).Draw(t, "run")
+	}
+	kind := rapid.SampledFrom(h.mood).Draw(t, "kind")
+	a := answer{outcome: kind, ttl: time.Duration(rapid.SampledFrom([]int{0, 0, 5, 30, 300, 86400}).Draw(t, "ttl")) * time.Second}
 	if kind == Answered {
 		from := rapid.IntRange(0, h.hosts-1).Draw(t, "from")
 		step := rapid.SampledFrom([]int{1, 3, 7}).Draw(t, "step")
@@ -171,9 +177,9 @@ func bounded(ttl time.Duration) time.Duration { return min(max(ttl, DefaultMinTT
 
 func (h *history) empty(t *rapid.T, a *answer, before, after *Snapshot) {
 	if h.emptied++; h.emptied == 1 {
-		h.since = h.known
+		h.since, h.emptyTTL = h.known, h.lastTTL
 	}
-	h.lastTTL = max(h.lastTTL, bounded(a.ttl))
+	h.emptyTTL = max(h.emptyTTL, bounded(a.ttl))
 	switch lasted := h.known - h.since; {
 	case after.Dropped != 0:
 		t.Errorf("%d are said to be dropped of nothing", after.Dropped)
@@ -181,7 +187,7 @@ func (h *history) empty(t *rapid.T, a *answer, before, after *Snapshot) {
 		t.Errorf("after %d empty answers: %s", h.emptied, state(after))
 	case after.Unconfirmed && !slices.Equal(before.Addrs, after.Addrs):
 		t.Errorf("an unconfirmed answer turns %s into %s", state(before), state(after))
-	case !after.Unconfirmed && len(before.Addrs) > 0 && (h.emptied < confirmations || lasted < max(DefaultMinRetention, 3*h.lastTTL)):
+	case !after.Unconfirmed && len(before.Addrs) > 0 && (h.emptied < confirmations || lasted < max(DefaultMinRetention, 3*h.emptyTTL)):
 		t.Errorf("after %d empty answers in %s: %s", h.emptied, lasted, state(after))
 	}
 }
