@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"net/netip"
-	"slices"
 
 	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -22,7 +21,7 @@ func (l *lookup) inherit() {
 	before, known := l.p.originsBefore[l.entry.Name]
 	replaced := known && before != originOf(l.entry)
 	denied := replaced && before.hostname != "" && l.w.scope.Hostname(before.hostname) != nil
-	l.inherited = l.p.isNamed(l.entry) && len(l.found) == 0 && slices.ContainsFunc(l.answers, func(a answer) bool { return !a.definitive() })
+	l.inherited = l.p.isNamed(l.entry) && l.untold()
 	for _, e := range l.p.publishedOf(l.entry.Name) {
 		addr, err := netip.ParseAddr(e.Address)
 		if err != nil || l.seen[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
