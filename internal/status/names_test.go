@@ -54,6 +54,7 @@ var (
 	missing = status.Name{Hostname: "db.example.com", Answered: true, Reason: v1alpha1.ReasonNameNotFound, Problem: `"db.example.com" does not exist`}
 	failing = status.Name{Hostname: "db.example.com", Reason: v1alpha1.ReasonNameServerFailed, Problem: "SERVFAIL"}
 	silent  = status.Name{Hostname: "db.example.com", Reason: v1alpha1.ReasonNameServerTimeout, Problem: "no answer"}
+	unasked = status.Name{Hostname: "db.example.com", Reason: v1alpha1.ReasonTooManyNames, Problem: "not asked"}
 	crowded = status.Name{Hostname: "db.example.com", Answered: true, Dropped: 3}
 )
 
@@ -103,6 +104,11 @@ func nameCases() []conditionCase {
 			"a name that was never answered for, since no server replies",
 			edits{one, named("spare", silent)},
 			v1alpha1.ConditionTargetsResolved, no, v1alpha1.ReasonNameServerTimeout, lacking + `"spare": no answer`, false,
+		},
+		{
+			"a name that is one too many",
+			edits{one, named("spare", unasked)},
+			v1alpha1.ConditionTargetsResolved, no, v1alpha1.ReasonTooManyNames, lacking + `"spare": not asked`, false,
 		},
 		{
 			"a name whose last answer is too old",
