@@ -26,7 +26,7 @@ func (l *lookup) inherit() {
 	for i := range l.p.here {
 		e := &l.p.here[i]
 		addr, err := netip.ParseAddr(e.Address)
-		if err != nil || e.Entry != l.entry.Name || l.seen[addr] || l.refused[addr] || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
+		if err != nil || e.Entry != l.entry.Name || l.judged(addr) || !l.p.hasFamily(addr) || conditionsOf(e.Conditions).Terminating {
 			continue
 		}
 		t := target.Target{Addr: addr, Entry: l.entry.Name}
@@ -40,6 +40,9 @@ func (l *lookup) inherit() {
 		}
 	}
 }
+
+// judged says whether an answer has an address.
+func (l *lookup) judged(addr netip.Addr) bool { return l.seen[addr] || l.refused[addr] }
 
 // unheard says whether an address may be one of the name's though no answer has
 // it. What is known to be that of one host of SRV records is so as long as those
