@@ -210,6 +210,7 @@ var _ = Describe("A name", func() {
 	)
 
 	It("that is edited has what it had until the new one is answered for", func(ctx SpecContext) {
+		ownOperator(operatorOptions{retention: time.Second})
 		eb := resolved(ctx)
 		s.answer("new", "A", nameserver.Rcode(2))
 		s.answer("new", "AAAA", nameserver.Rcode(2))
