@@ -4,7 +4,6 @@
 package sliceplan_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
