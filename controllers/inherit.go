@@ -33,7 +33,7 @@ func (l *lookup) inherit() {
 	for _, e := range own {
 		l.keep(e)
 	}
-	if len(own) > 0 {
+	if len(own) > 0 || l.entry == l.p.backend.Passthrough() {
 		return
 	}
 	for i := range l.p.published {

@@ -17,7 +17,6 @@ import (
 func (l *lookup) name() status.Name {
 	n := status.Name{Hostname: l.entry.FQDN.Hostname, Answered: len(l.answers) > 0, Dropped: l.dropped}
 	var problems []string
-	unheard := !slices.ContainsFunc(l.answers, func(a answer) bool { return a.definitive() })
 	for i := range l.answers {
 		a := &l.answers[i]
 		if l.p.isForeign(a) {
@@ -35,8 +34,8 @@ func (l *lookup) name() status.Name {
 			problems = append(problems, problem)
 		}
 		since := l.staleSince(a)
-		if since.IsZero() || !a.holds && !a.hasMembers() && (!unheard || l.p.staleBefore(l.entry.Name).IsZero()) {
-			continue // nothing depends on it, nor did as far as is known
+		if since.IsZero() || !l.matters(a) {
+			continue
 		}
 		n.Expired = n.Expired || l.expired(a)
 		if n.StaleSince.IsZero() || since.Before(n.StaleSince) {
@@ -45,6 +44,12 @@ func (l *lookup) name() status.Name {
 	}
 	n.Problem = strings.Join(append(problems, l.passedOver...), "; ")
 	return n
+}
+
+// matters says whether something depends on an answer, or did as far as is known.
+func (l *lookup) matters(a *answer) bool {
+	heard := slices.ContainsFunc(l.answers, func(a answer) bool { return a.definitive() })
+	return a.holds || a.hasMembers() || !heard && !l.p.staleBefore(l.entry.Name).IsZero()
 }
 
 func (a *answer) hasMembers() bool {

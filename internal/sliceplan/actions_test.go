@@ -94,6 +94,7 @@ func (m *machine) state(t *rapid.T, e *sliceplan.Endpoint) {
 		e.DrainUntil = m.now(t)
 	}
 	e.Disabled = rapid.IntRange(0, 3).Draw(t, "disabled") == 0
+	e.ByState, e.Priority = e.Conditions.Terminating && rapid.Bool().Draw(t, "by state"), rapid.SampledFrom([]int{0, 0, 10}).Draw(t, "priority")
 }
 
 func (m *machine) add(t *rapid.T) {

@@ -88,7 +88,7 @@ func TestDeadlinesRideOnWrites(t *testing.T) {
 }
 
 // TestDisabledIsRecorded: on the write that takes an endpoint out, or on one of
-// its own if it was out already.
+// its own if it was out already; and so is what else conditions cannot say.
 func TestDisabledIsRecorded(t *testing.T) {
 	const one, two = `{"10.0.0.1":{"disabled":true}}`, `{"10.0.0.1":{"disabled":true},"10.0.0.2":{"disabled":true}}`
 	for name, hold := range map[string]bool{"": false, " on hold": true} {
@@ -110,6 +110,14 @@ func TestDisabledIsRecorded(t *testing.T) {
 			}, 1, two},
 			{"still out, not on purpose", func() { e[1].Disabled = false }, 1, one},
 			{"in", func() { e[0].Conditions, e[0].Disabled = sliceplan.Conditions{Ready: true, Serving: true}, false }, 1, ""},
+			{"of a priority", func() { e[2].Priority = 10 }, 1, `{"10.0.0.3":{"priority":10}}`},
+			{
+				"drains by its state", func() {
+					e[2].Conditions, e[2].Priority, e[2].ByState = sliceplan.Conditions{Terminating: true}, 0, true
+				}, 1,
+				`{"10.0.0.3":{"byState":true}}`,
+			},
+			{"drains still, not by its state", func() { e[2].ByState = false }, 1, ""},
 		} {
 			step.change()
 			plan := c.settle(t, in)
@@ -233,6 +241,7 @@ func TestReadBack(t *testing.T) {
 	b.Endpoints[0].Hostname, b.Endpoints[0].Zone = "rack", "eu-west-1a"
 	b.Endpoints[1].Disabled = true
 	draining(&b.Endpoints[2], 30)
+	b.Endpoints[2].ByState, b.Endpoints[3].Priority = true, 7
 	c.settle(t, in)
 	ports := b.PortSets[0]
 	want := []sliceplan.Published{
@@ -242,11 +251,11 @@ func TestReadBack(t *testing.T) {
 		},
 		{Address: "10.0.0.2", Family: ipv4, Entry: "spare", Ports: ports, Conditions: conditions(sliceplan.Conditions{}), Disabled: true},
 		{
-			Address: "10.0.0.3", Family: ipv4, Entry: "rack", Ports: ports, DrainUntil: noon.Add(30 * time.Second),
+			Address: "10.0.0.3", Family: ipv4, Entry: "rack", Ports: ports, DrainUntil: noon.Add(30 * time.Second), ByState: true,
 			Conditions: conditions(sliceplan.Conditions{Serving: true, Terminating: true}),
 		},
 		{
-			Address: "2001:db8::1", Family: ipv6, Entry: "rack", Ports: ports,
+			Address: "2001:db8::1", Family: ipv6, Entry: "rack", Ports: ports, Priority: 7,
 			Conditions: conditions(sliceplan.Conditions{Ready: true, Serving: true}),
 		},
 	}

@@ -87,7 +87,7 @@ func (m *machine) boundOf(b *sliceplan.Backend, u *bound) {
 			}
 			stay++
 			good = good && endpointIsGood(&slice.Endpoints[i], homeless[address], b.Owner) &&
-				disabledIn(slice)[address] == homeless[address].Disabled
+				notes(slice)[address] == noteOf(homeless[address])
 			delete(homeless, address)
 		}
 		if !good || stay == 0 {

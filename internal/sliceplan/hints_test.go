@@ -10,6 +10,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"pgregory.net/rapid"
 
 	"externalbackend.dev/operator/internal/sliceplan"
 )
@@ -180,5 +182,39 @@ func TestHintsOfBackendsOnHold(t *testing.T) {
 	delete(all, "10.0.0.1")
 	if diff := gocmp.Diff(all, c.hints()); diff != "" {
 		t.Errorf("hints after a flip (-want +got):\n%s", diff)
+	}
+}
+
+// checkHints expects hints on all ready endpoints of the Service or on none
+// (rule 40), and none on those that are not ready.
+func (m *machine) checkHints(t *rapid.T) {
+	use := m.in.Service.TrafficDistribution
+	hints := use != nil && *use != "Later"
+	for i := range m.in.Backends {
+		for _, slice := range m.usableSlicesOf(&m.in.Backends[i]) {
+			for _, e := range slice.Endpoints {
+				c := e.Conditions
+				gone := c.Ready != nil && !*c.Ready && c.Terminating != nil && *c.Terminating
+				hints = hints && (gone || e.Zone != nil)
+			}
+		}
+	}
+	for i := range m.in.Backends {
+		b := &m.in.Backends[i]
+		for _, slice := range m.usableSlicesOf(b) {
+			for _, e := range slice.Endpoints {
+				var want *discoveryv1.EndpointHints
+				ready := e.Conditions.Ready != nil && *e.Conditions.Ready
+				if hints && ready {
+					want = zoneHint(*e.Zone)
+				}
+				if hints && !ready && b.Hold {
+					continue
+				}
+				if !equality.Semantic.DeepEqual(want, e.Hints) {
+					t.Fatalf("%s in %s: hints %v, want %v", e.Addresses[0], slice.Name, e.Hints, want)
+				}
+			}
+		}
 	}
 }

@@ -4,6 +4,7 @@
 package sliceplan_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -49,38 +50,50 @@ func withoutHints(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 }
 
 // withoutRiders is a copy without the annotations that are never a reason for a
-// write: of the recorded states, only who is disabled is left.
+// write: of the recorded states, all but deadlines is left.
 func withoutRiders(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
-	disabled := disabledIn(slice)
+	noted := notes(slice)
 	slice = slice.DeepCopy()
 	delete(slice.Annotations, corev1.EndpointsLastChangeTriggerTime)
-	recordDisabled(slice, disabled)
+	recordNotes(slice, noted)
 	return slice
 }
 
-// disabledIn are the addresses that a slice tells to be disabled.
-func disabledIn(slice *discoveryv1.EndpointSlice) map[string]bool {
-	disabled := make(map[string]bool)
+// notes are what a slice tells of addresses beyond conditions and deadlines.
+func notes(slice *discoveryv1.EndpointSlice) map[string]string {
+	noted := make(map[string]string)
 	for _, p := range readBack(slice) {
-		if p.Disabled {
-			disabled[p.Address] = true
-		}
+		note(noted, &sliceplan.Endpoint{Address: p.Address, Disabled: p.Disabled, ByState: p.ByState, Priority: p.Priority})
 	}
-	return disabled
+	return noted
 }
 
-func recordDisabled(slice *discoveryv1.EndpointSlice, disabled map[string]bool) {
+// noteOf is that of an endpoint; empty if there is nothing to tell.
+func noteOf(e *sliceplan.Endpoint) string {
+	if !e.Disabled && !e.ByState && e.Priority == 0 {
+		return ""
+	}
+	return fmt.Sprint(e.Address, e.Disabled, e.ByState, e.Priority)
+}
+
+func note(noted map[string]string, e *sliceplan.Endpoint) {
+	if delete(noted, e.Address); noteOf(e) != "" {
+		noted[e.Address] = noteOf(e)
+	}
+}
+
+func recordNotes(slice *discoveryv1.EndpointSlice, noted map[string]string) {
 	delete(slice.Annotations, sliceplan.StateAnnotation)
-	if len(disabled) > 0 {
+	if len(noted) > 0 {
 		if slice.Annotations == nil {
 			slice.Annotations = make(map[string]string)
 		}
-		slice.Annotations[sliceplan.StateAnnotation] = strings.Join(slices.Sorted(maps.Keys(disabled)), " ")
+		slice.Annotations[sliceplan.StateAnnotation] = strings.Join(slices.Sorted(maps.Values(noted)), " ")
 	}
 }
 
 // heldAfter is what a plan may make of heldSlices: the conditions of wanted
-// endpoints are brought up to date, with who is disabled, and those that are
+// endpoints are brought up to date, with notes, and those that are
 // gone are taken away.
 func (m *machine) heldAfter() []*discoveryv1.EndpointSlice {
 	held := m.heldSlices()
@@ -101,20 +114,20 @@ func (m *machine) heldAfter() []*discoveryv1.EndpointSlice {
 	})
 }
 
-// dismissed tells in a slice of a backend on hold who is disabled, and takes
+// dismissed notes in a slice of a backend on hold what is to be, and takes
 // away what is gone. It says whether nothing is left.
 func (m *machine) dismissed(b *sliceplan.Backend, slice *discoveryv1.EndpointSlice) bool {
-	disabled := disabledIn(m.cluster.stored[slice.Name])
+	noted := notes(m.cluster.stored[slice.Name])
 	for _, e := range b.Endpoints {
-		delete(disabled, e.Address)
-		if e.Disabled && slices.ContainsFunc(slice.Endpoints, func(live discoveryv1.Endpoint) bool { return live.Addresses[0] == e.Address }) {
-			disabled[e.Address] = true
+		delete(noted, e.Address)
+		if slices.ContainsFunc(slice.Endpoints, func(live discoveryv1.Endpoint) bool { return live.Addresses[0] == e.Address }) {
+			note(noted, &e)
 		}
 	}
 	before := len(slice.Endpoints)
 	slice.Endpoints = slices.DeleteFunc(slice.Endpoints, func(live discoveryv1.Endpoint) bool {
 		if b.Gone[live.Addresses[0]] {
-			delete(disabled, live.Addresses[0])
+			delete(noted, live.Addresses[0])
 		}
 		return b.Gone[live.Addresses[0]]
 	})
@@ -122,7 +135,7 @@ func (m *machine) dismissed(b *sliceplan.Backend, slice *discoveryv1.EndpointSli
 		o := b.Owner
 		slice.OwnerReferences = []metav1.OwnerReference{{APIVersion: o.APIVersion, Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true)}}
 	}
-	recordDisabled(slice, disabled)
+	recordNotes(slice, noted)
 	return before > 0 && len(slice.Endpoints) == 0
 }
 
@@ -151,15 +164,15 @@ type history struct {
 	// twice is true when an address stood in several places, so that it is not
 	// defined what its conditions were.
 	twice bool
-	// drains are deadlines by slice and address, disabled who is that.
-	drains   map[string]map[string]time.Time
-	disabled map[string]map[string]bool
+	// drains are deadlines by slice and address, and notes what else was told.
+	drains map[string]map[string]time.Time
+	notes  map[string]map[string]string
 }
 
 func (m *machine) history() *history {
 	h := &history{
 		m: m, told: make(map[types.UID]map[string]discoveryv1.EndpointConditions),
-		drains: make(map[string]map[string]time.Time), disabled: make(map[string]map[string]bool),
+		drains: make(map[string]map[string]time.Time), notes: make(map[string]map[string]string),
 	}
 	for i := range m.in.Backends {
 		b := &m.in.Backends[i]
@@ -168,7 +181,7 @@ func (m *machine) history() *history {
 			of, list = b.Owner.UID, m.slicesOf(b)
 		}
 		for _, slice := range list {
-			h.drains[slice.Name], h.disabled[slice.Name] = drainsOf(slice), disabledIn(slice)
+			h.drains[slice.Name], h.notes[slice.Name] = drainsOf(slice), notes(slice)
 			if !b.Hold && !slices.Contains(m.in.Service.Families, slice.AddressType) {
 				continue
 			}
@@ -214,7 +227,7 @@ func (h *history) check(t *rapid.T, plan *sliceplan.Plan) {
 		b := &h.m.in.Backends[slices.IndexFunc(h.m.in.Backends, func(b sliceplan.Backend) bool {
 			return b.Owner.UID == sliceplan.OwnerUID(slice)
 		})]
-		drains, disabled, trigger := make(map[string]time.Time), make(map[string]bool), time.Time{}
+		drains, noted, trigger := make(map[string]time.Time), make(map[string]string), time.Time{}
 		for _, live := range slice.Endpoints {
 			address := live.Addresses[0]
 			i := slices.IndexFunc(b.Endpoints, func(e sliceplan.Endpoint) bool { return e.Address == address })
@@ -222,8 +235,8 @@ func (h *history) check(t *rapid.T, plan *sliceplan.Plan) {
 				if until := h.drains[slice.Name][address]; !until.IsZero() {
 					drains[address] = until
 				}
-				if h.disabled[slice.Name][address] {
-					disabled[address] = true
+				if told := h.notes[slice.Name][address]; told != "" {
+					noted[address] = told
 				}
 				continue
 			}
@@ -231,9 +244,7 @@ func (h *history) check(t *rapid.T, plan *sliceplan.Plan) {
 			if !e.DrainUntil.IsZero() {
 				drains[address] = e.DrainUntil.UTC()
 			}
-			if e.Disabled {
-				disabled[address] = true
-			}
+			note(noted, &e)
 			if h.changed(b, e) && !e.Changed.IsZero() && (trigger.IsZero() || e.Changed.Before(trigger)) {
 				trigger = e.Changed
 			}
@@ -241,10 +252,10 @@ func (h *history) check(t *rapid.T, plan *sliceplan.Plan) {
 		if diff := gocmp.Diff(drains, drainsOf(slice)); diff != "" {
 			t.Fatalf("deadlines in %s (-want +got):\n%s", slice.Name, diff)
 		}
-		if diff := gocmp.Diff(disabled, disabledIn(slice)); diff != "" {
-			t.Fatalf("disabled in %s (-want +got):\n%s", slice.Name, diff)
+		if diff := gocmp.Diff(noted, notes(slice)); diff != "" {
+			t.Fatalf("notes in %s (-want +got):\n%s", slice.Name, diff)
 		}
-		if _, ok := slice.Annotations[sliceplan.StateAnnotation]; ok != (len(drains)+len(disabled) > 0) {
+		if _, ok := slice.Annotations[sliceplan.StateAnnotation]; ok != (len(drains)+len(noted) > 0) {
 			t.Fatalf("%s has annotations %v", slice.Name, slice.Annotations)
 		}
 		want := ""
@@ -265,38 +276,4 @@ func (h *history) changed(b *sliceplan.Backend, e sliceplan.Endpoint) bool {
 	}
 	told, ok := h.told[of][e.Address]
 	return !ok || !equality.Semantic.DeepEqual(told, conditions(e.Conditions))
-}
-
-// checkHints expects hints on all ready endpoints of the Service or on none
-// (rule 40), and none on those that are not ready.
-func (m *machine) checkHints(t *rapid.T) {
-	use := m.in.Service.TrafficDistribution
-	hints := use != nil && *use != "Later"
-	for i := range m.in.Backends {
-		for _, slice := range m.usableSlicesOf(&m.in.Backends[i]) {
-			for _, e := range slice.Endpoints {
-				c := e.Conditions
-				gone := c.Ready != nil && !*c.Ready && c.Terminating != nil && *c.Terminating
-				hints = hints && (gone || e.Zone != nil)
-			}
-		}
-	}
-	for i := range m.in.Backends {
-		b := &m.in.Backends[i]
-		for _, slice := range m.usableSlicesOf(b) {
-			for _, e := range slice.Endpoints {
-				var want *discoveryv1.EndpointHints
-				ready := e.Conditions.Ready != nil && *e.Conditions.Ready
-				if hints && ready {
-					want = zoneHint(*e.Zone)
-				}
-				if hints && !ready && b.Hold {
-					continue
-				}
-				if !equality.Semantic.DeepEqual(want, e.Hints) {
-					t.Fatalf("%s in %s: hints %v, want %v", e.Addresses[0], slice.Name, e.Hints, want)
-				}
-			}
-		}
-	}
 }
