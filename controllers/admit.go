@@ -263,6 +263,8 @@ func portNumbers(ports []discoveryv1.EndpointPort) []uint16 {
 
 func (p *pass) admit(t target.Target, entry *translate.Entry) {
 	switch {
+	case !p.hasFamily(t.Addr) && entry == p.backend.Passthrough():
+		// Only the guard cares what else consumers of the name find.
 	case !p.hasFamily(t.Addr):
 		p.excluded = append(p.excluded, t)
 	case entry.State == v1alpha1.TargetDrain && !p.isNamed(entry):

@@ -27,6 +27,9 @@ func arbitrate(passes []*pass) {
 	for i, grant := range target.Arbitrate(claims) {
 		rivals[i].addGrant(grant)
 	}
+	for _, p := range passes {
+		slices.SortFunc(p.grant.Targets, func(a, b target.Target) int { return a.Addr.Compare(b.Addr) })
+	}
 }
 
 // claims says what an ExternalBackend competes for with the others of the
@@ -75,7 +78,6 @@ func (p *pass) addGrant(grant target.Grant) {
 	}
 	p.grant.Targets = append(p.grant.Targets, grant.Targets...)
 	p.grant.Losses = append(p.grant.Losses, grant.Losses...)
-	slices.SortFunc(p.grant.Targets, func(a, b target.Target) int { return a.Addr.Compare(b.Addr) })
 }
 
 // publishes says whether an address that is granted is published, or will be in

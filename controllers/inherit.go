@@ -23,9 +23,10 @@ func (l *lookup) inherit() {
 	for _, t := range l.found {
 		delete(l.p.former, t)
 	}
-	if l.p.isNamed(l.entry) && len(l.found) == 0 {
+	if l.p.isNamed(l.entry) && l.untold() {
 		for i := range l.answers {
-			l.answers[i].holds = !l.answers[i].definitive()
+			a := &l.answers[i]
+			a.holds = !a.tells() && !l.p.isForeign(a)
 		}
 	}
 	own := l.p.publishedOf(l.entry.Name)

@@ -29,6 +29,12 @@ type answer struct {
 // definitive says whether it was ever said what the name has.
 func (a *answer) definitive() bool { return a.snapshot != nil && !a.snapshot.Definitive.IsZero() }
 
+// tells says whether it is known what the name has. That it has nothing must have
+// been confirmed.
+func (a *answer) tells() bool {
+	return a.definitive() && (a.snapshot.Settled || len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0)
+}
+
 // failing says whether the last query failed, and a first one has ended.
 func (a *answer) failing() bool { return a.snapshot != nil && !a.snapshot.FailingSince.IsZero() }
 
@@ -191,14 +197,15 @@ func (l *lookup) passOver(t target.Target, record *dns.Service) {
 	}
 }
 
-// kinds are those of the families that the Service has, or may have.
+// kinds are those of the families that the Service has, or may have. Of a name that
+// is passed through they are both: its consumers look it up on their own.
 func (p *pass) kinds() []dns.Type {
 	var kinds []dns.Type
 	for _, known := range []struct {
 		family discoveryv1.AddressType
 		kind   dns.Type
 	}{{discoveryv1.AddressTypeIPv4, dns.A}, {discoveryv1.AddressTypeIPv6, dns.AAAA}} {
-		if p.families == nil || slices.Contains(p.families, known.family) {
+		if p.families == nil || slices.Contains(p.families, known.family) || p.backend.Passthrough() != nil {
 			kinds = append(kinds, known.kind)
 		}
 	}

@@ -20,7 +20,10 @@ func (l *lookup) name() status.Name {
 	unheard := !slices.ContainsFunc(l.answers, func(a answer) bool { return a.definitive() })
 	for i := range l.answers {
 		a := &l.answers[i]
-		n.Answered = n.Answered && a.definitive()
+		if l.p.isForeign(a) {
+			continue
+		}
+		n.Answered = n.Answered && a.tells()
 		if a.snapshot != nil {
 			n.Dropped += a.snapshot.Dropped
 		}

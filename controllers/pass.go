@@ -89,11 +89,15 @@ type pass struct {
 	checks entryChecks
 	// health of the granted targets, then of those that drain.
 	health []health.Status
+	// tiers are those of the granted targets, if there are several.
+	tiers []int
 	// standby are granted targets that are healthy, and whose tier does not serve.
 	standby map[netip.Addr]bool
 	// before is their health in the pass before, if that one found out everything
-	// else and nothing of it has changed; nil if this one did.
-	before []health.Status
+	// else and nothing of it has changed; nil if this one did. standbyBefore are those
+	// that stood by then.
+	before        []health.Status
+	standbyBefore map[netip.Addr]bool
 }
 
 // departure is an address that drains as it is published.
@@ -226,7 +230,7 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 	headless := translate.IsHeadless(w.service)
 	for i, t := range p.grant.Targets {
 		h := &p.health[i]
-		if p.before != nil && h.Verdict == p.before[i].Verdict {
+		if p.before != nil && h.Verdict == p.before[i].Verdict && p.standby[t.Addr] == p.standbyBefore[t.Addr] {
 			continue
 		}
 		entry := p.entries[t.Entry]

@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +44,26 @@ func TestTiersAreNotRankedBeforeFirstVerdicts(t *testing.T) {
 	r.rank(&world{}, []*pass{p})
 	if near, far := p.standby[p.grant.Targets[0].Addr], p.standby[p.grant.Targets[1].Addr]; near || !far {
 		t.Errorf("near stands by: %t, far: %t", near, far)
+	}
+}
+
+// TestFirstResultsEndTheBeginning: an address that answers, and never gets a verdict,
+// does not have a better tier take over without the delay of a return.
+func TestFirstResultsEndTheBeginning(t *testing.T) {
+	r := &ServiceReconciler{Clock: clock.RealClock{}}
+	p := begun(r)
+	p.grant.Targets = append(p.grant.Targets, target.Target{Addr: netip.MustParseAddr("192.0.2.30"), Entry: "near"})
+	p.health = append(p.health, health.Status{Verdict: health.Unknown, Fresh: true})
+	for i, step := range []struct {
+		near   health.Verdict
+		serves []int
+	}{{health.Healthy, []int{0}}, {health.Unhealthy, []int{1}}, {health.Healthy, []int{1}}} {
+		p.health[0].Verdict = step.near
+		r.rank(&world{}, []*pass{p})
+		if got := r.known.tiers(p.subscriber()).Serving(); !slices.Equal(got, step.serves) {
+			t.Errorf("step %d: %v serve, want %v", i, got, step.serves)
+		}
+		p.published = make([]sliceplan.Published, 1)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -25,7 +26,7 @@ import (
 
 // yield has names and addresses exclude each other on a Service (rule 29): the
 // first in rank that has something to publish decides, and one name at most is
-// published.
+// published. A name that has no address gives way to all that have.
 func yield(w *world, passes []*pass) {
 	named := func(p *pass) bool { return p.backend.Passthrough() != nil }
 	if !slices.ContainsFunc(passes, named) {
@@ -33,7 +34,7 @@ func yield(w *world, passes []*pass) {
 	}
 	var winner *pass
 	for _, p := range passes {
-		if p.contends(w) && (winner == nil || p.backend.Owner.Compare(winner.backend.Owner) < 0) {
+		if p.contends(w) && (winner == nil || p.precedes(winner)) {
 			winner = p
 		}
 	}
@@ -57,6 +58,19 @@ func (p *pass) contends(w *world) bool {
 		return len(p.candidates) > 0
 	}
 	return !p.refusedName && entry.State != v1alpha1.TargetDrain && (len(p.candidates)+len(p.here) > 0 || !p.unanswered())
+}
+
+// precedes compares two that contend.
+func (p *pass) precedes(other *pass) bool {
+	if p.isEmpty() != other.isEmpty() {
+		return other.isEmpty()
+	}
+	return p.backend.Owner.Compare(other.backend.Owner) < 0
+}
+
+// isEmpty says whether it is known of a name that there is nothing behind it.
+func (p *pass) isEmpty() bool {
+	return p.backend.Passthrough() != nil && p.backend.Publishable && len(p.candidates) == 0 && !p.unanswered()
 }
 
 // naming is a name that is published in the place of addresses, without its
@@ -175,7 +189,8 @@ func (p *pass) remain(published *sliceplan.Published) *naming {
 }
 
 // judge returns how the addresses that are not disabled are as a whole. Those
-// that no answer has told of yet may be healthy.
+// that no answer has told of yet may be healthy. If all that are known fail, only
+// answers that are sure to come soon are waited for.
 func (p *pass) judge() health.Verdict {
 	var verdicts []health.Verdict
 	for i, t := range p.grant.Targets {
@@ -184,10 +199,30 @@ func (p *pass) judge() health.Verdict {
 		}
 	}
 	verdict := p.backend.Tiers.Judge(verdicts...)
-	if verdict == health.Unhealthy && p.unanswered() {
+	dead := len(verdicts) > 0 && !slices.ContainsFunc(verdicts, func(v health.Verdict) bool { return v != health.Unhealthy })
+	if verdict == health.Unhealthy && p.unanswered() && (!dead || p.outstanding()) {
 		return health.Unknown
 	}
 	return verdict
+}
+
+// outstanding says whether a first query or a confirmation is still to come.
+func (p *pass) outstanding() bool {
+	return slices.ContainsFunc(p.answers, func(a answer) bool { return !a.tells() && !a.failing() })
+}
+
+// untold says whether nothing is found though there may be something.
+func (l *lookup) untold() bool {
+	found := func(t target.Target) bool { return l.p.hasFamily(t.Addr) }
+	untold := func(a answer) bool { return !a.tells() && !l.p.isForeign(&a) }
+	return !slices.ContainsFunc(l.found, found) && slices.ContainsFunc(l.answers, untold)
+}
+
+// isForeign says whether something was only asked to have the answer vetted: it is of
+// a family that the Service does not have.
+func (p *pass) isForeign(a *answer) bool {
+	family := map[dns.Type]discoveryv1.AddressType{dns.A: discoveryv1.AddressTypeIPv4, dns.AAAA: discoveryv1.AddressTypeIPv6}[a.question.Type]
+	return family != "" && p.families != nil && !slices.Contains(p.families, family)
 }
 
 // unanswered says whether there is a name of which not everything is known.

@@ -44,7 +44,7 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 	passes := make([]*pass, len(last.passes))
 	for i, p := range last.passes {
 		now := *p
-		now.eb, now.before = w.backends[i], p.health
+		now.eb, now.before, now.standby, now.standbyBefore = w.backends[i], p.health, nil, p.standby
 		all := r.Health.Statuses(now.subscriber(), make([]health.Status, 0, len(p.health)+len(p.grant.Losses)))
 		if !r.answersHold(&now) || len(all) < len(p.health) || slices.ContainsFunc(all, turnedAway) { // there may be room by now
 			return nil
@@ -52,6 +52,7 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 		now.health = all[:len(p.health)]
 		passes[i] = &now
 	}
+	r.rank(w, passes)
 	return passes
 }
 
@@ -75,7 +76,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 	for i, p := range passes {
 		copied := *p
 		copied.eb, copied.published, copied.here, copied.candidates, copied.before = nil, nil, nil, nil, nil
-		copied.byAddress, copied.byEntry, copied.staleEntries, copied.lineageBefore = nil, nil, nil, lineage{}
+		copied.byAddress, copied.byEntry, copied.staleEntries, copied.standbyBefore, copied.lineageBefore = nil, nil, nil, nil, lineage{}
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 
@@ -18,9 +19,15 @@ import (
 func (r *ServiceReconciler) rank(w *world, passes []*pass) {
 	now := r.Clock.Now()
 	for _, p := range passes {
-		beginning := r.known.beginning(p.subscriber(), len(p.published) == 0, p.isComplete())
-		members, several := p.tierMembers()
-		if !several || p.awaiting { // the first verdicts are still to come
+		recalled := p.before != nil
+		if !recalled {
+			p.findTiers()
+		}
+		if recalled && p.tiers == nil {
+			continue
+		}
+		beginning := r.known.beginning(p.subscriber(), !recalled && len(p.published) == 0, p.isComplete())
+		if p.tiers == nil || p.awaiting { // the first verdicts are still to come
 			r.known.setTiers(p.subscriber(), nil)
 			continue
 		}
@@ -31,43 +38,58 @@ func (r *ServiceReconciler) rank(w *world, passes []*pass) {
 		case before == nil:
 			before = new(p.publishedTiers())
 		}
-		state := p.backend.Tiers.Decide(*before, members, now)
+		state := p.backend.Tiers.Decide(*before, p.tierMembers(), now)
 		r.known.setTiers(p.subscriber(), &state)
 		if until := state.Until(); !until.IsZero() {
 			w.again(until.Sub(now))
 		}
-		p.ending = true // a flip of one address may be one of others
 		p.standBy(state)
 	}
 }
 
 // isComplete says whether nothing is pending that may still bring a better tier:
-// every query has ended once, and every address has a verdict, or an obstacle that
-// keeps it from one.
+// every query has ended once, and every address has a first result, or an obstacle
+// that keeps it from one. What answers and has no verdict is not waited for.
 func (p *pass) isComplete() bool {
 	if slices.ContainsFunc(p.answers, func(a answer) bool { return a.snapshot == nil }) {
 		return false
 	}
 	for i, t := range p.grant.Targets {
 		h := &p.health[i]
-		if p.entries[t.Entry].State == v1alpha1.TargetActive && h.Verdict == health.Unknown && h.Obstacle == "" {
+		if h.Verdict == health.Unknown && !h.Fresh && h.Obstacle == "" && p.entries[t.Entry].State == v1alpha1.TargetActive {
 			return false
 		}
 	}
 	return true
 }
 
-// tierMembers returns the addresses that are meant to take traffic, and whether
-// they are of several tiers.
-func (p *pass) tierMembers() (members []health.TierMember, several bool) {
+// notRanked is the tier of an address that is not meant to take traffic.
+const notRanked = -1
+
+// findTiers finds the tiers of the addresses, if those that are meant to take
+// traffic are of several.
+func (p *pass) findTiers() {
+	tiers, least, most := make([]int, len(p.grant.Targets)), math.MaxInt, notRanked
 	for i, t := range p.grant.Targets {
-		if p.entries[t.Entry].State != v1alpha1.TargetActive {
-			continue
+		tiers[i] = notRanked
+		if p.entries[t.Entry].State == v1alpha1.TargetActive {
+			tiers[i] = p.tierOf(t)
+			least, most = min(least, tiers[i]), max(most, tiers[i])
 		}
-		members = append(members, health.TierMember{Tier: p.tierOf(t), Verdict: p.health[i].Verdict})
-		several = several || members[0].Tier != members[len(members)-1].Tier
 	}
-	return members, several
+	if least < most {
+		p.tiers = tiers
+	}
+}
+
+func (p *pass) tierMembers() []health.TierMember {
+	members := make([]health.TierMember, 0, len(p.tiers))
+	for i, tier := range p.tiers {
+		if tier != notRanked {
+			members = append(members, health.TierMember{Tier: tier, Verdict: p.health[i].Verdict})
+		}
+	}
+	return members
 }
 
 // publishedTiers are those that served before the operator started.
@@ -89,8 +111,7 @@ func (p *pass) publishedTiers() health.TierState {
 
 func (p *pass) standBy(state health.TierState) {
 	for i, t := range p.grant.Targets {
-		active := p.entries[t.Entry].State == v1alpha1.TargetActive
-		if active && p.health[i].Verdict == health.Healthy && p.frozen[t.Addr] == nil && !state.Serves(p.tierOf(t)) {
+		if p.tiers[i] != notRanked && p.health[i].Verdict == health.Healthy && p.frozen[t.Addr] == nil && !state.Serves(p.tiers[i]) {
 			if p.standby == nil {
 				p.standby = make(map[netip.Addr]bool)
 			}

@@ -26,8 +26,8 @@ type MinHealthy struct {
 	// +kubebuilder:validation:Maximum=10000
 	Count int32 `json:"count,omitempty"`
 
-	// percent of the addresses of the tier, 0 to 100, rounded up. Those that drain
-	// or are disabled do not count. Default 0.
+	// percent of the addresses of the tier, 0 to 100, rounded up. Those that drain,
+	// are disabled or have no verdict yet do not count. Default 0.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100

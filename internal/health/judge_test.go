@@ -28,6 +28,8 @@ func TestJudge(t *testing.T) {
 		{"too few whatever comes", health.TierPolicy{Count: 3}, []health.Verdict{h, o, u}, u},
 		{"a share, rounded up", health.TierPolicy{Percent: 50}, []health.Verdict{h, h, u}, h},
 		{"less than a share, rounded up", health.TierPolicy{Percent: 50}, []health.Verdict{h, u, u}, u},
+		{"a share of those that have a verdict", health.TierPolicy{Percent: 50}, []health.Verdict{h, u, o, o}, h},
+		{"less than a share of those, and maybe enough", health.TierPolicy{Percent: 50}, []health.Verdict{h, u, u, o}, o},
 		{"the larger of both", health.TierPolicy{Count: 1, Percent: 100}, []health.Verdict{h, u}, u},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

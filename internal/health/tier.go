@@ -13,7 +13,9 @@ import (
 type TierPolicy struct {
 	// Count and Percent are how many addresses of a tier must be healthy: the
 	// larger one counts, and less than one counts as one. Percent, 0 to 100, is
-	// of the addresses of the tier and rounded up.
+	// of the addresses of the tier and rounded up. Of those, Unknown ones do not
+	// count: what nobody has checked is no evidence against the others. Nor do
+	// missing ones that are Unhealthy: they are no part of the tier any more.
 	Count, Percent int
 	// Cumulative has the tiers before the first that suffices serve, too.
 	Cumulative bool
@@ -26,6 +28,8 @@ type TierPolicy struct {
 type TierMember struct {
 	Tier    int
 	Verdict Verdict
+	// Missing is true if it is only kept since it may come back.
+	Missing bool
 }
 
 // TierState is which tiers serve, and since when which of them suffice. It is
@@ -130,22 +134,24 @@ func (p TierPolicy) upTo(known []int, tier int) []int {
 	return slices.Clone(known[:slices.Index(known, tier)+1])
 }
 
-type tierTally struct{ total, healthy int }
+type tierTally struct{ healthy, unhealthy int }
 
 func tally(members []TierMember) map[int]tierTally {
 	tiers := make(map[int]tierTally)
 	for _, m := range members {
 		t := tiers[m.Tier]
-		t.total++
-		if m.Verdict == Healthy {
+		switch {
+		case m.Verdict == Healthy:
 			t.healthy++
+		case m.Verdict == Unhealthy && !m.Missing:
+			t.unhealthy++
 		}
 		tiers[m.Tier] = t
 	}
 	return tiers
 }
 
-func (p TierPolicy) suffices(t tierTally) bool { return t.healthy >= p.least(t.total) }
+func (p TierPolicy) suffices(t tierTally) bool { return t.healthy >= p.least(t.healthy+t.unhealthy) }
 
 func (p TierPolicy) least(total int) int { return max(1, p.Count, (total*p.Percent+99)/100) }
 
@@ -153,20 +159,21 @@ func (p TierPolicy) least(total int) int { return max(1, p.Count, (total*p.Perce
 // as many of them are as a tier needs to suffice, Unknown as long as they may be
 // once more is known, else Unhealthy.
 func (p TierPolicy) Judge(verdicts ...Verdict) Verdict {
-	healthy, possible := 0, 0
+	var known tierTally
 	for _, v := range verdicts {
 		switch v {
 		case Healthy:
-			healthy++
-		case Unknown:
-			possible++
+			known.healthy++
 		case Unhealthy:
+			known.unhealthy++
+		case Unknown:
 		}
 	}
-	switch least := p.least(len(verdicts)); {
-	case healthy >= least:
+	best := tierTally{len(verdicts) - known.unhealthy, known.unhealthy}
+	switch {
+	case p.suffices(known):
 		return Healthy
-	case healthy+possible >= least:
+	case p.suffices(best):
 		return Unknown
 	}
 	return Unhealthy

@@ -25,7 +25,7 @@ func TestTiersAlways(t *testing.T) {
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 15).Draw(t, "pause")) * time.Second)
 			members := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) TierMember {
-				return TierMember{Tier: rapid.IntRange(0, 3).Draw(t, "tier"), Verdict: rapid.SampledFrom([]Verdict{Unknown, Healthy, Healthy, Unhealthy}).Draw(t, "verdict")}
+				return TierMember{Tier: rapid.IntRange(0, 3).Draw(t, "tier"), Verdict: rapid.SampledFrom([]Verdict{Unknown, Healthy, Healthy, Unhealthy}).Draw(t, "verdict"), Missing: rapid.IntRange(0, 4).Draw(t, "missing") == 0}
 			}), 0, 10).Draw(t, "members")
 			seen := observe(policy, members)
 			for tier := range 4 {
@@ -53,14 +53,18 @@ func observe(p TierPolicy, members []TierMember) observed {
 	for tier := range 4 {
 		total, healthy := 0, 0
 		for _, m := range members {
-			if m.Tier == tier {
+			if m.Tier != tier {
+				continue
+			}
+			o.present[tier] = true
+			if m.Verdict == Healthy {
+				healthy++
+			}
+			if m.Verdict == Healthy || m.Verdict == Unhealthy && !m.Missing {
 				total++
-				if m.Verdict == Healthy {
-					healthy++
-				}
 			}
 		}
-		o.present[tier], o.healthy[tier] = total > 0, healthy > 0
+		o.healthy[tier] = healthy > 0
 		o.suffices[tier] = healthy > 0 && healthy >= p.Count && healthy*100 >= total*p.Percent
 	}
 	return o

@@ -13,12 +13,13 @@ import (
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 // tiersOf makes members of a text such as "HHU H": a word is a tier, a letter an
-// address that is Healthy, Unhealthy or, with a ?, Unknown.
+// address that is Healthy, Unhealthy or, with a ?, Unknown. Of those that are missing,
+// h is Healthy and m Unhealthy.
 func tiersOf(text string) (members []TierMember) {
 	for tier, word := range strings.Split(text, " ") {
 		for _, letter := range word {
-			verdict := map[rune]Verdict{'H': Healthy, 'U': Unhealthy, '?': Unknown}[letter]
-			members = append(members, TierMember{Tier: tier, Verdict: verdict})
+			verdict := map[rune]Verdict{'H': Healthy, 'h': Healthy, 'U': Unhealthy, 'm': Unhealthy, '?': Unknown}[letter]
+			members = append(members, TierMember{Tier: tier, Verdict: verdict, Missing: letter == 'h' || letter == 'm'})
 		}
 	}
 	return members
@@ -43,6 +44,10 @@ func TestTiersOfFirstPublication(t *testing.T) {
 		{"nobody", TierPolicy{}, "", nil},
 		{"half, rounded up", TierPolicy{Percent: 50}, "HUU HU", []int{1}},
 		{"half, exactly", TierPolicy{Percent: 50}, "HU HH", []int{0}},
+		{"half of those that have a verdict", TierPolicy{Percent: 50}, "HU?? HH", []int{0}},
+		{"half, without those that are missing and down", TierPolicy{Percent: 50}, "HUmm HH", []int{0}},
+		{"half, with those that are missing and healthy", TierPolicy{Percent: 50, Count: 2}, "HUUh HH", []int{0}},
+		{"nobody has a verdict", TierPolicy{Percent: 50, Count: 2}, "H??? HH", []int{1}},
 		{"all", TierPolicy{Percent: 100}, "HHU HHH", []int{1}},
 		{"the larger of both: count", TierPolicy{Count: 2, Percent: 10}, "HU HH", []int{1}},
 		{"the larger of both: percent", TierPolicy{Count: 1, Percent: 100}, "HU HH", []int{1}},
@@ -157,6 +162,13 @@ func TestTiersOverTime(t *testing.T) {
 			{0, " HH", []int{1}, 0},
 			{10, "HH HH", []int{1}, 70},
 			{70, "HH HH", []int{0}, 0},
+		}},
+		{"more addresses that nobody has checked yet", TierPolicy{Percent: 50, ReturnDelay: time.Minute}, TierState{}, []chapter{
+			{0, "HHHH HHHH", []int{0}, 0},
+			{10, "HHHH????? HHHH", []int{0}, 0},
+			{20, "HHHHUUUUU HHHH", []int{1}, 0},
+			{30, "HHHHmmmmm HHHH", []int{1}, 90},
+			{90, "HHHHmmmmm HHHH", []int{0}, 0},
 		}},
 		{"no delay", TierPolicy{}, TierState{}, []chapter{
 			{0, "U H", []int{1}, 0},

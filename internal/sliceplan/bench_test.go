@@ -101,6 +101,25 @@ func plan(b *testing.B, in sliceplan.Input, writes int) {
 	}
 }
 
+// BenchmarkPlanPortSets plans for endpoints that each have ports of their own, and
+// so a slice each.
+func BenchmarkPlanPortSets(b *testing.B) {
+	for _, size := range []int{500, 5000} {
+		own := backend(sequence(0, size)...)
+		own.PortSets = nil
+		for i := range own.Endpoints {
+			own.Endpoints[i].Ports = i
+			own.PortSets = append(own.PortSets, portSets(port("http", int32(10000+i)))...)
+		}
+		in := input(own)
+		in.MaxEndpoints = sliceplan.DefaultMaxEndpoints
+		in.Existing = sliceplan.Compute(in).Create
+		b.Run(fmt.Sprintf("%d/unchanged", size), func(b *testing.B) { plan(b, in, 0) })
+		in.Existing = nil
+		b.Run(fmt.Sprintf("%d/all new", size), func(b *testing.B) { plan(b, in, size) })
+	}
+}
+
 // elaborate is an input with everything that endpoints can have: two port sets,
 // hostnames, zones and hints; every tenth drains.
 func elaborate(b *testing.B) sliceplan.Input {

@@ -43,24 +43,29 @@ func (p *packer) belongs(i int, g *group) bool {
 // groupOf finds the group of a live slice, or nil if there is none for its
 // family.
 func (p *packer) groupOf(slice *discoveryv1.EndpointSlice) *group {
-	start := slices.IndexFunc(p.groups, func(g group) bool { return g.family == slice.AddressType })
-	if start < 0 {
+	family := slices.Index(p.in.Service.Families, slice.AddressType)
+	if family < 0 || len(p.sets) == 0 {
 		return nil
 	}
-	of := p.groups[start : start+len(p.sets)]
-	same := slices.IndexFunc(p.backend.PortSets, func(ports []discoveryv1.EndpointPort) bool { return samePorts(slice.Ports, ports) })
-	if same >= 0 && p.stays(slice, &of[same]) {
+	of := p.groups[family*len(p.sets):][:len(p.sets)]
+	same, known := p.setOf[portsKey(slice.Ports)]
+	if known && p.stays(slice, &of[same]) {
 		return &of[same]
 	}
 	votes, terminating := p.votes(slice)
-	if slices.Max(votes) == 0 {
+	if len(votes) == 0 {
 		votes = terminating
 	}
-	most := slices.Max(votes)
-	if same >= 0 && votes[same] == most {
+	first, most := 0, 0
+	for set, n := range votes {
+		if n > most || n == most && set < first {
+			first, most = set, n
+		}
+	}
+	if known && votes[same] == most {
 		return &of[same]
 	}
-	return &of[slices.Index(votes, most)]
+	return &of[first]
 }
 
 // stays says whether an endpoint of the slice that does not terminate has the
@@ -72,9 +77,9 @@ func (p *packer) stays(slice *discoveryv1.EndpointSlice, g *group) bool {
 	})
 }
 
-// votes counts how many of the wanted endpoints of a slice have each port set.
-func (p *packer) votes(slice *discoveryv1.EndpointSlice) (active, terminating []int) {
-	active, terminating = make([]int, len(p.sets)), make([]int, len(p.sets))
+// votes counts how many of the wanted endpoints of a slice have which port set.
+func (p *packer) votes(slice *discoveryv1.EndpointSlice) (active, terminating map[int]int) {
+	active, terminating = make(map[int]int), make(map[int]int)
 	for i := range slice.Endpoints {
 		if n, ok := p.wantedIndex(&slice.Endpoints[i]); ok && p.backend.Endpoints[n].Family == slice.AddressType {
 			e := &p.backend.Endpoints[n]
@@ -99,10 +104,14 @@ func (p *packer) wantedIndex(live *discoveryv1.Endpoint) (int, bool) {
 // place finds room for the endpoints of a group that no slice has yet: in
 // slices that are written anyway, fullest first; then in whole new slices; and
 // for the rest in the one other slice that it fills best, or a new one.
-func (p *packer) place(g *group) {
-	rest := p.unplaced(g)
-	if len(rest) == 0 {
+func (p *packer) place(g *group, unplaced []int) {
+	if len(unplaced) == 0 {
 		return
+	}
+	rest := make([]discoveryv1.Endpoint, len(unplaced))
+	for n, i := range unplaced {
+		p.settle(i, p.moved[i])
+		rest[n] = p.endpoint(&p.backend.Endpoints[i])
 	}
 	byRoom := slices.SortedStableFunc(slices.Values(g.drafts), func(a, b *draft) int { return cmp.Compare(b.count, a.count) })
 	for _, d := range byRoom {
@@ -127,15 +136,17 @@ func (p *packer) place(g *group) {
 	g.create(rest)
 }
 
-func (p *packer) unplaced(g *group) []discoveryv1.Endpoint {
-	var rest []discoveryv1.Endpoint
+// unplaced lists, by group, the wanted endpoints that no slice has yet.
+func (p *packer) unplaced() [][]int {
+	lists := make([][]int, len(p.groups))
 	for i := range p.backend.Endpoints {
-		if !p.marks[i].placed && p.belongs(i, g) {
-			p.settle(i, p.moved[i])
-			rest = append(rest, p.endpoint(&p.backend.Endpoints[i]))
+		e := &p.backend.Endpoints[i]
+		if family := slices.Index(p.in.Service.Families, e.Family); family >= 0 && !p.marks[i].placed {
+			g := family*len(p.sets) + p.sets[e.Ports]
+			lists[g] = append(lists[g], i)
 		}
 	}
-	return rest
+	return lists
 }
 
 func (g *group) create(endpoints []discoveryv1.Endpoint) {

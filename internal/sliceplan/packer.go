@@ -22,7 +22,8 @@ type packer struct {
 	// moved are live endpoints that leave their slice and are wanted elsewhere,
 	// by index in backend.Endpoints.
 	moved  map[int]*discoveryv1.Endpoint
-	sets   []int // by port set: the first that is equal
+	sets   []int          // by port set: the first that is equal
+	setOf  map[string]int // by portsKey
 	groups []group
 	names  map[string]bool // taken
 	number int             // from which a free name is looked for
@@ -51,8 +52,13 @@ func newPacker(pl *planner, backend *Backend, live []*discoveryv1.EndpointSlice)
 		}
 	}
 	p.sets = make([]int, len(backend.PortSets))
+	p.setOf = make(map[string]int, len(backend.PortSets))
 	for i, ports := range backend.PortSets {
-		p.sets[i] = slices.IndexFunc(backend.PortSets, func(first []discoveryv1.EndpointPort) bool { return samePorts(first, ports) })
+		key := portsKey(ports)
+		if _, found := p.setOf[key]; !found {
+			p.setOf[key] = i
+		}
+		p.sets[i] = p.setOf[key]
 	}
 	p.names = make(map[string]bool, len(pl.in.Existing))
 	for _, slice := range pl.in.Existing {
@@ -204,12 +210,16 @@ func (p *packer) settle(i int, live *discoveryv1.Endpoint) {
 // pack finds a place for every endpoint that has none, and turns the drafts
 // into writes.
 func (p *packer) pack() {
+	if len(p.groups) == 0 {
+		return
+	}
+	unplaced := p.unplaced()
 	for i := range p.groups {
 		g := &p.groups[i]
 		if g.set == 0 {
 			p.number = 0
 		}
-		p.place(g)
+		p.place(g, unplaced[i])
 		g.compact(p.in.MaxEndpoints)
 		for _, d := range g.drafts {
 			p.emit(d, g)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -149,6 +150,29 @@ func samePorts(live, want []discoveryv1.EndpointPort) bool {
 		return samePointer(a.Name, b.Name) && samePointer(a.Protocol, b.Protocol) &&
 			samePointer(a.Port, b.Port) && samePointer(a.AppProtocol, b.AppProtocol)
 	})
+}
+
+// portsKey is the same for the same ports, and for no others.
+func portsKey(ports []discoveryv1.EndpointPort) string {
+	var key []byte
+	for i := range ports {
+		p := &ports[i]
+		key = appendText(key, p.Name)
+		key = appendText(key, p.Protocol)
+		key = appendText(key, p.AppProtocol)
+		if p.Port != nil {
+			key = strconv.AppendInt(key, int64(*p.Port), 10)
+		}
+		key = append(key, '\n')
+	}
+	return string(key)
+}
+
+func appendText[T ~string](key []byte, text *T) []byte {
+	if text != nil {
+		key = strconv.AppendQuote(key, string(*text))
+	}
+	return append(key, ' ')
 }
 
 func samePointer[T comparable](a, b *T) bool {

@@ -90,8 +90,8 @@ type Rejection struct {
 // Name is what is known of the name of an entry.
 type Name struct {
 	Hostname string
-	// Answered is true if it was said at least once of everything that was asked
-	// what there is.
+	// Answered is true if it is known of everything that was asked what there is. That
+	// there is nothing must have been confirmed.
 	Answered bool
 	// Reason, a constant of the API package, is why it has no addresses, if it has
 	// none. Problem names the culprits and what to do; both empty: none.
