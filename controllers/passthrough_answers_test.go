@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -82,6 +84,7 @@ var _ = Describe("What is told of a name that is passed through", func() {
 	})
 
 	It("to be that it has no address gives way to a younger neighbour, and to a younger name", func(ctx SpecContext) {
+		ownOperator(operatorOptions{retention: time.Second})
 		_, name := s.passes(ctx)
 		s.host("192.0.2.20")
 		for _, kind := range []string{"A", "AAAA"} {
@@ -128,6 +131,7 @@ var _ = Describe("What is told of a name that is passed through", func() {
 		})
 
 		It("is neither checked nor counted, nor called a problem", func(ctx SpecContext) {
+			ownOperator(operatorOptions{retention: time.Second})
 			name := begin(ctx, "2001:db8::99")
 			s.expect(ctx, "payments", endpoints{name: in})
 			s.asked(ctx, 3, "db", "AAAA")
