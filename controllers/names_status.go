@@ -17,7 +17,6 @@ import (
 func (l *lookup) name() status.Name {
 	n := status.Name{Hostname: l.entry.FQDN.Hostname, Answered: len(l.answers) > 0, Dropped: l.dropped}
 	var problems []string
-	unheard := !slices.ContainsFunc(l.answers, func(a answer) bool { return a.definitive() })
 	for i := range l.answers {
 		a := &l.answers[i]
 		if l.p.isForeign(a) {
@@ -35,8 +34,8 @@ func (l *lookup) name() status.Name {
 			problems = append(problems, problem)
 		}
 		since := l.staleSince(a)
-		if since.IsZero() || !a.holds && !a.hasMembers() && (!unheard || l.p.staleBefore(l.entry.Name).IsZero()) {
-			continue // nothing depends on it, nor did as far as is known
+		if since.IsZero() || !l.matters(a) {
+			continue
 		}
 		n.Expired = n.Expired || l.expired(a)
 		if n.StaleSince.IsZero() || since.Before(n.StaleSince) {
@@ -47,8 +46,15 @@ func (l *lookup) name() status.Name {
 	return n
 }
 
-func (a *answer) hasMembers() bool {
-	return a.snapshot != nil && len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0
+// matters says whether something is published that a question brought or may have
+// brought. What was stale before the operator started counts until anything of the
+// name is answered for.
+func (l *lookup) matters(a *answer) bool {
+	if a.holds || a.snapshot != nil && len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0 {
+		return true
+	}
+	heard := slices.ContainsFunc(l.answers, func(a answer) bool { return a.definitive() })
+	return !heard && !l.p.staleBefore(l.entry.Name).IsZero()
 }
 
 // leastTelling comes first of the reasons why a name yields nothing.

@@ -111,10 +111,12 @@ func TestDisabledIsRecorded(t *testing.T) {
 			{"still out, not on purpose", func() { e[1].Disabled = false }, 1, one},
 			{"in", func() { e[0].Conditions, e[0].Disabled = sliceplan.Conditions{Ready: true, Serving: true}, false }, 1, ""},
 			{"of a priority", func() { e[2].Priority = 10 }, 1, `{"10.0.0.3":{"priority":10}}`},
-			{"drains by its state", func() {
-				e[2].Conditions, e[2].Priority, e[2].ByState = sliceplan.Conditions{Terminating: true}, 0, true
-			}, 1,
-				`{"10.0.0.3":{"byState":true}}`},
+			{
+				"drains by its state", func() {
+					e[2].Conditions, e[2].Priority, e[2].ByState = sliceplan.Conditions{Terminating: true}, 0, true
+				}, 1,
+				`{"10.0.0.3":{"byState":true}}`,
+			},
 			{"drains still, not by its state", func() { e[2].ByState = false }, 1, ""},
 		} {
 			step.change()
