@@ -46,14 +46,15 @@ func (l *lookup) name() status.Name {
 	return n
 }
 
-// matters says whether something depends on an answer, or did as far as is known.
+// matters says whether something is published that a question brought or may have
+// brought. What was stale before the operator started counts until anything of the
+// name is answered for.
 func (l *lookup) matters(a *answer) bool {
+	if a.holds || a.snapshot != nil && len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0 {
+		return true
+	}
 	heard := slices.ContainsFunc(l.answers, func(a answer) bool { return a.definitive() })
-	return a.holds || a.hasMembers() || !heard && !l.p.staleBefore(l.entry.Name).IsZero()
-}
-
-func (a *answer) hasMembers() bool {
-	return a.snapshot != nil && len(a.snapshot.Addrs)+len(a.snapshot.Services) > 0
+	return !heard && !l.p.staleBefore(l.entry.Name).IsZero()
 }
 
 // leastTelling comes first of the reasons why a name yields nothing.
