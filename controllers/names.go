@@ -130,7 +130,7 @@ func (l *lookup) ask(name string, kind dns.Type) *answer {
 // must not be targeted.
 func (l *lookup) find() {
 	if l.entry.FQDN.Resolution != v1alpha1.ResolutionSRV {
-		l.addresses(l.entry.FQDN.Hostname, nil)
+		l.addresses(l.entry.FQDN.Hostname, nil, false)
 		return
 	}
 	records := l.ask(l.entry.FQDN.Hostname, dns.SRV)
@@ -151,13 +151,14 @@ func (l *lookup) find() {
 			l.refuseHost(s.Host, err)
 			continue
 		}
-		l.addresses(s.Host, &s)
+		l.addresses(s.Host, &s, snapshot.Missing(i))
 	}
 }
 
 // addresses finds those of a name, which an SRV record gives if there is one. Of
-// several records that lead to an address, the first one holds.
-func (l *lookup) addresses(name string, record *dns.Service) {
+// several records that lead to an address, the first one holds. The record may be
+// missing from the last answer, and so are its addresses.
+func (l *lookup) addresses(name string, record *dns.Service, missing bool) {
 	for _, kind := range l.p.kinds() {
 		a := l.ask(name, kind)
 		if a.snapshot == nil {
@@ -168,19 +169,21 @@ func (l *lookup) addresses(name string, record *dns.Service) {
 			if err := l.vetChain(name, a.snapshot.Chain(i)); err != nil {
 				l.refuseAddress(addr, err)
 			} else if !expired {
-				l.add(addr, record)
+				l.add(addr, record, missing || a.snapshot.Missing(i))
 			}
 		}
 	}
 }
 
-func (l *lookup) add(addr netip.Addr, record *dns.Service) {
+func (l *lookup) add(addr netip.Addr, record *dns.Service, missing bool) {
 	t := target.Target{Addr: addr, Entry: l.entry.Name}
 	if l.seen[addr] {
+		l.p.setMissing(t, missing && l.p.missing[t])
 		l.passOver(t, record)
 		return
 	}
 	l.seen[addr], l.found = true, append(l.found, t)
+	l.p.setMissing(t, missing)
 	if record != nil {
 		l.p.note(t, l.entry, provenance{host: record.Host, priority: int(record.Priority), number: record.Port})
 	}

@@ -89,6 +89,8 @@ type pass struct {
 	checks entryChecks
 	// health of the granted targets, then of those that drain.
 	health []health.Status
+	// missing are targets that the last answers lack, and that may come back.
+	missing map[target.Target]bool
 	// tiers are those of the granted targets, if there are several.
 	tiers []int
 	// standby are granted targets that are healthy, and whose tier does not serve.

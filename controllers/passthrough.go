@@ -194,7 +194,8 @@ func (p *pass) remain(published *sliceplan.Published) *naming {
 func (p *pass) judge() health.Verdict {
 	var verdicts []health.Verdict
 	for i, t := range p.grant.Targets {
-		if p.entries[t.Entry].State != v1alpha1.TargetDisabled {
+		gone := p.missing[t] && p.health[i].Verdict == health.Unhealthy // as in a tier
+		if p.entries[t.Entry].State != v1alpha1.TargetDisabled && !gone {
 			verdicts = append(verdicts, p.health[i].Verdict)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/health"
+	"externalbackend.dev/operator/internal/target"
 )
 
 // rank decides which tiers serve, where addresses have different ones. Healthy
@@ -82,11 +83,21 @@ func (p *pass) findTiers() {
 	}
 }
 
+func (p *pass) setMissing(t target.Target, missing bool) {
+	if p.missing[t] == missing {
+		return
+	}
+	if p.missing == nil {
+		p.missing = make(map[target.Target]bool)
+	}
+	p.missing[t] = missing
+}
+
 func (p *pass) tierMembers() []health.TierMember {
 	members := make([]health.TierMember, 0, len(p.tiers))
 	for i, tier := range p.tiers {
 		if tier != notRanked {
-			members = append(members, health.TierMember{Tier: tier, Verdict: p.health[i].Verdict})
+			members = append(members, health.TierMember{Tier: tier, Verdict: p.health[i].Verdict, Missing: p.missing[p.grant.Targets[i]]})
 		}
 	}
 	return members

@@ -112,6 +112,26 @@ var _ = Describe("Of several tiers", func() {
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": out, "192.0.2.20": in}))
 	})
 
+	It("the one that serves goes on when addresses that its name has no more are down", func(ctx SpecContext) {
+		name := s.address("near", "192.0.2.10", "192.0.2.11")
+		s.backend(ctx, "payments", available(1, v1alpha1.TierExclusive), func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Availability.MinHealthy.Percent = 60
+		}, fqdn("near", name), entry("far", "192.0.2.20"), tier(1))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": in, "192.0.2.20": out})
+		history := s.watch(ctx)
+		s.address("near", "192.0.2.10")
+		s.asked(ctx, 2, "near", "A")
+		host("192.0.2.11").Set(targets.Refuse)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out, "192.0.2.20": out})
+		for _, c := range history.all() {
+			Expect(c.Endpoints).To(HaveKeyWithValue("192.0.2.20", out))
+		}
+
+		By("being a part of the name again")
+		s.address("near", "192.0.2.10", "192.0.2.11")
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": out, "192.0.2.20": in})
+	})
+
 	It("the one that serves goes on after a restart", func(ctx SpecContext) {
 		three(ctx, available(1, v1alpha1.TierExclusive))
 		s.expect(ctx, "payments", near)

@@ -222,3 +222,19 @@ func (p *pool[R]) members(s *set) (members []R, chains []*chain) {
 
 // clear forgets all records.
 func (p *pool[R]) clear() { p.known, p.waiting, p.chains = nil, nil, nil }
+
+// missing says which members answers lack; nil: none, or records come back.
+func (p *pool[R]) missing(s *set, members []R) (list []bool) {
+	if s.returned.at(s.clock) > 0 {
+		return nil
+	}
+	for i, m := range members {
+		if n, found := slices.BinarySearchFunc(p.known, m, p.find); found && p.known[n].missing {
+			if list == nil {
+				list = make([]bool, len(members))
+			}
+			list[i] = true
+		}
+	}
+	return list
+}

@@ -129,9 +129,11 @@ func (s *set) answered(a *answer, next *Snapshot) {
 	if len(a.services) > 0 {
 		novel, next.Dropped = s.services.take(s, a, a.services)
 		next.Services, next.chains = s.services.members(s)
+		next.missing = s.services.missing(s, next.Services)
 	} else {
 		novel, next.Dropped = s.addrs.take(s, a, a.addrs)
 		next.Addrs, next.chains = s.addrs.members(s)
+		next.missing = s.addrs.missing(s, next.Addrs)
 	}
 	if full := len(next.Addrs) == MaxAddrs || len(next.Services) == MaxServices; full {
 		s.excess.add(next.Dropped, s.clock)
@@ -158,7 +160,7 @@ func (s *set) empty(a *answer, next *Snapshot) (pause time.Duration) {
 	s.addrs.clear()
 	s.services.clear()
 	s.returned.recent, s.returned.before = 0, 0
-	next.Addrs, next.Services, next.chains, next.Settled = nil, nil, nil, true
+	next.Addrs, next.Services, next.chains, next.missing, next.Settled = nil, nil, nil, nil, true
 	return s.ttl
 }
 

@@ -80,3 +80,30 @@ func TestSettled(t *testing.T) {
 		})
 	}
 }
+
+// TestMissing: members that the last answer lacks are told apart, unless answers
+// are known to be parts of more.
+func TestMissing(t *testing.T) {
+	s, now := newSet(DefaultMinTTL, DefaultMaxTTL), epoch
+	for i, step := range []struct {
+		heard answer
+		want  []bool // of 1 and 2
+	}{
+		{said(30*time.Second, 1, 2), []bool{false, false}},
+		{said(30*time.Second, 2), []bool{true, false}},
+		{told(Timeout), []bool{true, false}},
+		{said(30*time.Second, 1, 2), []bool{false, false}},
+		{said(30*time.Second, 1), []bool{false, false}}, // 1 came back, and so may 2
+	} {
+		s.step(&step.heard, now)
+		now = now.Add(10 * time.Second)
+		if len(s.snapshot.Addrs) != 2 {
+			t.Fatalf("step %d: %v", i, s.snapshot.Addrs)
+		}
+		for member, want := range step.want {
+			if got := s.snapshot.Missing(member); got != want {
+				t.Errorf("step %d: %s is missing: %t", i, s.snapshot.Addrs[member], got)
+			}
+		}
+	}
+}

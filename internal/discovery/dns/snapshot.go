@@ -41,8 +41,14 @@ type Snapshot struct {
 	// of the answers of the last 15 to 30 minutes.
 	Dropped int
 
-	chains []*chain // by which each member came; nil: no CNAME record led to any
+	chains  []*chain // by which each member came; nil: no CNAME record led to any
+	missing []bool   // which members answers lack; nil: none
 }
+
+// Missing says whether a member, at an index in Addrs or in Services, is one only
+// since it may come back: the last answer lacked it, and no record of the name has
+// come back of late, by which answers would be known to be parts of more.
+func (s *Snapshot) Missing(member int) bool { return s.missing != nil && s.missing[member] }
 
 // Chain returns the names to which CNAME records led, in order, in the last answer
 // that had a member: the one at an index in Addrs, or in Services. It is not to be
@@ -69,5 +75,5 @@ func (s *Snapshot) equal(other *Snapshot) bool {
 		s.Dropped == other.Dropped &&
 		s.Definitive.Equal(other.Definitive) && s.FailingSince.Equal(other.FailingSince) &&
 		slices.Equal(s.Addrs, other.Addrs) && slices.Equal(s.Services, other.Services) &&
-		slices.Equal(s.chains, other.chains)
+		slices.Equal(s.chains, other.chains) && slices.Equal(s.missing, other.missing)
 }
