@@ -25,10 +25,10 @@ const (
 	// reportInterval is the least time between two patches of a status in
 	// which no condition changed. It is reportShare times what the patch before took
 	// if that is more, so that the API server is never busy with one status for more
-	// than a five-hundredth of the time; longestReportInterval bounds it.
+	// than a hundredth of the time; longestReportInterval bounds it.
 	reportInterval        = 5 * time.Second
-	reportShare           = 500
-	longestReportInterval = time.Minute
+	reportShare           = 100
+	longestReportInterval = 15 * time.Second
 	// staleDelay is the time after which a lost race is planned again, if the
 	// cache has not woken us before.
 	staleDelay = 200 * time.Millisecond

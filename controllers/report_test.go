@@ -17,9 +17,9 @@ import (
 	"externalbackend.dev/operator/test/targets"
 )
 
-// The API server of these specs takes 60 ms for a patch, by the operator's clock.
+// The API server of these specs takes 100 ms for a patch, by the operator's clock.
 var _ = Describe("A status that the API server takes its time for", func() {
-	It("is patched again after five hundred times as long, unless a condition changes", func(ctx SpecContext) {
+	It("is patched again after a hundred times as long, unless a condition changes", func(ctx SpecContext) {
 		s, ticks := newScene(ctx), clocktesting.NewFakeClock(time.Now())
 		o := ownOperator(operatorOptions{clock: ticks})
 		addresses := numbered("192.0.2.10", 6)
@@ -35,7 +35,7 @@ var _ = Describe("A status that the API server takes its time for", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, yes(v1alpha1.ReasonAllHealthy))
 		o.requests.cause(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
 			if reporting(r) {
-				ticks.Step(60 * time.Millisecond)
+				ticks.Step(100 * time.Millisecond)
 			}
 			return next.RoundTrip(r)
 		})
@@ -51,9 +51,9 @@ var _ = Describe("A status that the API server takes its time for", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy))
 		mark := audit.mark()
 		for _, address := range addresses[1:4] {
-			fail(address, 6*time.Second)
+			fail(address, 3*time.Second)
 		}
-		fail(addresses[4], 30*time.Second)
+		fail(addresses[4], 10*time.Second)
 		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Targets.Unhealthy", BeEquivalentTo(5)))
 		Expect(s.reports(mark)).To(Equal(1))
 		fail(addresses[5], time.Second)
