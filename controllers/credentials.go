@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,7 +38,7 @@ type Credentials struct {
 	Live client.Reader
 	// Limit bounds the reads, so that they never use up what the slices need of the
 	// API server.
-	Limit flowcontrol.RateLimiter
+	Limit *rate.Limiter
 	Guard Guard
 	// Changed is called after something else is in the way of a subscriber's checks
 	// than before.

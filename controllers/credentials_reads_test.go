@@ -14,10 +14,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/util/flowcontrol"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -93,7 +93,7 @@ func withVault(t *testing.T, policies guard.Config, test func(t *testing.T, v *v
 			secrets: map[client.ObjectKey]*corev1.Secret{}, stuck: map[string]bool{}, reads: map[string][]float64{},
 			began: time.Now(), woken: map[health.Subscriber]int{},
 		}
-		c := &Credentials{Live: v, Limit: flowcontrol.NewFakeAlwaysRateLimiter(), Guard: matcher, Changed: func(sub health.Subscriber) {
+		c := &Credentials{Live: v, Limit: rate.NewLimiter(rate.Inf, 0), Guard: matcher, Changed: func(sub health.Subscriber) {
 			v.mu.Lock()
 			defer v.mu.Unlock()
 			v.woken[sub]++

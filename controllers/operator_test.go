@@ -12,8 +12,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -172,7 +172,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
 	credentials := &controllers.Credentials{
 		Live: o.manager.GetAPIReader(), Guard: reach, Period: options.secretPeriod,
-		Limit: flowcontrol.NewTokenBucketRateLimiter(25, 50),
+		Limit: rate.NewLimiter(25, 50),
 	}
 	reconciler := &controllers.ServiceReconciler{
 		Client:       o.manager.GetClient(),
@@ -186,7 +186,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Namespaces:   options.namespaces,
 		Annotations:  translate.AnnotationRules{"example.com/*"},
-		Reports:      flowcontrol.NewTokenBucketRateLimiter(25, 50),
+		Reports:      rate.NewLimiter(25, 50),
 	}
 	names = dns.New(dns.Options[health.Subscriber]{
 		Servers: []netip.AddrPort{nameServer.Addr()}, MinTTL: 100 * time.Millisecond, MinRetention: options.retention, Changed: reconciler.Wake,

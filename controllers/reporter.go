@@ -23,6 +23,8 @@ const (
 	// reporters is how many statuses are patched at a time. More of them would only
 	// have an API server answer all of them late that answers some late.
 	reporters = 8
+	// reportSize is the size of a patch, in bytes, from which on it counts as two.
+	reportSize = 4096
 	// reportTimeout bounds one patch, so that some that get no answer do not keep
 	// all reporters for long.
 	reportTimeout = 5 * time.Second
@@ -93,6 +95,7 @@ func (r *ServiceReconciler) send(ctx context.Context, job *reportJob) error {
 	if err != nil {
 		return err
 	}
+	r.Reports.ReserveN(time.Now(), min(len(data)/reportSize, r.Reports.Burst()))
 	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: job.to.Namespace, Name: job.to.Name}}
 	answer.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(translate.Kind))
 	if err := r.Client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, data)); err != nil {

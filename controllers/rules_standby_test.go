@@ -10,11 +10,11 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -91,7 +91,7 @@ func standbyReconciler(ctx context.Context, ticks clock.PassiveClock) (*controll
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        ticks,
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
-		Reports:      flowcontrol.NewFakeAlwaysRateLimiter(),
+		Reports:      rate.NewLimiter(rate.Inf, 0),
 	}
 	r.Report(running)
 	return r, cache

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -59,8 +59,8 @@ type ServiceReconciler struct {
 	// Annotations that templates of managed Services may have.
 	Annotations translate.AnnotationRules
 	// Reports limits the patches of statuses, so that they never use up what the
-	// slices need of the API server. It must not be nil.
-	Reports flowcontrol.RateLimiter
+	// slices need of the API server. A long one counts as several. It must not be nil.
+	Reports *rate.Limiter
 
 	known    knownBackends
 	written  writtenSlices

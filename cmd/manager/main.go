@@ -15,9 +15,9 @@ import (
 	// The image has no certificates of its own: checks over TLS verify against
 	// these where the system has none.
 	_ "golang.org/x/crypto/x509roots/fallback"
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -87,7 +87,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	reach := options.reach.reach()
 	credentials := &controllers.Credentials{
 		Live: mgr.GetAPIReader(), Guard: reach,
-		Limit: flowcontrol.NewTokenBucketRateLimiter(options.apiQPS/4, max(options.apiBurst/4, 1)),
+		Limit: rate.NewLimiter(rate.Limit(options.apiQPS/4), max(options.apiBurst/4, 1)),
 	}
 	reconciler := &controllers.ServiceReconciler{
 		Client:       mgr.GetClient(),
@@ -102,7 +102,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Namespaces:   options.reach.namespaces,
 		Annotations:  options.serviceAnnotations,
 		// A quarter of the requests at most is for statuses: slices come first.
-		Reports: flowcontrol.NewTokenBucketRateLimiter(options.apiQPS/4, max(options.apiBurst/4, 1)),
+		Reports: rate.NewLimiter(rate.Limit(options.apiQPS/4), max(options.apiBurst/4, 1)),
 	}
 	scheduler = probe.New(probe.Options{
 		Guard:       reach.Dial,

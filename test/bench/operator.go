@@ -18,10 +18,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -126,7 +126,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
-		Reports:      flowcontrol.NewTokenBucketRateLimiter(apiQPS/4, apiBurst/4),
+		Reports:      rate.NewLimiter(apiQPS/4, apiBurst/4),
 	}
 	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: reach.Dial, Notify: reconciler.Wake})
 	source := newInjector(scheduler, reconciler.Wake)
