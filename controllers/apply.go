@@ -173,6 +173,11 @@ func (a *applied) record(ctx context.Context, owner types.UID, slice *discoveryv
 	log := logf.FromContext(ctx).WithValues("endpointSlice", slice.Name, "operation", operation)
 	if err == nil {
 		a.related[owner] = slice
+		if operation == "delete" {
+			// The version may be that of an event about its last update already.
+			a.related[owner] = slice.DeepCopy()
+			a.related[owner].ResourceVersion = ""
+		}
 		log.Info("Wrote EndpointSlice", "endpoints", len(slice.Endpoints))
 		return
 	}

@@ -10,6 +10,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/reference"
 	"k8s.io/utils/clock"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -120,4 +126,29 @@ func TestNothingOfWhatIsPublishedIsRemembered(t *testing.T) {
 	if len(kept.published)+len(kept.here)+len(kept.byAddress)+len(kept.byEntry)+len(kept.lineageBefore.former) > 0 {
 		t.Error("what is published is remembered")
 	}
+}
+
+// TestEventsAboutADeletionAreNoOthers: the recorder takes events of a reason for one
+// that relate to the same version.
+func TestEventsAboutADeletionAreNoOthers(t *testing.T) {
+	slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "payments-0", UID: "1", ResourceVersion: "5"}}
+	done := applied{related: make(map[types.UID]*discoveryv1.EndpointSlice)}
+	done.record(t.Context(), "owner", slice, "update", nil)
+	updated := referenceTo(t, done.relatedTo("owner"))
+	done.record(t.Context(), "owner", slice, "delete", nil)
+	if deleted := referenceTo(t, done.relatedTo("owner")); deleted == updated || deleted.UID != "1" {
+		t.Errorf("%v relates to the same as %v", deleted, updated)
+	}
+	if slice.ResourceVersion != "5" {
+		t.Error("the slice itself was changed")
+	}
+}
+
+func referenceTo(t *testing.T, object runtime.Object) corev1.ObjectReference {
+	t.Helper()
+	ref, err := reference.GetReference(clientgoscheme.Scheme, object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *ref
 }

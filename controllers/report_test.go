@@ -53,7 +53,8 @@ var _ = Describe("A status that the API server takes its time for", func() {
 		for _, address := range addresses[1:4] {
 			fail(address, 3*time.Second)
 		}
-		fail(addresses[4], 10*time.Second)
+		fail(addresses[4], 500*time.Millisecond)
+		ticks.Step(10 * time.Second)
 		Eventually(s.statusOf).WithContext(ctx).WithArguments("payments").Should(HaveField("Targets.Unhealthy", BeEquivalentTo(5)))
 		Expect(s.reports(mark)).To(Equal(1))
 		fail(addresses[5], time.Second)
