@@ -45,7 +45,7 @@ var forbidden = map[string][]string{
 	"internal/discovery/dns":    {module + "internal/probe", "k8s.io/api/core/v1"},
 	"internal/probe":            {module + "internal/sliceplan", "k8s.io/api/core/v1"},
 	"internal/metrics":          {module + "internal/probe", "sigs.k8s.io/controller-runtime/pkg/metrics"},
-	"controllers":               {module + "internal/probe", module + "internal/discovery/static", module + "internal/discovery/dns", module + "internal/metrics", "net/http"},
+	"controllers":               {module + "internal/probe", module + "internal/discovery/static", module + "internal/metrics", "net/http"},
 	"cmd/manager":               {"sort"},
 }
 
