@@ -73,7 +73,7 @@ func (s *scene) eventuallyStale(ctx context.Context, name string, want bool) {
 			stale = Not(stale)
 		}
 		g.Expect(b.Status.Conditions).To(stale)
-	}).WithContext(ctx).Should(Succeed())
+	}).WithContext(ctx).WithTimeout(time.Minute).Should(Succeed()) // names are asked every 30 s after a long outage
 }
 
 // hostPorts returns which hosts answer at an address, and on which ports.
