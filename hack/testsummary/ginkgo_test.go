@@ -97,3 +97,18 @@ func TestSuitesThatTheGinkgoCommandRan(t *testing.T) {
 		})
 	}
 }
+
+// Of a long output only the beginning may be kept, so what failed comes first.
+func TestFailedSpecsComeFirst(t *testing.T) {
+	const output = "Running Suite: X - /x\n••\n  [FAILED] Expected\n\nSummarizing 2 Failures:\n" +
+		"  \x1b[38;5;9m[FAIL]\x1b[0m \x1b[0mA host \x1b[1m[It] is taken out\x1b[0m\n  \x1b[38;5;243m/x/a_test.go:12\x1b[0m\n" +
+		"  [TIMEDOUT] [BeforeSuite] \n  /x/suite_test.go:3\n\n" +
+		"Ran 5 of 5 Specs in 1.000 seconds\nFAIL! -- 3 Passed | 2 Failed | 0 Pending | 0 Skipped\n"
+	for _, name := range []string{"", "TestSuite"} {
+		report, _ := summarise(t, suite(t, name, output, "fail"))
+		_, after, _ := strings.Cut(report, "\n")
+		if want := "      [FAIL] A host [It] is taken out /x/a_test.go:12\n      [TIMEDOUT] [BeforeSuite] /x/suite_test.go:3\n"; !strings.HasPrefix(after, want) {
+			t.Errorf("the report begins\n%s\nwant after its first line\n%s", report, want)
+		}
+	}
+}

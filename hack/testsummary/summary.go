@@ -103,6 +103,10 @@ func (s *summary) end(e event) {
 		fmt.Fprint(s.out, b.String())
 		delete(s.builds, e.FailedBuild) // many packages may wait for one; once is enough
 	}
+	// First what failed: the output of a suite is long, and may be cut short.
+	for _, spec := range p.failedSpecs(failed) {
+		fmt.Fprintf(s.out, "      %s\n", spec)
+	}
 	for _, t := range failed {
 		fmt.Fprint(s.out, p.tests[t].output.String())
 		inSubtest := func(other string) bool { return strings.HasPrefix(other, t+"/") }

@@ -116,6 +116,26 @@ var (
 		`(\d+) Passed \| (\d+) Failed \| (?:\d+ \w+ \| )*(\d+) Pending \| (\d+) Skipped\n`)
 )
 
+// failedSpec is how Ginkgo names a spec that failed, in the list at the end of a suite.
+var failedSpec = regexp.MustCompile(`(?m)^  (\[(?:FAIL|PANICKED!|TIMEDOUT|INTERRUPTED|ABORTED)\] .+)\n(?:  .+\n)?`)
+
+// failedSpecs returns the names of the specs that failed, each with where it did:
+// those that the ginkgo command ran, and those in tests that failed.
+func (p *testPackage) failedSpecs(failed []string) []string {
+	outputs := []string{p.output.String()}
+	for _, name := range failed {
+		outputs = append(outputs, p.tests[name].output.String())
+	}
+	var specs []string
+	for _, output := range outputs {
+		_, list, _ := strings.Cut(colour.ReplaceAllString(output, ""), "\nSummarizing ")
+		for _, spec := range failedSpec.FindAllString(list, -1) {
+			specs = append(specs, strings.Join(strings.Fields(spec), " "))
+		}
+	}
+	return specs
+}
+
 // ginkgoSpecs finds the result of a Ginkgo suite in the output of the test that
 // hosts it.
 func ginkgoSpecs(output string) (counts, bool) {
