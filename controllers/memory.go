@@ -125,8 +125,8 @@ func (m *writtenSlices) seenDeleted(slice *discoveryv1.EndpointSlice) bool {
 		m.underway[key] = append(m.underway[key], slice.ResourceVersion)
 		return true // for now
 	}
+	// It stays among those: who has read the cache a moment ago has found it there.
 	_, mine := m.gone[slice.UID]
-	delete(m.gone, slice.UID)
 	return mine
 }
 

@@ -45,19 +45,20 @@ func TestWrittenSlices(t *testing.T) {
 		after  time.Duration
 		want   []string
 	}{
-		"nothing written, nothing cached":                      {},
-		"the cache alone":                                      {cached: "7", want: []string{"7"}},
-		"created, not in the cache yet":                        {steps: []step{wrote("7")}, want: []string{"7"}},
-		"updated, the cache is behind":                         {steps: []step{wrote("10")}, cached: "9", want: []string{"10"}},
-		"updated by somebody else since":                       {steps: []step{wrote("9")}, cached: "10", want: []string{"10"}},
-		"deleted, still in the cache":                          {steps: []step{wrote("7"), deleted("7", "payments")}, cached: "7"},
-		"deleted, then gone from the cache":                    {steps: []step{wrote("7"), deleted("7", "payments"), seenDeleted("7", "payments")}},
-		"seen, then deleted by somebody else":                  {steps: []step{wrote("7"), seen("7", "payments"), seenDeleted("7", "payments")}},
-		"the answer after the news, deleted by somebody else":  {steps: []step{seen("7", "payments"), wrote("7"), seenDeleted("8", "payments")}},
-		"the answer after the news, relabelled, deleted by us": {steps: []step{wrote("7"), seen("8", "checkout"), deleted("8", "checkout")}},
-		"relabelled, then deleted by somebody else":            {steps: []step{wrote("7"), seenDeleted("8", "checkout")}},
-		"relabelled, deleted by us and not seen before":        {steps: []step{wrote("7"), deleted("8", "checkout")}},
-		"a cache that never catches up is believed in the end": {steps: []step{wrote("10")}, cached: "9", after: memoryLimit, want: []string{"9"}},
+		"nothing written, nothing cached":                        {},
+		"the cache alone":                                        {cached: "7", want: []string{"7"}},
+		"created, not in the cache yet":                          {steps: []step{wrote("7")}, want: []string{"7"}},
+		"updated, the cache is behind":                           {steps: []step{wrote("10")}, cached: "9", want: []string{"10"}},
+		"updated by somebody else since":                         {steps: []step{wrote("9")}, cached: "10", want: []string{"10"}},
+		"deleted, still in the cache":                            {steps: []step{wrote("7"), deleted("7", "payments")}, cached: "7"},
+		"deleted, then gone from the cache":                      {steps: []step{wrote("7"), deleted("7", "payments"), seenDeleted("7", "payments")}},
+		"read from the cache just before it was gone from there": {steps: []step{deleted("7", "payments"), seenDeleted("7", "payments")}, cached: "7"},
+		"seen, then deleted by somebody else":                    {steps: []step{wrote("7"), seen("7", "payments"), seenDeleted("7", "payments")}},
+		"the answer after the news, deleted by somebody else":    {steps: []step{seen("7", "payments"), wrote("7"), seenDeleted("8", "payments")}},
+		"the answer after the news, relabelled, deleted by us":   {steps: []step{wrote("7"), seen("8", "checkout"), deleted("8", "checkout")}},
+		"relabelled, then deleted by somebody else":              {steps: []step{wrote("7"), seenDeleted("8", "checkout")}},
+		"relabelled, deleted by us and not seen before":          {steps: []step{wrote("7"), deleted("8", "checkout")}},
+		"a cache that never catches up is believed in the end":   {steps: []step{wrote("10")}, cached: "9", after: memoryLimit, want: []string{"9"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var m writtenSlices
