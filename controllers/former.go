@@ -217,15 +217,21 @@ func (r *ServiceReconciler) released(key types.NamespacedName) {
 	}
 }
 
+// formerDelay is the time after which a Service that waits for its slices to move is
+// looked at again: that they have, or that the other one is there, may be news to the
+// cache, and own writes wake nobody.
+const formerDelay = time.Second
+
 // deleteFormer deletes a Service whose ExternalBackend has another one now, which
-// is there, once the slices have moved.
+// is there, once the slices have moved. It returns the time after which to look
+// again.
 func (r *ServiceReconciler) deleteFormer(ctx context.Context, w *world, eb *v1alpha1.ExternalBackend) (time.Duration, error) {
 	successor, _, err := r.newestService(ctx, types.NamespacedName{Namespace: w.key.Namespace, Name: translate.ServiceName(eb)})
 	if err != nil || successor == nil || successor.Name == w.key.Name || !translate.Owns(eb, successor) {
-		return 0, err
+		return formerDelay, err
 	}
 	if busy, err := r.hasSlices(ctx, w.key, eb.UID); err != nil || busy {
-		return 0, err
+		return formerDelay, err
 	}
 	err = r.Client.Delete(ctx, w.service, client.Preconditions{UID: &w.service.UID, ResourceVersion: &w.service.ResourceVersion})
 	if err != nil {
