@@ -58,11 +58,13 @@ func fqdn(entry, hostname string, edits ...func(*v1alpha1.FQDNTarget)) func(*v1a
 	}
 }
 
-// asked waits until the name server was asked so many times more.
+// asked waits until the name server was asked so many times more. After failures it
+// is asked every 30 s only.
 func (s *scene) asked(ctx context.Context, times int, label, kind string) {
 	GinkgoHelper()
 	before := nameServer.Queries(s.hostname(label), kind)
-	Eventually(nameServer.Queries).WithContext(ctx).WithArguments(s.hostname(label), kind).Should(BeNumerically(">=", before+times))
+	Eventually(nameServer.Queries).WithContext(ctx).WithArguments(s.hostname(label), kind).
+		WithTimeout(2 * time.Minute).Should(BeNumerically(">=", before+times))
 }
 
 // sourceOf returns the row of an entry in status.sources.
