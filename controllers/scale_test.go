@@ -6,6 +6,7 @@ package controllers_test
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -17,6 +18,9 @@ var _ = Describe("An ExternalBackend of the largest size", func() {
 	It("is created, reconciled and updated with one write for one edited address", func(ctx SpecContext) {
 		sharedOperator()
 		s := newScene(ctx)
+		// A status that is long may be 15 s old, and first checks take up to 10 s.
+		SetDefaultEventuallyTimeout(time.Minute)
+		DeferCleanup(func() { SetDefaultEventuallyTimeout(20 * time.Second) })
 		network.AcceptAll(netip.MustParsePrefix("198.19.0.0/16"))
 		s.service(ctx, "payments")
 		eb := s.backend(ctx, "payments", tcp, func(eb *v1alpha1.ExternalBackend) {
