@@ -175,8 +175,9 @@ func (a *applied) record(ctx context.Context, owner types.UID, slice *discoveryv
 		a.related[owner] = slice
 		if operation == "delete" {
 			// The version may be that of an event about its last update already.
-			a.related[owner] = slice.DeepCopy()
-			a.related[owner].ResourceVersion = ""
+			deleted := *slice
+			deleted.ResourceVersion = ""
+			a.related[owner] = &deleted
 		}
 		log.Info("Wrote EndpointSlice", "endpoints", len(slice.Endpoints))
 		return

@@ -20,7 +20,7 @@ var _ = Describe("An ExternalBackend of the largest size", func() {
 		s := newScene(ctx)
 		// A status that is long may be 15 s old, and first checks take up to 10 s.
 		SetDefaultEventuallyTimeout(time.Minute)
-		DeferCleanup(func() { SetDefaultEventuallyTimeout(20 * time.Second) })
+		DeferCleanup(func() { SetDefaultEventuallyTimeout(patience) })
 		network.AcceptAll(netip.MustParsePrefix("198.19.0.0/16"))
 		s.service(ctx, "payments")
 		eb := s.backend(ctx, "payments", tcp, func(eb *v1alpha1.ExternalBackend) {

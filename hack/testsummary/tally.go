@@ -117,7 +117,7 @@ var (
 )
 
 // failedSpec is how Ginkgo names a spec that failed, in the list at the end of a suite.
-var failedSpec = regexp.MustCompile(`(?m)^  (\[(?:FAIL|PANICKED!|TIMEDOUT|INTERRUPTED|ABORTED)\] .+)\n(?:  .+\n)?`)
+var failedSpec = regexp.MustCompile(`(?m)^  \[(?:FAIL|PANICKED!|TIMEDOUT|INTERRUPTED|ABORTED)\] .+\n(?:  .+\n)?`)
 
 // failedSpecs returns the names of the specs that failed, each with where it did:
 // those that the ginkgo command ran, and those in tests that failed.
