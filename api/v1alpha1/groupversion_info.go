@@ -21,7 +21,7 @@ var (
 
 func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion, &ExternalBackend{}, &ExternalBackendList{},
-		&ExternalBackendPolicy{}, &ExternalBackendPolicyList{})
+		&ExternalBackendPolicy{}, &ExternalBackendPolicyList{}, &AWSIdentity{}, &AWSIdentityList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -98,8 +98,8 @@ type PolicyAllow struct {
 	// +optional
 	Checks PolicyChecks `json:"checks,omitzero"`
 
-	// ec2 says which instances may be targeted. Left out, none. Takes effect with
-	// targets that are EC2 instances.
+	// ec2 says which EC2 instances may be targeted. Left out, none. Their addresses
+	// must lie in cidrs besides.
 	// +optional
 	EC2 *PolicyEC2 `json:"ec2,omitempty"`
 

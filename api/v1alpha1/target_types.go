@@ -3,9 +3,9 @@
 
 package v1alpha1
 
-// Target is a named entry with exactly one kind of target: ip or fqdn.
+// Target is a named entry with exactly one kind of target: ip, fqdn or ec2.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.ip) != has(self.fqdn)",message="set exactly one kind of target: ip or fqdn"
+// +kubebuilder:validation:XValidation:rule="[has(self.ip), has(self.fqdn), has(self.ec2)].exists_one(set, set)",message="set exactly one kind of target: ip, fqdn or ec2"
 type Target struct {
 	// name of the entry, unique in this object: at most 63 lower-case letters,
 	// digits and '-'. Status, events and EndpointSlices refer to it.
@@ -23,9 +23,15 @@ type Target struct {
 	// +optional
 	FQDN *FQDNTarget `json:"fqdn,omitempty"`
 
+	// ec2 selects EC2 instances by their ids or properties.
+	// +optional
+	EC2 *EC2Target `json:"ec2,omitempty"`
+
 	// zone that the addresses are in, as the label topology.kubernetes.io/zone
 	// of Nodes names it. A Service with trafficDistribution sends traffic to the
-	// client's zone while every address has one.
+	// client's zone while every address has one. EC2 instances are in the zone
+	// whose Nodes have the same zone id in the label topology.k8s.aws/zone-id,
+	// unless this says otherwise.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
