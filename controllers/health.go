@@ -188,7 +188,7 @@ func (p *pass) tellsCode(scope *guard.Scope, t target.Target) bool {
 func (p *pass) targets(list []target.Target, published publication) []health.Target {
 	targets := make([]health.Target, len(list))
 	for i, t := range list {
-		targets[i] = health.Target{Addr: t.Addr, Checks: p.checksOf(t), Seed: p.backend.Initial}
+		targets[i] = health.Target{Addr: t.Addr, Instance: p.occupantOf(t), Checks: p.checksOf(t), Seed: p.backend.Initial}
 		if verdict, ok := published[t.Addr]; ok {
 			targets[i].Seed = verdict
 		}

@@ -36,6 +36,13 @@ type Names interface {
 	Forget(sub health.Subscriber)
 }
 
+// IdentitySource knows the AWSIdentities.
+type IdentitySource interface {
+	// Book returns them, the same pointer as long as nothing that matters changes; nil
+	// as long as they are not known.
+	Book() *IdentityBook
+}
+
 // LiteralResolver turns the literals of an entry into targets, and names those
 // that are none.
 type LiteralResolver func(entry string, literals []string) ([]target.Target, []error)

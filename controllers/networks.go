@@ -105,12 +105,13 @@ func (s networkSet) sorted() []guard.Network {
 	return networks
 }
 
-// withoutLoad keeps of a Node what networks reads: it is told anew every few
+// withoutLoad keeps of a Node what networks and placeOf read: it is told anew every few
 // minutes, and there are many.
 func withoutLoad(o any) (any, error) {
 	if node, ok := o.(*corev1.Node); ok {
-		node.ManagedFields, node.Annotations, node.Labels = nil, nil, nil
-		node.Spec = corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs}
+		node.ManagedFields, node.Annotations = nil, nil
+		maps.DeleteFunc(node.Labels, func(key, _ string) bool { return key != labelZoneID && key != corev1.LabelTopologyZone })
+		node.Spec = corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs, ProviderID: node.Spec.ProviderID}
 		node.Status = corev1.NodeStatus{Addresses: node.Status.Addresses}
 	}
 	return o, nil

@@ -217,6 +217,7 @@ func (r *ServiceReconciler) forgetGone(ctx context.Context, w *world, passes []*
 		r.Health.Forget(sub)
 		r.Credentials.Forget(sub)
 		r.Names.Forget(sub)
+		r.Instances.Forget(sub)
 		if err != nil || eb.DeletionTimestamp != nil {
 			r.Metrics.Forget(sub.Namespace, sub.Name)
 		}

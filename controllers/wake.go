@@ -49,6 +49,14 @@ func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
 	}
 }
 
+// Revisit has the Services looked at whose targets are EC2 instances, because
+// something else is known of AWSIdentities or Nodes.
+func (r *ServiceReconciler) Revisit() {
+	for _, service := range r.known.fleets() {
+		r.look(service)
+	}
+}
+
 // Revet has the Services of namespaces looked at in which something else may be
 // targeted than before.
 func (r *ServiceReconciler) Revet(changed func(namespace string) bool) {
