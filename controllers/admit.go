@@ -189,9 +189,9 @@ const maxAddresses = 5000
 // no place of another.
 func (p *pass) limit(allowed int) {
 	p.leaveOut(maxAddresses, func(t target.Target) {
-		if name, ok := p.names[t.Entry]; ok {
+		if name, ok := p.sources[t.Entry]; ok {
 			name.Dropped++
-			p.names[t.Entry] = name
+			p.sources[t.Entry] = name
 		}
 	})
 	if allowed > 0 {

@@ -57,10 +57,10 @@ func (r *ServiceReconciler) named(w *world, p *pass, entry *translate.Entry) []t
 	l.find()
 	l.inherit()
 	p.answers = append(p.answers, l.answers...)
-	if p.names == nil {
-		p.names = make(map[string]status.Name)
+	if p.sources == nil {
+		p.sources = make(map[string]status.Source)
 	}
-	p.names[entry.Name] = l.name()
+	p.sources[entry.Name] = l.source()
 	return l.found
 }
 

@@ -53,10 +53,10 @@ type pass struct {
 	impaired  []status.Impairment
 
 	candidates []target.Target
-	// answers are those to what was asked about names, and names what is known of
-	// those of entries.
+	// answers are those to what was asked about names, and sources what is known of
+	// the names and instances of entries.
 	answers []answer
-	names   map[string]status.Name
+	sources map[string]status.Source
 	// ending is true if time alone will change what was found.
 	ending   bool
 	rejected []status.Rejection

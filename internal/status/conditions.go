@@ -192,7 +192,7 @@ func lacking(facts Facts) (empty []string, reason string) {
 		if served[e.Name] || facts.Drain[e.Name] {
 			continue
 		}
-		name, text := facts.Names[e.Name], fmt.Sprintf("%q", e.Name)
+		name, text := facts.Sources[e.Name], fmt.Sprintf("%q", e.Name)
 		if name.Problem != "" {
 			text += ": " + name.Problem
 		}

@@ -51,8 +51,11 @@ type Facts struct {
 	Winner *target.Owner
 	// Excluded are addresses of families that the Service does not have.
 	Excluded []target.Target
-	// Names is what is known of the names of entries, by entry.
-	Names map[string]Name
+	// Sources is what is known of the names and instances of entries, by entry.
+	Sources map[string]Source
+	// Impaired are instances that are impaired or about to be, and served or drain
+	// for it.
+	Impaired []Impairment
 	// Standby are the addresses that are healthy and take no traffic, since their
 	// tier does not serve.
 	Standby map[netip.Addr]bool
@@ -87,9 +90,12 @@ type Rejection struct {
 	Reason string
 }
 
-// Name is what is known of the name of an entry.
-type Name struct {
-	Hostname string
+// Source is what is known of the name of an entry, or of its instances.
+type Source struct {
+	// Subject is how messages name it, such as "db.example.com", in quotes, or
+	// instances in eu-west-1. Unit is what it has several of, in the plural, such as
+	// records.
+	Subject, Unit string
 	// Answered is true if it is known of everything that was asked what there is. That
 	// there is nothing must have been confirmed.
 	Answered bool
@@ -101,8 +107,19 @@ type Name struct {
 	StaleSince time.Time
 	// Expired is true if that is so for longer than the entry allows.
 	Expired bool
-	// Dropped is how many records are more than are served.
+	// Dropped is how many of its Unit are more than are served.
 	Dropped int
+}
+
+// Impairment is why an instance is impaired or about to be.
+type Impairment struct {
+	Entry, Instance string
+	// Reason is a constant of the API package.
+	Reason string
+	// Text says what AWS says of the instance, such as: status checks say impaired.
+	Text string
+	// Drains is true if that takes the instance out.
+	Drains bool
 }
 
 // ForeignSlice is an EndpointSlice that is not the operator's.

@@ -15,12 +15,12 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 )
 
-// reason is why an entry with the name has no address.
-func (n *Name) reason() string {
-	if n.Expired {
+// reason is why an entry with the source has no address.
+func (s *Source) reason() string {
+	if s.Expired {
 		return v1alpha1.ReasonMaxStaleExceeded
 	}
-	return n.Reason
+	return s.Reason
 }
 
 // stale tells which entries are served by old answers.
@@ -28,7 +28,7 @@ func stale(facts Facts) (metav1.Condition, bool) {
 	var culprits []string
 	reason := ""
 	for _, e := range facts.Backend.Entries {
-		name, ok := facts.Names[e.Name]
+		name, ok := facts.Sources[e.Name]
 		if !ok || name.StaleSince.IsZero() {
 			continue
 		}
@@ -59,7 +59,7 @@ func (f *Facts) standsBy(address string) bool {
 // dropped names the names with more records than are served, in order.
 func (f *Facts) dropped() []string {
 	var texts []string
-	for entry, name := range f.Names {
+	for entry, name := range f.Sources {
 		if name.Dropped > 0 {
 			texts = append(texts, fmt.Sprintf("target %q: %s", entry, droppedText(name)))
 		}

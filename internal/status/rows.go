@@ -56,7 +56,7 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 	for entry := range facts.Portless {
 		note(entry, "no port of the Service leads to a port of this target: list one in spec.ports or in its ports")
 	}
-	for entry, name := range facts.Names {
+	for entry, name := range facts.Sources {
 		if name.Problem != "" {
 			note(entry, name.Problem)
 		}
@@ -73,8 +73,8 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 	return rows
 }
 
-func droppedText(name Name) string {
-	return fmt.Sprintf("%d records of %q are more than are served", name.Dropped, name.Hostname)
+func droppedText(s Source) string {
+	return fmt.Sprintf("%d %s of %s are more than are served", s.Dropped, s.Unit, s.Subject)
 }
 
 func lossText(facts Facts, l target.Loss) string {
