@@ -24,6 +24,8 @@ type fleet struct {
 	entry  *translate.Entry
 	choice ec2.Choice
 	now    time.Time
+	// usable is true if AWS may be asked.
+	usable bool
 	// snapshot is what is known of the instances; nil: nothing.
 	snapshot *ec2.Snapshot
 	found    []target.Target
@@ -37,7 +39,6 @@ type fleet struct {
 	unserved    map[string]string
 	addressless []string
 	pending     bool // some of them are to be waited for
-	refused     bool // the entry must not yield anything
 }
 
 // instances returns the addresses of the instances that an entry selects, and
@@ -47,19 +48,19 @@ func (r *ServiceReconciler) instances(w *world, p *pass, entry *translate.Entry)
 		r: r, w: w, p: p, entry: entry, choice: choiceOf(entry.EC2), now: r.Clock.Now(),
 		seen: make(map[netip.Addr]bool), byID: make(map[string]*ec2.Instance), unserved: make(map[string]string),
 	}
-	usable, err := f.permitted()
-	switch {
-	case err != nil:
+	var err error
+	if f.usable, err = f.permitted(); err != nil {
 		f.refuse(err)
 		return nil
-	case usable:
+	}
+	if f.usable {
 		f.snapshot = r.Instances.Lookup(p.subscriber(), entry.Name)
 		p.snapshots[entry.Name] = f.snapshot
+		f.warn()
 	}
 	f.find()
 	f.inherit()
-	f.warn()
-	p.note(f)
+	f.tell()
 	return f.found
 }
 

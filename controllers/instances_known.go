@@ -108,7 +108,7 @@ func (f *fleet) release(e *sliceplan.Published) {
 // warn has instances that drained when the operator started be taken for such that
 // AWS is going to reclaim: the message that said so is gone.
 func (f *fleet) warn() {
-	if !f.entry.EC2.DrainOnInterruption || f.p.lineageBefore.origins != nil || f.entry.State != v1alpha1.TargetActive || f.p.snapshots == nil {
+	if !f.entry.EC2.DrainOnInterruption || f.listed() || f.entry.State != v1alpha1.TargetActive {
 		return
 	}
 	var ids []string

@@ -73,6 +73,9 @@ func (r *ServiceReconciler) instancesHold(p *pass) bool {
 // without one, it is only not known.
 func (f *fleet) permitted() (bool, error) {
 	e := f.entry.EC2
+	if f.w.topology == nil {
+		return false, nil
+	}
 	if err := f.w.scope.Region(e.Identity, e.Region); err != nil {
 		return false, err
 	}

@@ -19,14 +19,14 @@ import (
 // is one if no write failed and nothing ends with time, so that a flip costs
 // little more in a big Service than in a small one.
 type recollection struct {
-	scope    *guard.Scope
+	scope *guard.Scope
 	// identities and topology are what instances depend on.
 	identities *IdentityBook
 	topology   *topology
-	service  string // resource version
-	backends []version
-	slices   []version
-	passes   []*pass
+	service    string // resource version
+	backends   []version
+	slices     []version
+	passes     []*pass
 }
 
 // version tells apart the states of an object that matter.
