@@ -73,7 +73,7 @@ func (r *ServiceReconciler) instancesHold(p *pass) bool {
 // without one, it is only not known.
 func (f *fleet) permitted() (bool, error) {
 	e := f.entry.EC2
-	if f.w.topology == nil {
+	if f.isEarly() {
 		return false, nil
 	}
 	if err := f.w.scope.Region(e.Identity, e.Region); err != nil {
@@ -89,6 +89,11 @@ func (f *fleet) permitted() (bool, error) {
 		return false, &identityError{fmt.Sprintf("AWSIdentity %q is not for region %s: have an administrator add that to spec.regions, or correct the region", e.Identity, e.Region)}
 	}
 	return true, nil
+}
+
+// isEarly says whether it is not known yet what the entry may have asked.
+func (f *fleet) isEarly() bool {
+	return f.w.topology == nil || f.w.identities == nil || f.w.identities.Readable && !f.w.identities.Knows(f.w.key.Namespace)
 }
 
 // identityError is that an AWSIdentity must not be used.

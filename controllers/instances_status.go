@@ -16,6 +16,7 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/status"
+	"externalbackend.dev/operator/internal/translate"
 )
 
 const (
@@ -60,11 +61,13 @@ func (p *pass) setSource(entry string, source status.Source) {
 // failure tells why nothing can be asked, or why what was asked has failed.
 func (f *fleet) failure(note func(reason, problem string)) {
 	e := f.entry.EC2
+	if f.isEarly() {
+		note(v1alpha1.ReasonInstancesPending, "")
+		return
+	}
 	identity, known := f.w.identities.Of(e.Identity)
 	switch {
-	case f.w.identities == nil || f.w.topology == nil:
-		note(v1alpha1.ReasonInstancesPending, "")
-	case !f.w.identities.Readable():
+	case !f.w.identities.Readable:
 		note(v1alpha1.ReasonIdentityNotFound, "AWSIdentities cannot be read by an operator that is limited to namespaces: run one for the whole cluster to target EC2 instances")
 	case !known:
 		note(v1alpha1.ReasonIdentityNotFound, fmt.Sprintf("there is no AWSIdentity %q: have an administrator create it, or correct identityRef", e.Identity))
@@ -93,7 +96,7 @@ func failureOf(failure *ec2.Failure, source ec2.Source) status.AWSFailure {
 // staleSince is since when addresses are served by an answer that cannot be had
 // again; zero if it can, or there are none.
 func (f *fleet) staleSince() time.Time {
-	failing := !f.usable && f.w.identities != nil && f.w.topology != nil || f.snapshot != nil && f.snapshot.Failure != nil
+	failing := !f.usable && !f.isEarly() || f.snapshot != nil && f.snapshot.Failure != nil
 	before := f.p.staleBefore(f.entry.Name)
 	switch {
 	case len(f.found) == 0:
@@ -186,7 +189,8 @@ func (f *fleet) ineffective(note func(reason, problem string)) {
 	if !ok {
 		return
 	}
-	if e.DrainOnInterruption && !identity.HasQueue(e.Region) {
+	here := func(q translate.EventQueue) bool { return q.Region == e.Region }
+	if e.DrainOnInterruption && !slices.ContainsFunc(identity.Queues, here) {
 		note("", fmt.Sprintf("drainOn has SpotInterruption, and AWSIdentity %q has no queue in %s to hear of it: have an administrator add one, or remove it", e.Identity, e.Region))
 	}
 	if (e.DrainOnImpaired || e.DrainOnEvent) && !identity.InstanceStatus {
