@@ -26,39 +26,49 @@ const labelZoneID = "topology.k8s.aws/zone-id"
 // Topology knows which EC2 instances are Nodes of this cluster, and which zones its
 // Nodes say they are in.
 type Topology struct {
+	// Discover is false if the operator reads nothing that does not lie in
+	// namespaces: then nothing is known of Nodes.
+	Discover bool
 	// Changed is called after something of it has changed.
 	Changed func()
 
-	nodes   cache.Cache // nil: Nodes are not read
+	nodes   cache.Cache
 	dirty   chan struct{}
 	current atomic.Pointer[topology]
 }
 
-// topology is what the Nodes say. It does not change. Nil: nothing.
+// topology is what the Nodes say. It does not change.
 type topology struct {
 	instances map[string]bool
 	zones     map[string]string // by zone id
 }
 
+// isNode and zone say what is known; nothing is of nil.
 func (t *topology) isNode(instance string) bool { return t != nil && t.instances[instance] }
 
 func (t *topology) zone(id string) string {
-	if t == nil || id == "" {
+	if t == nil {
 		return ""
 	}
 	return t.zones[id]
 }
 
-// load is what is known by now.
+// noTopology is that of an operator that reads no Nodes.
+var noTopology = &topology{}
+
+// load returns what is known; nil as long as that is nothing.
 func (t *Topology) load() *topology {
-	if t == nil {
-		return nil
+	if !t.Discover {
+		return noTopology
 	}
 	return t.current.Load()
 }
 
 // SetupWithManager has Nodes watched.
 func (t *Topology) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	if !t.Discover {
+		return nil
+	}
 	t.dirty, t.nodes = make(chan struct{}, 1), mgr.GetCache()
 	informer, err := t.nodes.GetInformer(ctx, &corev1.Node{}, cache.BlockUntilSynced(false))
 	if err == nil {
