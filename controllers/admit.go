@@ -26,6 +26,7 @@ import (
 // targeted and that the Service can have.
 func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 	for _, p := range passes {
+		r.ensureListed(w, p)
 		for i := range p.backend.Entries {
 			entry := &p.backend.Entries[i]
 			for _, t := range r.addressesOf(w, p, entry) {
@@ -49,6 +50,8 @@ func (r *ServiceReconciler) addressesOf(w *world, p *pass, entry *translate.Entr
 		return nil
 	case entry.FQDN != nil:
 		return r.named(w, p, entry)
+	case entry.EC2 != nil:
+		return r.instances(w, p, entry)
 	}
 	found, problems := r.Literals(entry.Name, entry.Literals)
 	for _, t := range found {
@@ -182,12 +185,13 @@ const maxAddresses = 5000
 
 // limit leaves out addresses that are more than an ExternalBackend may have, or than
 // the policies allow. Those that are listed come first, and of the others what is
-// published, so that a name with more and more addresses takes no place of another.
+// published, so that a name with more and more addresses, or a fleet that grows, takes
+// no place of another.
 func (p *pass) limit(allowed int) {
 	p.leaveOut(maxAddresses, func(t target.Target) {
-		if name, ok := p.names[t.Entry]; ok {
+		if name, ok := p.sources[t.Entry]; ok {
 			name.Dropped++
-			p.names[t.Entry] = name
+			p.sources[t.Entry] = name
 		}
 	})
 	if allowed > 0 {
@@ -206,7 +210,7 @@ func (p *pass) leaveOut(most int, tell func(target.Target)) {
 	}
 	fits := make(map[netip.Addr]bool, most)
 	for _, due := range []func(target.Target) bool{
-		func(t target.Target) bool { return p.entries[t.Entry].FQDN == nil },
+		func(t target.Target) bool { return p.entries[t.Entry].IsListed() },
 		func(t target.Target) bool { return p.publishedAt(t.Addr) != nil },
 		func(target.Target) bool { return true },
 	} {

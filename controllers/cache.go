@@ -84,6 +84,7 @@ func restMapper[HTTPClient any](*rest.Config, HTTPClient) (meta.RESTMapper, erro
 		discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"),
 	)
 	add(meta.RESTScopeRoot,
+		v1alpha1.GroupVersion.WithKind("AWSIdentity"),
 		v1alpha1.GroupVersion.WithKind("ExternalBackendPolicy"),
 		corev1.SchemeGroupVersion.WithKind("Namespace"),
 		corev1.SchemeGroupVersion.WithKind("Node"),

@@ -188,7 +188,7 @@ func (p *pass) tellsCode(scope *guard.Scope, t target.Target) bool {
 func (p *pass) targets(list []target.Target, published publication) []health.Target {
 	targets := make([]health.Target, len(list))
 	for i, t := range list {
-		targets[i] = health.Target{Addr: t.Addr, Checks: p.checksOf(t), Seed: p.backend.Initial}
+		targets[i] = health.Target{Addr: t.Addr, Instance: p.occupantOf(t), Checks: p.checksOf(t), Seed: p.backend.Initial}
 		if verdict, ok := published[t.Addr]; ok {
 			targets[i].Seed = verdict
 		}
@@ -197,14 +197,22 @@ func (p *pass) targets(list []target.Target, published publication) []health.Tar
 }
 
 // publication is the health that the slices of an ExternalBackend tell, by
-// address. An address that is not there was never published.
+// address. An address that is not there was never published, or as that of another
+// instance than has it now.
 type publication map[netip.Addr]health.Verdict
 
 func (p *pass) publication() publication {
 	published := make(publication, len(p.published))
-	for _, e := range p.published {
+	for i := range p.published {
+		e := &p.published[i]
 		addr, err := netip.ParseAddr(e.Address)
-		if _, again := published[addr]; err == nil && !again {
+		if err != nil {
+			continue
+		}
+		if n, ok := p.grantIndex(addr); ok && !p.isSameInstance(p.grant.Targets[n], e) {
+			continue
+		}
+		if _, again := published[addr]; !again {
 			published[addr] = verdictOf(e.Conditions)
 		}
 	}
@@ -242,7 +250,7 @@ func (p *pass) inherit(published publication, passes []*pass) {
 			if err != nil {
 				continue
 			}
-			if n, ok := p.grantIndex(addr); ok && isNew(p.grant.Targets[n]) &&
+			if n, ok := p.grantIndex(addr); ok && isNew(p.grant.Targets[n]) && p.isSameInstance(p.grant.Targets[n], e) &&
 				target.PortsOverlap(translate.TargetPorts(e.Ports), translate.TargetPorts(p.portsOf(p.grant.Targets[n]))) {
 				published[addr] = verdictOf(e.Conditions)
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/target"
@@ -32,6 +33,36 @@ type Names interface {
 	// Lookup returns what is known about a question, the same pointer as long as
 	// nothing changes; nil if nobody asks it or nothing is known yet.
 	Lookup(sub health.Subscriber, question dns.Question) *dns.Snapshot
+	// Forget ends what is asked for a subscriber.
+	Forget(sub health.Subscriber)
+}
+
+// IdentitySource knows the AWSIdentities.
+type IdentitySource interface {
+	// Book returns them, the same pointer as long as nothing that matters changes; nil
+	// as long as they are not known.
+	Book() *IdentityBook
+}
+
+// Instances finds out which EC2 instances there are, in the background. It never
+// makes Reconcile wait.
+type Instances interface {
+	// SetIdentity makes an identity known, or changes it. Nothing is asked on behalf
+	// of one that is not known.
+	SetIdentity(name string, identity ec2.Identity)
+	// DropIdentity forgets an identity with all that was found out with it.
+	DropIdentity(name string)
+	// Identity returns what AWS says to an identity; false if it is not known.
+	Identity(name string) (ec2.IdentityReport, bool)
+	// Ensure makes the queries of a subscriber exactly these.
+	Ensure(sub health.Subscriber, queries []ec2.Query)
+	// Lookup returns what is known about the query of that name, the same pointer as
+	// long as nothing changes; nil if there is none, its identity is not known, or
+	// nothing was heard yet.
+	Lookup(sub health.Subscriber, query string) *ec2.Snapshot
+	// Warn notes that AWS has warned before this process started that it is going to
+	// reclaim instances, about now.
+	Warn(source ec2.Source, ids []string)
 	// Forget ends what is asked for a subscriber.
 	Forget(sub health.Subscriber)
 }

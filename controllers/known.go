@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/target"
 )
@@ -150,6 +151,22 @@ func (k *knownBackends) services() []types.NamespacedName {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Collect(maps.Keys(k.byService))
+}
+
+// fleets lists the Services whose ExternalBackends had EC2 instances in the last pass.
+func (k *knownBackends) fleets() []types.NamespacedName {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found := make(map[types.NamespacedName]bool)
+	for _, known := range k.bySub {
+		for _, from := range known.lineage.origins {
+			if from.source != (ec2.Source{}) {
+				found[known.service] = true
+				break
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(found))
 }
 
 // of returns the subscribers that were last seen with a Service.

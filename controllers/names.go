@@ -57,10 +57,10 @@ func (r *ServiceReconciler) named(w *world, p *pass, entry *translate.Entry) []t
 	l.find()
 	l.inherit()
 	p.answers = append(p.answers, l.answers...)
-	if p.names == nil {
-		p.names = make(map[string]status.Name)
+	if p.sources == nil {
+		p.sources = make(map[string]status.Source)
 	}
-	p.names[entry.Name] = l.name()
+	p.sources[entry.Name] = l.source()
 	return l.found
 }
 
@@ -73,10 +73,11 @@ func (r *ServiceReconciler) ensureAsked(w *world, p *pass) {
 		questions[i] = a.question
 	}
 	r.Names.Ensure(p.subscriber(), questions)
-	if !r.answersHold(p) {
+	r.known.setLineage(p.subscriber(), p.lineage)
+	// Who is known by now is looked at again when AWSIdentities or Nodes change.
+	if !r.answersHold(p) || w.fleets() && (r.Identities.Book() != w.identities || r.Topology.load() != w.topology) {
 		w.again(time.Millisecond)
 	}
-	r.known.setLineage(p.subscriber(), p.lineage)
 }
 
 // answersHold says whether everything that was asked has the same answer as then.

@@ -6,6 +6,7 @@ package controllers
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -13,9 +14,9 @@ import (
 	"externalbackend.dev/operator/internal/status"
 )
 
-// name says what is known of the name of the entry.
-func (l *lookup) name() status.Name {
-	n := status.Name{Hostname: l.entry.FQDN.Hostname, Answered: len(l.answers) > 0, Dropped: l.dropped}
+// source says what is known of the name of the entry.
+func (l *lookup) source() status.Source {
+	n := status.Source{Subject: strconv.Quote(l.entry.FQDN.Hostname), Unit: "records", Answered: len(l.answers) > 0, Dropped: l.dropped}
 	var problems []string
 	for i := range l.answers {
 		a := &l.answers[i]
@@ -94,7 +95,7 @@ func problemOf(a *answer) (reason, problem string) {
 // stale counts the entries that are served by old answers.
 func (p *pass) stale() int {
 	n := 0
-	for _, name := range p.names {
+	for _, name := range p.sources {
 		if !name.StaleSince.IsZero() {
 			n++
 		}

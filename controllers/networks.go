@@ -105,12 +105,13 @@ func (s networkSet) sorted() []guard.Network {
 	return networks
 }
 
-// withoutLoad keeps of a Node what networks reads: it is told anew every few
+// withoutLoad keeps of a Node what networks and placeOf read: it is told anew every few
 // minutes, and there are many.
 func withoutLoad(o any) (any, error) {
 	if node, ok := o.(*corev1.Node); ok {
-		node.ManagedFields, node.Annotations, node.Labels = nil, nil, nil
-		node.Spec = corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs}
+		node.ManagedFields, node.Annotations = nil, nil
+		maps.DeleteFunc(node.Labels, func(key, _ string) bool { return key != labelZoneID && key != corev1.LabelTopologyZone })
+		node.Spec = corev1.NodeSpec{PodCIDR: node.Spec.PodCIDR, PodCIDRs: node.Spec.PodCIDRs, ProviderID: node.Spec.ProviderID}
 		node.Status = corev1.NodeStatus{Addresses: node.Status.Addresses}
 	}
 	return o, nil
@@ -128,6 +129,9 @@ func sameReach(before, now any) bool {
 	case *v1alpha1.ExternalBackendPolicy:
 		old, ok := before.(*v1alpha1.ExternalBackendPolicy)
 		return ok && equality.Semantic.DeepEqual(old.Spec, now.Spec)
+	case *v1alpha1.AWSIdentity:
+		old, ok := before.(*v1alpha1.AWSIdentity)
+		return ok && old.UID == now.UID && equality.Semantic.DeepEqual(old.Spec, now.Spec)
 	case *networkingv1.ServiceCIDR:
 		old, ok := before.(*networkingv1.ServiceCIDR)
 		return ok && slices.Equal(old.Spec.CIDRs, now.Spec.CIDRs)

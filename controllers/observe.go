@@ -37,6 +37,10 @@ type world struct {
 	key types.NamespacedName
 	// scope is what may be targeted in the namespace.
 	scope *guard.Scope
+	// identities and topology are what is known of AWSIdentities and Nodes; nil:
+	// nothing yet.
+	identities *IdentityBook
+	topology   *topology
 	// service is nil if it does not exist.
 	service *corev1.Service
 	// backends refer to the Service and are not being deleted; oldest first.
@@ -62,6 +66,13 @@ type world struct {
 	// wake is the time after which the Service is to be looked at again; zero:
 	// when something happens.
 	wake time.Duration
+}
+
+// fleets says whether some targets are EC2 instances.
+func (w *world) fleets() bool {
+	return slices.ContainsFunc(w.backends, func(eb *v1alpha1.ExternalBackend) bool {
+		return slices.ContainsFunc(eb.Spec.Targets, func(t v1alpha1.Target) bool { return t.EC2 != nil })
+	})
 }
 
 // again asks for another pass after d at the latest.

@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -44,11 +45,18 @@ type pass struct {
 	// hosts are the names that addresses which drain are asked for.
 	hosts map[netip.Addr]string
 
+	// occupants are the instances that have the addresses of instances.
+	occupants map[target.Target]occupant
+	// snapshots are what the pass was told of the instances of entries, and impaired
+	// is what AWS says is wrong with them.
+	snapshots map[string]*ec2.Snapshot
+	impaired  []status.Impairment
+
 	candidates []target.Target
-	// answers are those to what was asked about names, and names what is known of
-	// those of entries.
+	// answers are those to what was asked about names, and sources what is known of
+	// the names and instances of entries.
 	answers []answer
-	names   map[string]status.Name
+	sources map[string]status.Source
 	// ending is true if time alone will change what was found.
 	ending   bool
 	rejected []status.Rejection
@@ -237,7 +245,8 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		}
 		entry := p.entries[t.Entry]
 		e := sliceplan.Endpoint{
-			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: entry.Zone,
+			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: p.zoneOf(w, t),
+			Hostname:   p.hostname(t, headless),
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
 			Disabled: entry.State == v1alpha1.TargetDisabled, Priority: p.provenance[t].priority,
 		}
@@ -247,21 +256,16 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		if was := p.frozen[t.Addr]; was != nil && entry.State == v1alpha1.TargetActive {
 			e.Conditions = conditionsOf(was.Conditions)
 		}
-		if headless {
-			e.Hostname = t.Entry
-		}
 		list = append(list, e)
 	}
 	for i, d := range p.draining {
 		h := &p.health[len(p.grant.Targets)+i]
 		e := sliceplan.Endpoint{
 			Address: d.Addr.String(), Family: familyOf(d.Addr), Entry: d.Entry, Ports: p.kept[d.Addr],
-			Zone: d.published.Zone, DrainUntil: d.Deadline, Changed: changed(h),
+			Hostname: p.hostname(d.Target, headless),
+			Zone:     d.published.Zone, DrainUntil: d.Deadline, Changed: changed(h),
 			Conditions: translate.Conditions(h.Verdict, v1alpha1.TargetDrain, publishNotReady),
 			ByState:    p.byState[d.Target], Priority: p.provenance[d.Target].priority,
-		}
-		if headless {
-			e.Hostname = d.Entry
 		}
 		list = append(list, e)
 	}

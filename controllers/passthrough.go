@@ -228,7 +228,7 @@ func (p *pass) isForeign(a *answer) bool {
 
 // unanswered says whether there is a name of which not everything is known.
 func (p *pass) unanswered() bool {
-	for _, name := range p.names {
+	for _, name := range p.sources {
 		if !name.Answered && !name.Expired {
 			return true
 		}

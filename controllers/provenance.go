@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/sliceplan"
@@ -29,18 +30,22 @@ type lineage struct {
 	provenance map[target.Target]provenance
 }
 
-// origin is what an entry has its addresses from: a name, or if that is empty, the
-// entry itself.
+// origin is what an entry has its addresses from: a name, instances, or if neither is
+// set, the entry itself.
 type origin struct {
 	hostname string
 	srv      bool
+	source   ec2.Source
 }
 
 func originOf(e *translate.Entry) origin {
-	if e.FQDN == nil {
-		return origin{}
+	switch {
+	case e.FQDN != nil:
+		return origin{hostname: e.FQDN.Hostname, srv: e.FQDN.Resolution == v1alpha1.ResolutionSRV}
+	case e.EC2 != nil:
+		return origin{source: sourceOf(e)}
 	}
-	return origin{e.FQDN.Hostname, e.FQDN.Resolution == v1alpha1.ResolutionSRV}
+	return origin{}
 }
 
 // trace finds the published addresses whose entry is gone or has been edited, for

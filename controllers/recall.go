@@ -19,11 +19,14 @@ import (
 // is one if no write failed and nothing ends with time, so that a flip costs
 // little more in a big Service than in a small one.
 type recollection struct {
-	scope    *guard.Scope
-	service  string // resource version
-	backends []version
-	slices   []version
-	passes   []*pass
+	scope *guard.Scope
+	// identities and topology are what instances depend on.
+	identities *IdentityBook
+	topology   *topology
+	service    string // resource version
+	backends   []version
+	slices     []version
+	passes     []*pass
 }
 
 // version tells apart the states of an object that matter.
@@ -37,7 +40,8 @@ type version struct {
 // else has changed since; nil if something has.
 func (r *ServiceReconciler) recall(w *world) []*pass {
 	last := r.memory.of(w.key)
-	if last == nil || w.service == nil || len(w.former) > 0 || w.scope != last.scope || w.service.ResourceVersion != last.service ||
+	if last == nil || w.service == nil || len(w.former) > 0 || w.scope != last.scope ||
+		w.fleets() && (w.identities != last.identities || w.topology != last.topology) || w.service.ResourceVersion != last.service ||
 		!slices.Equal(last.backends, backendVersions(w)) || !slices.Equal(last.slices, sliceVersions(w.slices)) {
 		return nil
 	}
@@ -46,7 +50,7 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 		now := *p
 		now.eb, now.before, now.standby, now.standbyBefore = w.backends[i], p.health, nil, p.standby
 		all := r.Health.Statuses(now.subscriber(), make([]health.Status, 0, len(p.health)+len(p.grant.Losses)))
-		if !r.answersHold(&now) || len(all) < len(p.health) || slices.ContainsFunc(all, turnedAway) { // there may be room by now
+		if !r.answersHold(&now) || !r.instancesHold(&now) || len(all) < len(p.health) || slices.ContainsFunc(all, turnedAway) { // there may be room by now
 			return nil
 		}
 		now.health = all[:len(p.health)]
@@ -80,7 +84,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 		kept[i] = &copied
 	}
 	r.memory.set(w.key, &recollection{
-		scope: w.scope, service: w.service.ResourceVersion, backends: backendVersions(w), slices: sliceVersions(left), passes: kept,
+		scope: w.scope, identities: w.identities, topology: w.topology, service: w.service.ResourceVersion, backends: backendVersions(w), slices: sliceVersions(left), passes: kept,
 	})
 }
 

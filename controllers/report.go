@@ -125,7 +125,7 @@ func (r *ServiceReconciler) facts(p *pass, w *world, flips []sliceplan.Flip, wri
 		Targets: p.grant.Targets, Health: p.health[:len(p.grant.Targets)],
 		TellsCode: func(t target.Target) bool { return p.tellsCode(w.scope, t) },
 		Rejected:  p.rejected, Pending: p.pending, PendingSince: p.pendingSince, Losses: p.grant.Losses, Excluded: p.excluded,
-		Names: p.names, Standby: p.standby, Portless: p.portless, Foreign: w.foreign,
+		Sources: p.sources, Impaired: p.impaired, Standby: p.standby, Portless: p.portless, Foreign: w.foreign,
 		Credentials: r.Credentials.Problems(p.subscriber()), Awaiting: p.awaiting, Flips: flips, WriteError: writeError, Now: now,
 	}
 	facts.Disabled, facts.Drain = p.entriesIn(v1alpha1.TargetDisabled), p.entriesIn(v1alpha1.TargetDrain)
@@ -217,6 +217,7 @@ func (r *ServiceReconciler) forgetGone(ctx context.Context, w *world, passes []*
 		r.Health.Forget(sub)
 		r.Credentials.Forget(sub)
 		r.Names.Forget(sub)
+		r.Instances.Forget(sub)
 		if err != nil || eb.DeletionTimestamp != nil {
 			r.Metrics.Forget(sub.Namespace, sub.Name)
 		}

@@ -46,6 +46,11 @@ type ServiceReconciler struct {
 	Literals LiteralResolver
 	Names    Names
 	Guard    Guard
+	// Instances finds EC2 instances, with what Identities says, and Topology tells
+	// where they are.
+	Instances  Instances
+	Identities IdentitySource
+	Topology   *Topology
 	// Credentials of the checks.
 	Credentials *Credentials
 	Metrics     Metrics
@@ -108,10 +113,12 @@ func (r *ServiceReconciler) pass(ctx context.Context, req ctrl.Request) (ctrl.Re
 	if scope == nil {
 		return ctrl.Result{RequeueAfter: scopeDelay}, nil
 	}
+	identities, topology := r.Identities.Book(), r.Topology.load()
 	w, err := r.observe(ctx, req.NamespacedName, scope, claimed)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	w.identities, w.topology = identities, topology
 	r.manage(w)
 	passes := r.recall(w)
 	if passes == nil {

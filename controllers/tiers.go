@@ -55,6 +55,11 @@ func (p *pass) isComplete() bool {
 	if slices.ContainsFunc(p.answers, func(a answer) bool { return a.snapshot == nil }) {
 		return false
 	}
+	for _, snapshot := range p.snapshots {
+		if snapshot == nil || snapshot.Listed.IsZero() && snapshot.Failure == nil {
+			return false
+		}
+	}
 	for i, t := range p.grant.Targets {
 		h := &p.health[i]
 		if h.Verdict == health.Unknown && !h.Fresh && h.Obstacle == "" && p.entries[t.Entry].State == v1alpha1.TargetActive {

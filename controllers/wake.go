@@ -49,6 +49,16 @@ func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
 	}
 }
 
+// Revisit has the Services of namespaces looked at whose targets are EC2 instances,
+// and of which something else is known of AWSIdentities or Nodes than before.
+func (r *ServiceReconciler) Revisit(changed func(namespace string) bool) {
+	for _, service := range r.known.fleets() {
+		if changed(service.Namespace) {
+			r.look(service)
+		}
+	}
+}
+
 // Revet has the Services of namespaces looked at in which something else may be
 // targeted than before.
 func (r *ServiceReconciler) Revet(changed func(namespace string) bool) {

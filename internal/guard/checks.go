@@ -128,24 +128,28 @@ func (u *CheckUse) spelled() (s spellings) {
 	return s
 }
 
+// Region returns a *DeniedError if no instance of a region must be targeted with an
+// AWSIdentity, whatever its tags.
+func (s *Scope) Region(identity, region string) error {
+	if s.open || s.anyGrant(func(g *grant) bool { return g.ec2.grants(identity, region) }) {
+		return nil
+	}
+	return s.ungranted(DeniedError{Use: fmt.Sprintf("AWSIdentity %q in region %q", identity, region)})
+}
+
 // Instance returns a *DeniedError if an instance must not be targeted in a
 // namespace. Its addresses are vetted like all others besides.
 func (s *Scope) Instance(namespace, identity, region string, tags map[string]string) error {
-	if s.open {
-		return nil
+	err := s.Region(identity, region)
+	tagged := func(g *grant) bool { return g.ec2.grants(identity, region) && g.ec2.tagged(namespace, tags) }
+	if err != nil || s.open || s.anyGrant(tagged) {
+		return err
 	}
-	e := DeniedError{Use: fmt.Sprintf("AWSIdentity %q in region %q", identity, region)}
-	for _, g := range s.grants {
-		if g.ec2 == nil || !slices.Contains(g.ec2.Identities, identity) ||
-			len(g.ec2.Regions) > 0 && !slices.Contains(g.ec2.Regions, region) {
-			continue
-		}
-		if g.ec2.tagged(namespace, tags) {
-			return nil
-		}
-		e.Use = "an instance without the tags that spec.allow.ec2.requiredTags asks for"
-	}
-	return s.ungranted(e)
+	return s.ungranted(DeniedError{Use: "an instance without the tags that spec.allow.ec2.requiredTags asks for"})
+}
+
+func (e *EC2) grants(identity, region string) bool {
+	return e != nil && slices.Contains(e.Identities, identity) && (len(e.Regions) == 0 || slices.Contains(e.Regions, region))
 }
 
 func (e *EC2) tagged(namespace string, tags map[string]string) bool {

@@ -13,6 +13,10 @@ type Subscriber struct{ Namespace, Name, UID string }
 type Target struct {
 	// Addr is a literal address without a port.
 	Addr netip.Addr
+	// Instance says what is at the address, such as the id of an EC2 instance. A
+	// verdict is never carried over from another one at the same address. Empty if
+	// the address is listed or comes from a name.
+	Instance string
 	// Checks must all pass, each at its own port. They are made by
 	// NewCheck and best shared between targets. Without checks the
 	// target is Healthy.

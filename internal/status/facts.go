@@ -51,8 +51,11 @@ type Facts struct {
 	Winner *target.Owner
 	// Excluded are addresses of families that the Service does not have.
 	Excluded []target.Target
-	// Names is what is known of the names of entries, by entry.
-	Names map[string]Name
+	// Sources is what is known of the names and instances of entries, by entry.
+	Sources map[string]Source
+	// Impaired are instances that are impaired or about to be, and served or drain
+	// for it.
+	Impaired []Impairment
 	// Standby are the addresses that are healthy and take no traffic, since their
 	// tier does not serve.
 	Standby map[netip.Addr]bool
@@ -87,21 +90,25 @@ type Rejection struct {
 	Reason string
 }
 
-// Name is what is known of the name of an entry.
-type Name struct {
-	Hostname string
+// Source is what is known of the name of an entry, or of its instances.
+type Source struct {
+	// Subject is how messages name it, such as "db.example.com", in quotes, or
+	// instances in eu-west-1. Unit is what it has several of, in the plural, such as
+	// records.
+	Subject, Unit string
 	// Answered is true if it is known of everything that was asked what there is. That
 	// there is nothing must have been confirmed.
 	Answered bool
 	// Reason, a constant of the API package, is why it has no addresses, if it has
-	// none. Problem names the culprits and what to do; both empty: none.
+	// none, or not all that it is meant to have, or no new answer. Problem names the
+	// culprits and what to do; both empty: none.
 	Reason, Problem string
 	// StaleSince is since when addresses are served by an answer that cannot be
 	// had again; zero if it can.
 	StaleSince time.Time
 	// Expired is true if that is so for longer than the entry allows.
 	Expired bool
-	// Dropped is how many records are more than are served.
+	// Dropped is how many of its Unit are more than are served.
 	Dropped int
 }
 
@@ -151,8 +158,8 @@ func Compute(eb *v1alpha1.ExternalBackend, facts Facts) Outcome {
 		Sources:            sources(facts),
 		Unhealthy:          unhealthy(eb.Status.Unhealthy, facts),
 	}
-	conditions, transitions := conditionsOf(eb, facts, counts)
-	next.Conditions = conditions
+	next.Conditions = wantedConditions(facts, counts)
+	transitions := complete(next.Conditions, eb.Status.Conditions, eb.Generation, facts.Now)
 	return Outcome{
 		Status:      next,
 		Flips:       flipEvents(facts),

@@ -19,12 +19,12 @@ import (
 )
 
 // named says what is known of the name of an entry.
-func named(entry string, n status.Name) func(*status.Facts) {
+func named(entry string, n status.Source) func(*status.Facts) {
 	return func(f *status.Facts) {
-		if f.Names == nil {
-			f.Names = make(map[string]status.Name)
+		if f.Sources == nil {
+			f.Sources = make(map[string]status.Source)
 		}
-		f.Names[entry] = n
+		f.Sources[entry] = n
 	}
 }
 
@@ -50,20 +50,20 @@ func standBy(addresses ...string) func(*status.Facts) {
 }
 
 var (
-	pending = status.Name{Hostname: "db.example.com", Reason: v1alpha1.ReasonNamesPending}
-	missing = status.Name{Hostname: "db.example.com", Answered: true, Reason: v1alpha1.ReasonNameNotFound, Problem: `"db.example.com" does not exist`}
-	failing = status.Name{Hostname: "db.example.com", Reason: v1alpha1.ReasonNameServerFailed, Problem: "SERVFAIL"}
-	silent  = status.Name{Hostname: "db.example.com", Reason: v1alpha1.ReasonNameServerTimeout, Problem: "no answer"}
-	unasked = status.Name{Hostname: "db.example.com", Reason: v1alpha1.ReasonTooManyNames, Problem: "not asked"}
-	crowded = status.Name{Hostname: "db.example.com", Answered: true, Dropped: 3}
+	pending = status.Source{Subject: `"db.example.com"`, Unit: "records", Reason: v1alpha1.ReasonNamesPending}
+	missing = status.Source{Subject: `"db.example.com"`, Unit: "records", Answered: true, Reason: v1alpha1.ReasonNameNotFound, Problem: `"db.example.com" does not exist`}
+	failing = status.Source{Subject: `"db.example.com"`, Unit: "records", Reason: v1alpha1.ReasonNameServerFailed, Problem: "SERVFAIL"}
+	silent  = status.Source{Subject: `"db.example.com"`, Unit: "records", Reason: v1alpha1.ReasonNameServerTimeout, Problem: "no answer"}
+	unasked = status.Source{Subject: `"db.example.com"`, Unit: "records", Reason: v1alpha1.ReasonTooManyNames, Problem: "not asked"}
+	crowded = status.Source{Subject: `"db.example.com"`, Unit: "records", Answered: true, Dropped: 3}
 )
 
-func stale(n status.Name) status.Name {
+func stale(n status.Source) status.Source {
 	n.Answered, n.StaleSince = true, now.Add(-time.Minute)
 	return n
 }
 
-func expired(n status.Name) status.Name {
+func expired(n status.Source) status.Source {
 	n = stale(n)
 	n.Expired = true
 	return n

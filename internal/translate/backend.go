@@ -37,6 +37,8 @@ type Entry struct {
 	Literals []string
 	// FQDN is the name that the addresses come from; nil if they do not.
 	FQDN *FQDN
+	// EC2 are the instances that the addresses come from; nil if they do not.
+	EC2 *EC2
 	// Invalid says why the entry cannot be acted on; nil if it can.
 	Invalid error
 	// State is never empty.
@@ -150,6 +152,9 @@ func entries(eb *v1alpha1.ExternalBackend) []Entry {
 		list[i] = Entry{Name: t.Name, State: cmp.Or(t.State, v1alpha1.TargetActive), Zone: t.Zone, Tier: max(0, int(t.Tier))}
 		if t.FQDN != nil {
 			list[i].FQDN, list[i].Invalid = fqdnOf(t.FQDN, len(eb.Spec.Targets))
+		}
+		if t.EC2 != nil {
+			list[i].EC2, list[i].Invalid = ec2Of(t.EC2)
 		}
 		if t.IP == nil {
 			continue

@@ -151,3 +151,7 @@ func isNumber(label string) bool {
 	}
 	return strings.Trim(label, "0123456789") == ""
 }
+
+// IsListed says whether the addresses of the entry are those that it lists, and not
+// found out.
+func (e *Entry) IsListed() bool { return e.FQDN == nil && e.EC2 == nil }

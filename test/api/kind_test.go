@@ -29,8 +29,8 @@ var (
 	backends = &kind{
 		name: "ExternalBackend", file: "externalbackend.dev_externalbackends.yaml",
 		valid: valid, status: validStatus,
-		rejected:   slices.Concat(rejectedSpecs, rejectedTargets, rejectedNames, rejectedTiers, rejectedServices, rejectedChecks, rejectedStatuses),
-		accepted:   slices.Concat(accepted, acceptedNames, acceptedTiers, acceptedServices),
+		rejected:   slices.Concat(rejectedSpecs, rejectedTargets, rejectedNames, rejectedInstances, rejectedTiers, rejectedServices, rejectedChecks, rejectedStatuses),
+		accepted:   slices.Concat(accepted, acceptedNames, acceptedInstances, acceptedTiers, acceptedServices),
 		actionable: expectActionable,
 	}
 	policies = &kind{

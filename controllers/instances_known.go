@@ -1,0 +1,170 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/sliceplan"
+	"externalbackend.dev/operator/internal/target"
+)
+
+var instanceID = regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
+
+// instanceIn returns the id of the instance that an address was published for;
+// empty if it was not for one. Endpoints of headless Services that are for none have
+// the name of their entry.
+func instanceIn(e *sliceplan.Published) string {
+	if e.Hostname == e.Entry || !instanceID.MatchString(e.Hostname) {
+		return ""
+	}
+	return e.Hostname
+}
+
+// inherit keeps what is published of the entry and was not found, for as long as it
+// is not known that it is to go. What is known to be no address of its instance any
+// more goes at once, since somebody else may have it by now; the rest drains.
+func (f *fleet) inherit() {
+	for _, t := range f.found {
+		delete(f.p.former, t)
+	}
+	own := f.p.publishedOf(f.entry.Name)
+	for _, e := range own {
+		f.keepOrRelease(e)
+	}
+	if len(own) > 0 || f.listed() {
+		return
+	}
+	// The entry may have got another name while no operator ran.
+	for i := range f.p.published {
+		e := &f.p.published[i]
+		if instanceIn(e) != "" && f.p.entries[e.Entry] == nil && !f.p.isReplaced(e) && !e.Disabled {
+			f.keep(e)
+		}
+	}
+}
+
+// isReplaced says whether it is known that an address was published for something
+// else than its entry is now, or for an entry that was removed.
+func (p *pass) isReplaced(e *sliceplan.Published) bool {
+	addr, err := netip.ParseAddr(e.Address)
+	if err != nil {
+		return false
+	}
+	_, replaced := p.former[target.Target{Addr: addr, Entry: e.Entry}]
+	return replaced
+}
+
+func (f *fleet) keepOrRelease(e *sliceplan.Published) {
+	addr, err := netip.ParseAddr(e.Address)
+	if err != nil || f.seen[addr] {
+		return
+	}
+	id := instanceIn(e)
+	i := f.byID[id]
+	switch {
+	case !f.listed():
+		f.keep(e)
+	case id == "" || f.p.isReplaced(e): // it leaves as any other that was removed
+	case i != nil && f.deniesInstance(i):
+		f.release(e)
+	case i != nil && i.Holds(addr): // it drains
+	case i == nil && slices.Contains(f.snapshot.Missing, id):
+		f.keep(e)
+	default:
+		f.release(e)
+	}
+}
+
+// deniesInstance says whether an instance must not be targeted, be it selected or
+// not any more.
+func (f *fleet) deniesInstance(i *ec2.Instance) bool {
+	return f.w.topology.isNode(i.ID) || f.w.scope.Instance(f.w.key.Namespace, f.entry.EC2.Identity, f.entry.EC2.Region, i.Tags) != nil
+}
+
+// keep has an address stay as it is published.
+func (f *fleet) keep(e *sliceplan.Published) {
+	addr, err := netip.ParseAddr(e.Address)
+	if err != nil || f.seen[addr] || !f.p.hasFamily(addr) || f.w.topology.isNode(instanceIn(e)) ||
+		conditionsOf(e.Conditions).Terminating && !e.ByState {
+		return
+	}
+	f.seen[addr] = true
+	f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: instanceIn(e)})
+}
+
+// release has an address taken out at once, without a grace.
+func (f *fleet) release(e *sliceplan.Published) {
+	if addr, err := netip.ParseAddr(e.Address); err == nil {
+		f.p.markRefused(addr)
+	}
+}
+
+// warn has instances that drained when the operator started be taken for such that
+// AWS is going to reclaim: the message that said so is gone.
+func (f *fleet) warn() {
+	if !f.entry.EC2.DrainOnInterruption || f.listed() || f.entry.State != v1alpha1.TargetActive {
+		return
+	}
+	var ids []string
+	for _, e := range f.p.publishedOf(f.entry.Name) {
+		if id := instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) > 0 {
+		f.r.Instances.Warn(sourceOf(f.entry), ids)
+	}
+}
+
+// occupantOf returns the instance that an address which is served or drains belongs
+// to; empty if it belongs to none.
+func (p *pass) occupantOf(t target.Target) string {
+	if o, ok := p.occupants[t]; ok {
+		return o.id
+	}
+	if e := p.publishedAt(t.Addr); e != nil && e.Entry == t.Entry && !p.serves(t.Addr) {
+		return instanceIn(e)
+	}
+	return ""
+}
+
+// isSameInstance says whether what is published of an address tells of the instance
+// that has it now.
+func (p *pass) isSameInstance(t target.Target, e *sliceplan.Published) bool {
+	now, before := p.occupants[t].id, instanceIn(e)
+	return now == "" || before == "" || now == before
+}
+
+// hostname is that of an endpoint: the id of its instance, or for headless Services
+// the name of its entry.
+func (p *pass) hostname(t target.Target, headless bool) string {
+	if id := p.occupantOf(t); id != "" {
+		return id
+	}
+	if headless {
+		return t.Entry
+	}
+	return ""
+}
+
+// zoneOf returns the zone of an address that is served: what its entry says, or else
+// the one that Nodes say its instance is in, or that it is published with.
+func (p *pass) zoneOf(w *world, t target.Target) string {
+	o, ok := p.occupants[t]
+	if zone := p.entries[t.Entry].Zone; zone != "" || !ok {
+		return zone
+	}
+	if zone := w.topology.zone(o.zoneID); zone != "" {
+		return zone
+	}
+	if e := p.publishedAt(t.Addr); e != nil && instanceIn(e) == o.id {
+		return e.Zone
+	}
+	return ""
+}

@@ -1,0 +1,115 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"fmt"
+	"slices"
+
+	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/status"
+	"externalbackend.dev/operator/internal/translate"
+)
+
+// ensureListed has everything listed that the pass wants to know of instances, and
+// nothing else.
+func (r *ServiceReconciler) ensureListed(w *world, p *pass) {
+	p.snapshots = make(map[string]*ec2.Snapshot)
+	var queries []ec2.Query
+	for i := range p.backend.Entries {
+		entry := &p.backend.Entries[i]
+		if entry.EC2 == nil || entry.Invalid != nil {
+			continue
+		}
+		f := &fleet{r: r, w: w, p: p, entry: entry}
+		if usable, err := f.permitted(); !usable || err != nil {
+			continue
+		}
+		queries = append(queries, ec2.Query{
+			Name: entry.Name, Source: sourceOf(entry), Selector: selectorOf(entry.EC2), InterfaceTag: entry.EC2.TagKey, Known: p.knownInstances(entry),
+		})
+	}
+	r.Instances.Ensure(p.subscriber(), queries)
+}
+
+func sourceOf(e *translate.Entry) ec2.Source {
+	return ec2.Source{Identity: e.EC2.Identity, Region: e.EC2.Region}
+}
+
+func selectorOf(e *translate.EC2) ec2.Selector {
+	selector := ec2.Selector{IDs: e.IDs, Filters: make([]ec2.Filter, len(e.Filters))}
+	for i, filter := range e.Filters {
+		selector.Filters[i] = ec2.Filter{Name: filter.Name, Values: filter.Values}
+	}
+	return selector
+}
+
+// knownInstances are those that are published of an entry, sorted.
+func (p *pass) knownInstances(entry *translate.Entry) []string {
+	var ids []string
+	for _, e := range p.publishedOf(entry.Name) {
+		if id := instanceIn(e); id != "" && !p.isReplaced(e) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// instancesHold says whether the same is known of instances as when the pass asked.
+func (r *ServiceReconciler) instancesHold(p *pass) bool {
+	for name, snapshot := range p.snapshots {
+		if r.Instances.Lookup(p.subscriber(), name) != snapshot {
+			return false
+		}
+	}
+	return true
+}
+
+// permitted says whether AWS may be asked for the instances of an entry, on behalf
+// of its namespace, and with which credentials. The error says why it must not be;
+// without one, it is only not known.
+func (f *fleet) permitted() (bool, error) {
+	e := f.entry.EC2
+	if f.isEarly() {
+		return false, nil
+	}
+	if err := f.w.scope.Region(e.Identity, e.Region); err != nil {
+		return false, err
+	}
+	identity, known := f.w.identities.Of(e.Identity)
+	switch {
+	case !known || identity.Invalid != nil:
+		return false, nil
+	case !identity.Allows(f.w.key.Namespace):
+		return false, &identityError{fmt.Sprintf("AWSIdentity %q does not allow this namespace: have an administrator add it to spec.allowedNamespaces, or use another one", e.Identity)}
+	case !identity.Lists(e.Region):
+		return false, &identityError{fmt.Sprintf("AWSIdentity %q is not for region %s: have an administrator add that to spec.regions, or correct the region", e.Identity, e.Region)}
+	}
+	return true, nil
+}
+
+// isEarly says whether it is not known yet what the entry may have asked.
+func (f *fleet) isEarly() bool {
+	return f.w.topology == nil || f.w.identities == nil || f.w.identities.Readable && !f.w.identities.Knows(f.w.key.Namespace)
+}
+
+// identityError is that an AWSIdentity must not be used.
+type identityError struct{ why string }
+
+func (e *identityError) Error() string { return e.why }
+
+// refuse takes out at once what is published of the entry.
+func (f *fleet) refuse(err error) {
+	reason := denialReason(err)
+	if _, ok := err.(*identityError); ok { //nolint:errorlint // permitted returns it as it is
+		reason = v1alpha1.ReasonIdentityNotAllowed
+	}
+	f.p.reject(f.entry.Name, err, reason)
+	for _, e := range f.p.publishedOf(f.entry.Name) {
+		f.release(e)
+	}
+	f.p.setSource(f.entry.Name, status.Source{Subject: f.subject(), Answered: true})
+}
