@@ -35,7 +35,7 @@ type machine struct {
 	unfound  map[string]*search  // ids that selectors list and that do not exist
 	queries  map[*query]struct{} // that are asked
 	dirty    map[string]struct{} // ids about which something changed since the last evaluation
-	allDirty bool                // something changed that is not about instances
+	allDirty bool                // something changed that is not about an instance
 	changed  []*query            // since the last call of evaluate
 
 	// last is what the last complete listing was to list, listed and ended when it
