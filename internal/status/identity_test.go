@@ -98,35 +98,42 @@ func identityCases() []identityCase {
 			ready, no, v1alpha1.ReasonInvalidIdentity, "a queue is in no region",
 		},
 		{
-			"no access key", edits{func(f *status.IdentityFacts) { f.AccessKeyProblem = "there is no Secret" }, callerFails("CredentialsUnavailable")},
+			"no access key",
+			edits{func(f *status.IdentityFacts) { f.AccessKeyProblem = "there is no Secret" }, callerFails("CredentialsUnavailable")},
 			ready, no, v1alpha1.ReasonAccessKeyUnavailable, "there is no Secret",
 		},
 		{
-			"no credentials", edits{callerFails("CredentialsUnavailable")}, ready, no, v1alpha1.ReasonAWSCredentialsInvalid,
+			"no credentials",
+			edits{callerFails("CredentialsUnavailable")}, ready, no, v1alpha1.ReasonAWSCredentialsInvalid,
 			"there are no credentials for sts:GetCallerIdentity: give the operator's ServiceAccount a role (IAM roles for service accounts, EKS Pod Identity), or set spec.accessKeySecret",
 		},
 		{
-			"the caller before regions", edits{callerFails("CredentialsInvalid"), regionFails(0, "Unavailable")}, ready, no, v1alpha1.ReasonAWSCredentialsInvalid,
+			"the caller before regions",
+			edits{callerFails("CredentialsInvalid"), regionFails(0, "Unavailable")}, ready, no, v1alpha1.ReasonAWSCredentialsInvalid,
 			`AWS does not accept the credentials of the AWSIdentity "default" for sts:GetCallerIdentity: renew them, or wait until they have been`,
 		},
 		{
-			"a region", edits{regionFails(1, "TooMany")}, ready, no, v1alpha1.ReasonTooManyInstances,
+			"a region",
+			edits{regionFails(1, "TooMany")}, ready, no, v1alpha1.ReasonTooManyInstances,
 			"1 region cannot be listed, and what is published stays: since 2026-01-02T03:03:05Z " + tooMany,
 		},
 		{
-			"two regions, and a queue", edits{regionFails(1, "TooMany"), regionFails(0, "RegionUnknown"), queueFails("Unavailable")}, ready, no, v1alpha1.ReasonAWSRegionUnknown,
+			"two regions, and a queue",
+			edits{regionFails(1, "TooMany"), regionFails(0, "RegionUnknown"), queueFails("Unavailable")}, ready, no, v1alpha1.ReasonAWSRegionUnknown,
 			`2 regions cannot be listed, and what is published stays: since 2026-01-02T03:03:05Z the region "eu-central-1" does not exist, or is not enabled in the account ` +
 				"(ec2:DescribeInstances in eu-central-1): correct it, or enable it; since 2026-01-02T03:03:05Z " + tooMany + queues + noQueue,
 		},
 		{"a queue", edits{queueFails("Unavailable")}, ready, yes, v1alpha1.ReasonAuthenticated, accepts + queues + noQueue},
 		{"a queue that may not be read", edits{queueFails("AccessDenied")}, ready, yes, v1alpha1.ReasonAuthenticated, accepts},
 		{
-			"a queue that may not be read, and an option", edits{queueFails("AccessDenied"), queueFails("AccessDenied"), denied("ec2:DescribeInstanceStatus")},
+			"a queue that may not be read, and an option",
+			edits{queueFails("AccessDenied"), queueFails("AccessDenied"), denied("ec2:DescribeInstanceStatus")},
 			missing, yes, v1alpha1.ReasonPermissionsMissing,
 			"AWS denies ec2:DescribeInstanceStatus, sqs:ReceiveMessage" + allow + "; queues that cannot be read for that: " + queueURL + "; " + queueURL,
 		},
 		{
-			"options", edits{denied("autoscaling:DescribeAutoScalingInstances", "ec2:DescribeInstanceStatus")}, missing, yes, v1alpha1.ReasonPermissionsMissing,
+			"options",
+			edits{denied("autoscaling:DescribeAutoScalingInstances", "ec2:DescribeInstanceStatus")}, missing, yes, v1alpha1.ReasonPermissionsMissing,
 			"AWS denies autoscaling:DescribeAutoScalingInstances, ec2:DescribeInstanceStatus" + allow,
 		},
 	}
