@@ -104,22 +104,26 @@ func identityCases() []identityCase {
 		},
 		{
 			"no credentials",
-			edits{callerFails("CredentialsUnavailable")}, ready, no, v1alpha1.ReasonAWSCredentialsInvalid,
+			edits{callerFails("CredentialsUnavailable")},
+			ready, no, v1alpha1.ReasonAWSCredentialsInvalid,
 			"there are no credentials for sts:GetCallerIdentity: give the operator's ServiceAccount a role (IAM roles for service accounts, EKS Pod Identity), or set spec.accessKeySecret",
 		},
 		{
 			"the caller before regions",
-			edits{callerFails("CredentialsInvalid"), regionFails(0, "Unavailable")}, ready, no, v1alpha1.ReasonAWSCredentialsInvalid,
+			edits{callerFails("CredentialsInvalid"), regionFails(0, "Unavailable")},
+			ready, no, v1alpha1.ReasonAWSCredentialsInvalid,
 			`AWS does not accept the credentials of the AWSIdentity "default" for sts:GetCallerIdentity: renew them, or wait until they have been`,
 		},
 		{
 			"a region",
-			edits{regionFails(1, "TooMany")}, ready, no, v1alpha1.ReasonTooManyInstances,
+			edits{regionFails(1, "TooMany")},
+			ready, no, v1alpha1.ReasonTooManyInstances,
 			"1 region cannot be listed, and what is published stays: since 2026-01-02T03:03:05Z " + tooMany,
 		},
 		{
 			"two regions, and a queue",
-			edits{regionFails(1, "TooMany"), regionFails(0, "RegionUnknown"), queueFails("Unavailable")}, ready, no, v1alpha1.ReasonAWSRegionUnknown,
+			edits{regionFails(1, "TooMany"), regionFails(0, "RegionUnknown"), queueFails("Unavailable")},
+			ready, no, v1alpha1.ReasonAWSRegionUnknown,
 			`2 regions cannot be listed, and what is published stays: since 2026-01-02T03:03:05Z the region "eu-central-1" does not exist, or is not enabled in the account ` +
 				"(ec2:DescribeInstances in eu-central-1): correct it, or enable it; since 2026-01-02T03:03:05Z " + tooMany + queues + noQueue,
 		},
@@ -133,7 +137,8 @@ func identityCases() []identityCase {
 		},
 		{
 			"options",
-			edits{denied("autoscaling:DescribeAutoScalingInstances", "ec2:DescribeInstanceStatus")}, missing, yes, v1alpha1.ReasonPermissionsMissing,
+			edits{denied("autoscaling:DescribeAutoScalingInstances", "ec2:DescribeInstanceStatus")},
+			missing, yes, v1alpha1.ReasonPermissionsMissing,
 			"AWS denies autoscaling:DescribeAutoScalingInstances, ec2:DescribeInstanceStatus" + allow,
 		},
 	}

@@ -135,12 +135,14 @@ func instanceCases() []conditionCase {
 		},
 		{
 			"a status",
-			edits{impair(sick)}, impaired, yes, v1alpha1.ReasonStatusImpaired,
+			edits{impair(sick)},
+			impaired, yes, v1alpha1.ReasonStatusImpaired,
 			`1 instance is impaired or about to be: i-2 of target "rack" (it is served all the same): status checks say impaired`, false,
 		},
 		{
 			"an event",
-			edits{impair(retired)}, impaired, yes, v1alpha1.ReasonScheduledEvent,
+			edits{impair(retired)},
+			impaired, yes, v1alpha1.ReasonScheduledEvent,
 			`1 instance is impaired or about to be: i-1 of target "rack" (it is served all the same): instance-retirement not before 2026-02-01T00:00:00Z`, false,
 		},
 		{
@@ -156,11 +158,15 @@ func instanceCases() []conditionCase {
 		source := refusal(kind)
 		cases = append(cases,
 			conditionCase{
-				"AWS was never answered: " + kind, edits{one, named("spare", source)}, resolved, no, source.Reason,
+				"AWS was never answered: " + kind,
+				edits{one, named("spare", source)},
+				resolved, no, source.Reason,
 				lacking + `"spare": ` + source.Problem, false,
 			},
 			conditionCase{
-				"AWS does not answer any more: " + kind, edits{named("spare", stale(source))}, v1alpha1.ConditionStale, yes, source.Reason,
+				"AWS does not answer any more: " + kind,
+				edits{named("spare", stale(source))},
+				v1alpha1.ConditionStale, yes, source.Reason,
 				`1 target is served by its last answer: target "spare" (since 2026-01-02T03:03:05Z): ` + source.Problem + kept, false,
 			})
 	}
