@@ -130,8 +130,3 @@ func (f *fleet) fault(fault fake.Fault) *fake.Injection {
 	DeferCleanup(injected.Remove)
 	return injected
 }
-
-// drainFor has what is taken out drain.
-func drainFor(d v1alpha1.Duration) func(*v1alpha1.ExternalBackend) {
-	return func(eb *v1alpha1.ExternalBackend) { eb.Spec.Drain.Duration = d }
-}
