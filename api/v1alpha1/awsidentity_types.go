@@ -166,7 +166,7 @@ type EventQueue struct {
 	// https://sqs.eu-west-1.amazonaws.com/123456789012/externalbackend. The region
 	// in it must be one of regions.
 	// +required
-	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:MaxLength=177
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://sqs(-fips)?[.][a-z0-9-]+[.](amazonaws[.](com([.]cn)?|eu)|c2s[.]ic[.]gov|sc2s[.]sgov[.]gov|cloud[.]adc-e[.]uk|csp[.]hci[.]ic[.]gov|api[.](aws([.]ic[.]gov|[.]scloud|[.]hci[.]ic[.]gov)?|amazonwebservices[.](com[.]cn|eu)|cloud-aws[.]adc-e[.]uk))/[0-9]{12}/[A-Za-z0-9_-]{1,80}([.]fifo)?$')",message="must be the URL of an SQS queue such as https://sqs.eu-west-1.amazonaws.com/123456789012/externalbackend"
 	URL string `json:"url"`
 }

@@ -46,7 +46,7 @@ type EC2Target struct {
 
 // AWSIdentityReference names an AWSIdentity.
 type AWSIdentityReference struct {
-	// name of the AWSIdentity.
+	// name of the AWSIdentity. By default, it is the one named default.
 	// +optional
 	// +default="default"
 	// +kubebuilder:validation:MinLength=1
@@ -92,15 +92,14 @@ type InstanceFilter struct {
 	// ip-address, ipv6-address, key-name, owner-id, placement-group-name,
 	// private-dns-name, private-ip-address, subnet-id, tenancy and vpc-id.
 	// +required
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=132
 	// +kubebuilder:validation:XValidation:rule="self.startsWith('tag:') ? self.size() > 4 : self in ['tag-key', 'architecture', 'availability-zone', 'availability-zone-id', 'dns-name', 'iam-instance-profile.arn', 'image-id', 'instance-lifecycle', 'instance-type', 'instance.group-id', 'instance.group-name', 'ip-address', 'ipv6-address', 'key-name', 'owner-id', 'placement-group-name', 'private-dns-name', 'private-ip-address', 'subnet-id', 'tenancy', 'vpc-id']",message="is not a filter that can be used: use tag:KEY, tag-key, architecture, availability-zone, availability-zone-id, dns-name, iam-instance-profile.arn, image-id, instance-lifecycle, instance-type, instance.group-id, instance.group-name, ip-address, ipv6-address, key-name, owner-id, placement-group-name, private-dns-name, private-ip-address, subnet-id, tenancy or vpc-id; instance ids go into instanceIDs, and only running instances are served anyway"
 	Name string `json:"name"`
 
 	// values of which the property must have one, at most 20, and 500 in all
-	// entries. They are
-	// case-sensitive; * stands for any characters, ? for one or none, and \ takes
-	// the next character literally. A value has at most 5 of * and ?.
+	// entries. They are case-sensitive; * stands for any characters, ? for one or
+	// none, and \ takes the next character literally. A value has at most 5 of * and
+	// ?.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

@@ -44,7 +44,7 @@ func rejectedFleet(field, message string, edits ...edit) rejection {
 
 var rejectedInstances = slices.Concat(
 	rejectedEach(ids, "[0]", notAnInstance, "", "i-", "i-0123456", "i-0123456789abcdef", "I-01234567", "i-0123456G", "i-0123456A", " i-01234567", "01234567", "mi-01234567", "i-*"),
-	rejectedEach(filters, "[0].name", notAFilter, "tag", "tag:", "Tag:app", "TAG-KEY", "tag-value", "tags:app", "instance-id", "instance-state-name", "vpc", "vpc-id ", "network-interface.subnet-id"),
+	rejectedEach(filters, "[0].name", notAFilter, "", "tag", "tag:", "Tag:app", "TAG-KEY", "tag-value", "tags:app", "instance-id", "instance-state-name", "vpc", "vpc-id ", "network-interface.subnet-id"),
 	rejectedEach(values, "[0]", tooManyWild, "******", "a*b?c*d?e*f?", "??????", strings.Repeat("*", 255), `\*\*\*\*\*\*`),
 	rejectedEach(values, "[0]", endsInBackslash, `\`, `a\`, `a\\\`, `*\`),
 	rejectedEach(iface, ".subnetID", notASubnet, "", "subnet-", "subnet-0123456g", "Subnet-01234567", "vpc-01234567", "subnet-0123456789abcdef"),
@@ -81,7 +81,6 @@ var rejectedInstances = slices.Concat(
 		rejectedFleet(filters+"[1]", `Duplicate value: {"name":"vpc-id"}`, set(filters, "[{name: vpc-id, values: [a]}, {name: vpc-id, values: [b]}]")),
 		rejectedFleet(filters+"[0].name", "Required value", remove(filters+"[0].name")),
 		rejectedFleet(filters+"[0].name", notAFilterOwner, set(filters+"[0].name", "instance-state-name")),
-		rejectedFleet(filters+"[0].name", atLeast1, set(filters+"[0].name", `""`)).and(filters+"[0].name", notAFilter),
 		rejectedFleet(filters+"[0].name", "Too long: may not be more than 132 bytes", set(filters+"[0].name", "tag:"+strings.Repeat("a", 129))),
 		rejectedFleet(values, "Required value", remove(values)),
 		rejectedFleet(values, "should have at least 1 items", set(values, "[]")),

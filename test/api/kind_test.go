@@ -38,7 +38,12 @@ var (
 		valid: validPolicy, rejected: rejectedPolicies, accepted: acceptedPolicies,
 		actionable: expectUsable,
 	}
-	kinds = []*kind{backends, policies}
+	identities = &kind{
+		name: "AWSIdentity", file: "externalbackend.dev_awsidentities.yaml",
+		valid: validIdentity, status: validIdentityStatus, rejected: rejectedIdentities, accepted: acceptedIdentities,
+		actionable: expectAuthenticable,
+	}
+	kinds = []*kind{backends, policies, identities}
 )
 
 // edited returns the valid object with changes. It has a status if one of them
