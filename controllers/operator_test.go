@@ -23,6 +23,8 @@ import (
 
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/discovery/ec2/sdk"
 	"externalbackend.dev/operator/internal/discovery/static"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
@@ -42,6 +44,7 @@ type operator struct {
 	// metricsURL is empty unless the metrics are served.
 	metricsURL string
 	asked      *subscriptions
+	aws        *sdk.Connector
 
 	cancel context.CancelFunc
 	ended  chan error
@@ -60,8 +63,10 @@ type operatorOptions struct {
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
 	retention      time.Duration  // of what answers about names lack, at least; the shipped time if zero
-	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
+	secretPeriod   time.Duration  // between two reads of a Secret, of checks or AWSIdentities; the shipped time if zero
 	maxQuestions   int            // about names, of a namespace; the shipped number if zero
+	refresh        time.Duration  // between two listings of instances; the shipped time if zero
+	homeless       bool           // does not know its own namespace
 	fenceNamespace string         // where it asks whether it is fenced; not at all if empty
 	maxChecks      int            // of a namespace; the shipped number if zero
 	// guard is what passes ask in the place of what is wired; that if nil.
@@ -145,7 +150,11 @@ func startOperator(options operatorOptions) *operator {
 		ticks = options.clock
 	}
 	o.wire(ctx, &revocable{Registerer: registry}, ticks, options)
-	go func() { o.ended <- o.manager.Start(ctx) }()
+	go func() {
+		err := o.manager.Start(ctx)
+		o.aws.CloseIdle()
+		o.ended <- err
+	}()
 	if options.serveMetrics {
 		Eventually(func() error {
 			conn, err := tls.Dial("tcp", settings.Metrics.BindAddress, &tls.Config{InsecureSkipVerify: true}) // self-made
@@ -163,10 +172,11 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	GinkgoHelper()
 	var scheduler *probe.Scheduler
 	var names *dns.Resolver[health.Subscriber]
+	var instances *ec2.Discoverer[health.Subscriber]
 	recorder := metrics.New(registry, func() metrics.CheckerStats {
 		s := scheduler.Stats()
 		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
-	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) })
+	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) }, func() []metrics.SourceStats { return sourceStats(instances) })
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
 	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
@@ -194,6 +204,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	})
 	reconciler.Names = names
 	Expect(o.manager.Add(names)).To(Succeed())
+	instances = o.wireInstances(ctx, reconciler, recorder, options)
 	scheduler = probe.New(probe.Options{
 		Guard: reach.Dial, Credentials: credentials.Value, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 		MaxChecksPerNamespace: options.maxChecks,
@@ -210,6 +221,42 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Client: o.manager.GetClient(), Namespace: options.fenceNamespace, Found: recorder.SetFenced, Clock: clock.RealClock{},
 	})).To(Succeed())
 	Expect(reconciler.SetupWithManager(ctx, o.manager, 8)).To(Succeed())
+}
+
+// wireInstances does what cmd/manager does to find EC2 instances.
+func (o *operator) wireInstances(ctx context.Context, reconciler *controllers.ServiceReconciler, recorder *metrics.Metrics, options operatorOptions) *ec2.Discoverer[health.Subscriber] {
+	GinkgoHelper()
+	discover := len(options.namespaces) == 0
+	identities := &controllers.Identities{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revet}
+	topology := &controllers.Topology{Discover: discover, Changed: reconciler.Revisit}
+	controller := &controllers.IdentityController{
+		Client: o.manager.GetClient(), Live: o.manager.GetAPIReader(), Identities: identities,
+		Events: o.manager.GetEventRecorder("externalbackend-operator"), Clock: clock.RealClock{},
+		Namespace: shipped.account.Namespace, Period: options.secretPeriod,
+	}
+	if options.homeless {
+		controller.Namespace = ""
+	}
+	o.aws = sdk.New(sdk.Options{Observe: func(service, operation, outcome string, _ time.Duration) {
+		recorder.AWSRequestDone(service, operation, outcome)
+	}})
+	instances := ec2.New(ec2.Options[health.Subscriber]{
+		Connector: o.aws, Refresh: options.refresh, Changed: reconciler.Wake, IdentityChanged: controller.Look,
+	})
+	controller.Instances = instances
+	reconciler.Instances, reconciler.Identities, reconciler.Topology = instances, identities, topology
+	Expect(o.manager.Add(instances)).To(Succeed())
+	Expect(identities.SetupWithManager(ctx, o.manager)).To(Succeed())
+	Expect(topology.SetupWithManager(ctx, o.manager)).To(Succeed())
+	Expect(controller.SetupWithManager(ctx, o.manager)).To(Succeed())
+	return instances
+}
+
+func sourceStats(instances *ec2.Discoverer[health.Subscriber]) (list []metrics.SourceStats) {
+	for _, s := range instances.Sources() {
+		list = append(list, metrics.SourceStats{Identity: s.Identity, Region: s.Region, Instances: s.Instances, Listed: s.Listed})
+	}
+	return list
 }
 
 // stop ends the operator as a signal does, and returns when it has ended.

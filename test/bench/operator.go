@@ -30,6 +30,7 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/discovery/static"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
@@ -114,7 +115,7 @@ func newManager(kubeconfig string) (ctrl.Manager, error) {
 func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (*injector, error) {
 	var scheduler *probe.Scheduler
 	recorder := metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} },
-		func() metrics.ResolverStats { return metrics.ResolverStats{} })
+		func() metrics.ResolverStats { return metrics.ResolverStats{} }, func() []metrics.SourceStats { return nil })
 	reach := &controllers.Reach{Discover: true, Clock: clock.RealClock{}}
 	reconciler := &controllers.ServiceReconciler{
 		Client:       mgr.GetClient(),
@@ -122,6 +123,9 @@ func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (
 		Literals:     static.Resolve,
 		Guard:        reach,
 		Credentials:  &controllers.Credentials{},
+		Instances:    ec2.New(ec2.Options[health.Subscriber]{}),
+		Identities:   &controllers.Identities{},
+		Topology:     &controllers.Topology{},
 		Metrics:      recorder,
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
