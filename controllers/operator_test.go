@@ -4,6 +4,7 @@
 package controllers_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net/netip"
@@ -44,7 +45,9 @@ type operator struct {
 	// metricsURL is empty unless the metrics are served.
 	metricsURL string
 	asked      *subscriptions
+	instances  *ec2.Discoverer[health.Subscriber]
 	aws        *sdk.Connector
+	recordAWS  func(service, operation, outcome string)
 
 	cancel context.CancelFunc
 	ended  chan error
@@ -63,9 +66,9 @@ type operatorOptions struct {
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
 	retention      time.Duration  // of what answers about names lack, at least; the shipped time if zero
-	secretPeriod   time.Duration  // between two reads of a Secret, of checks or AWSIdentities; the shipped time if zero
+	secretPeriod   time.Duration  // between two reads of a Secret, of checks or an AWSIdentity; the shipped time if zero
 	maxQuestions   int            // about names, of a namespace; the shipped number if zero
-	refresh        time.Duration  // between two listings of instances; the shipped time if zero
+	refresh        time.Duration  // between two listings of instances; a second if zero
 	homeless       bool           // does not know its own namespace
 	fenceNamespace string         // where it asks whether it is fenced; not at all if empty
 	maxChecks      int            // of a namespace; the shipped number if zero
@@ -172,13 +175,13 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	GinkgoHelper()
 	var scheduler *probe.Scheduler
 	var names *dns.Resolver[health.Subscriber]
-	var instances *ec2.Discoverer[health.Subscriber]
 	recorder := metrics.New(registry, func() metrics.CheckerStats {
 		s := scheduler.Stats()
 		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
-	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) }, func() []metrics.SourceStats { return sourceStats(instances) })
+	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) }, o.sources)
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
+	o.recordAWS = recorder.AWSRequestDone
 	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
 	credentials := &controllers.Credentials{
 		Live: o.manager.GetAPIReader(), Guard: reach, Period: options.secretPeriod,
@@ -203,8 +206,8 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Group: func(sub health.Subscriber) string { return sub.Namespace }, MaxQuestions: options.maxQuestions,
 	})
 	reconciler.Names = names
+	o.wireAWS(ctx, reconciler, options)
 	Expect(o.manager.Add(names)).To(Succeed())
-	instances = o.wireInstances(ctx, reconciler, recorder, options)
 	scheduler = probe.New(probe.Options{
 		Guard: reach.Dial, Credentials: credentials.Value, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
 		MaxChecksPerNamespace: options.maxChecks,
@@ -223,12 +226,12 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	Expect(reconciler.SetupWithManager(ctx, o.manager, 8)).To(Succeed())
 }
 
-// wireInstances does what cmd/manager does to find EC2 instances.
-func (o *operator) wireInstances(ctx context.Context, reconciler *controllers.ServiceReconciler, recorder *metrics.Metrics, options operatorOptions) *ec2.Discoverer[health.Subscriber] {
+// wireAWS does what cmd/manager does about EC2 instances.
+func (o *operator) wireAWS(ctx context.Context, reconciler *controllers.ServiceReconciler, options operatorOptions) {
 	GinkgoHelper()
 	discover := len(options.namespaces) == 0
-	identities := &controllers.Identities{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revet}
-	topology := &controllers.Topology{Discover: discover, Changed: reconciler.Revisit}
+	identities := &controllers.Identities{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revisit}
+	topology := &controllers.Topology{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revisit}
 	controller := &controllers.IdentityController{
 		Client: o.manager.GetClient(), Live: o.manager.GetAPIReader(), Identities: identities,
 		Events: o.manager.GetEventRecorder("externalbackend-operator"), Clock: clock.RealClock{},
@@ -237,23 +240,23 @@ func (o *operator) wireInstances(ctx context.Context, reconciler *controllers.Se
 	if options.homeless {
 		controller.Namespace = ""
 	}
-	o.aws = sdk.New(sdk.Options{Observe: func(service, operation, outcome string, _ time.Duration) {
-		recorder.AWSRequestDone(service, operation, outcome)
-	}})
-	instances := ec2.New(ec2.Options[health.Subscriber]{
-		Connector: o.aws, Refresh: options.refresh, Changed: reconciler.Wake, IdentityChanged: controller.Look,
+	o.aws = sdk.New(sdk.Options{Observe: func(service, operation, outcome string, _ time.Duration) { o.recordAWS(service, operation, outcome) }})
+	o.instances = ec2.New(ec2.Options[health.Subscriber]{
+		Connector: o.aws,
+		Refresh:   cmp.Or(options.refresh, time.Second), Changed: reconciler.Wake, IdentityChanged: controller.Look,
 	})
-	controller.Instances = instances
-	reconciler.Instances, reconciler.Identities, reconciler.Topology = instances, identities, topology
-	Expect(o.manager.Add(instances)).To(Succeed())
+	controller.Instances = o.instances
+	reconciler.Instances, reconciler.Identities, reconciler.Topology = o.instances, identities, topology
+	Expect(o.manager.Add(o.instances)).To(Succeed())
 	Expect(identities.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(topology.SetupWithManager(ctx, o.manager)).To(Succeed())
 	Expect(controller.SetupWithManager(ctx, o.manager)).To(Succeed())
-	return instances
 }
 
-func sourceStats(instances *ec2.Discoverer[health.Subscriber]) (list []metrics.SourceStats) {
-	for _, s := range instances.Sources() {
+// sources are the figures of all regions that are listed.
+func (o *operator) sources() []metrics.SourceStats {
+	var list []metrics.SourceStats
+	for _, s := range o.instances.Sources() {
 		list = append(list, metrics.SourceStats{Identity: s.Identity, Region: s.Region, Instances: s.Instances, Listed: s.Listed})
 	}
 	return list

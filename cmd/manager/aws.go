@@ -49,8 +49,8 @@ type fleets struct {
 // fleets returns what finds EC2 instances for a reconciler.
 func (o *options) fleets(mgr ctrl.Manager, reconciler *controllers.ServiceReconciler, recorder *metrics.Metrics) *fleets {
 	discover := len(o.reach.namespaces) == 0
-	identities := &controllers.Identities{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revet}
-	topology := &controllers.Topology{Discover: discover, Changed: reconciler.Revisit}
+	identities := &controllers.Identities{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revisit}
+	topology := &controllers.Topology{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revisit}
 	controller := &controllers.IdentityController{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Identities: identities,
 		Events: mgr.GetEventRecorder("externalbackend-operator"), Clock: clock.RealClock{},
