@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -16,30 +15,31 @@ import (
 	"externalbackend.dev/operator/internal/discovery/ec2"
 )
 
-func text(s string) *string { return &s }
-
 func TestInstanceConversion(t *testing.T) {
 	eni := func(id string, index int32, status types.AttachmentStatus) types.InstanceNetworkInterface {
 		return types.InstanceNetworkInterface{
 			NetworkInterfaceId: &id, Status: types.NetworkInterfaceStatusInUse,
 			Attachment: &types.InstanceNetworkInterfaceAttachment{DeviceIndex: &index, Status: status},
 			PrivateIpAddresses: []types.InstancePrivateIpAddress{
-				{PrivateIpAddress: text("10.0.0.2")}, {PrivateIpAddress: text("bad")},
+				{PrivateIpAddress: new("10.0.0.2")},
+				{PrivateIpAddress: new("bad")},
 				{
-					PrivateIpAddress: text("10.0.0.1"), Primary: awssdk.Bool(true),
-					Association: &types.InstanceNetworkInterfaceAssociation{PublicIp: text("203.0.113.1")},
+					PrivateIpAddress: new("10.0.0.1"), Primary: new(true),
+					Association: &types.InstanceNetworkInterfaceAssociation{PublicIp: new("203.0.113.1")},
 				},
 			},
 			Ipv6Addresses: []types.InstanceIpv6Address{
-				{Ipv6Address: text("2001:db8::2")}, {Ipv6Address: text("2001:db8::1")}, {Ipv6Address: nil},
-				{Ipv6Address: text("2001:db8::3"), IsPrimaryIpv6: awssdk.Bool(true)},
+				{Ipv6Address: new("2001:db8::2")},
+				{Ipv6Address: new("2001:db8::1")},
+				{Ipv6Address: nil},
+				{Ipv6Address: new("2001:db8::3"), IsPrimaryIpv6: new(true)},
 			},
 		}
 	}
 	in := types.Instance{
-		InstanceId: text("i-1"), State: &types.InstanceState{Name: types.InstanceStateNameRunning},
-		PublicIpAddress: text("203.0.113.1"),
-		Tags:            []types.Tag{{Key: text("aws:autoscaling:groupName"), Value: text("g")}},
+		InstanceId: new("i-1"), State: &types.InstanceState{Name: types.InstanceStateNameRunning},
+		PublicIpAddress: new("203.0.113.1"),
+		Tags:            []types.Tag{{Key: new("aws:autoscaling:groupName"), Value: new("g")}},
 		NetworkInterfaces: []types.InstanceNetworkInterface{
 			eni("eni-2", 1, types.AttachmentStatusAttached), eni("eni-3", 0, types.AttachmentStatusDetaching),
 			eni("eni-1", 0, types.AttachmentStatusAttached),
@@ -79,7 +79,8 @@ func TestConversionOfNothing(t *testing.T) {
 		State: &types.InstanceState{}, Placement: &types.Placement{}, IamInstanceProfile: &types.IamInstanceProfile{},
 		Tags: []types.Tag{{}}, SecurityGroups: []types.GroupIdentifier{{}},
 		NetworkInterfaces: []types.InstanceNetworkInterface{
-			{}, {Attachment: &types.InstanceNetworkInterfaceAttachment{}},
+			{},
+			{Attachment: &types.InstanceNetworkInterfaceAttachment{}},
 			{
 				Status: types.NetworkInterfaceStatusInUse, Attachment: &types.InstanceNetworkInterfaceAttachment{Status: types.AttachmentStatusAttached},
 				PrivateIpAddresses: []types.InstancePrivateIpAddress{{}, {Association: &types.InstanceNetworkInterfaceAssociation{}}},
@@ -96,16 +97,16 @@ func TestStatusConversion(t *testing.T) {
 	soon, late := time.Unix(1, 0), time.Unix(2, 0)
 	got := statuses([]types.InstanceStatus{
 		{
-			InstanceId: text("i-1"), AttachedEbsStatus: &types.EbsStatusSummary{Status: types.SummaryStatusImpaired},
+			InstanceId: new("i-1"), AttachedEbsStatus: &types.EbsStatusSummary{Status: types.SummaryStatusImpaired},
 			Events: []types.InstanceStatusEvent{
 				{Code: types.EventCodeInstanceStop, NotBefore: &late},
-				{Code: types.EventCodeSystemReboot, NotBefore: &soon, Description: text("scheduled")},
-				{Code: types.EventCodeSystemReboot, Description: text("[Completed] scheduled")},
-				{Code: types.EventCodeSystemReboot, Description: text("[Canceled] scheduled")},
+				{Code: types.EventCodeSystemReboot, NotBefore: &soon, Description: new("scheduled")},
+				{Code: types.EventCodeSystemReboot, Description: new("[Completed] scheduled")},
+				{Code: types.EventCodeSystemReboot, Description: new("[Canceled] scheduled")},
 			},
 		},
-		{InstanceId: text("i-2"), SystemStatus: &types.InstanceStatusSummary{Status: types.SummaryStatusImpaired}},
-		{InstanceId: text("i-3"), InstanceStatus: &types.InstanceStatusSummary{Status: types.SummaryStatusOk}},
+		{InstanceId: new("i-2"), SystemStatus: &types.InstanceStatusSummary{Status: types.SummaryStatusImpaired}},
+		{InstanceId: new("i-3"), InstanceStatus: &types.InstanceStatusSummary{Status: types.SummaryStatusOk}},
 	})
 	want := []ec2.Status{
 		{ID: "i-1", Impaired: true, Events: []ec2.Event{{Code: "system-reboot", NotBefore: soon}, {Code: "instance-stop", NotBefore: late}}},
