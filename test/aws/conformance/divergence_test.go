@@ -97,7 +97,7 @@ var divergences = []divergence{
 		func(t *testing.T, w world) string { return filtered(t, w, "instance-type", "t3.micro?") },
 	},
 	{
-		"network interfaces are found by the key of a tag", "payments", "Unavailable",
+		"the filter attachment.status, with which network interfaces are found by their tags", "payments", "Unavailable",
 		func(t *testing.T, w world) string {
 			fleet := w.fleet(home, region)
 			id := fleet.run(1, spec{})[0]

@@ -32,7 +32,7 @@ const stopGrace = 10 * time.Second
 const AccountID = "123456789012"
 
 // ErrAbsent says that the machine has no moto.
-var ErrAbsent = errors.New("moto is not installed: pip install 'moto[ec2,server]' " +
+var ErrAbsent = errors.New("moto is not installed: pip install 'moto[autoscaling,ec2,iam,server,sqs,sts]' " +
 	"(.ci/run does), and have moto_server or python3 with it in PATH")
 
 // Server is a running moto server.
