@@ -30,9 +30,10 @@ type fleet struct {
 	snapshot *ec2.Snapshot
 	found    []target.Target
 	seen     map[netip.Addr]bool
-	// accepted are the instances that match and may be targeted, and byID all that
-	// something is known of.
+	// accepted are the instances that match and may be targeted, nodes those that may
+	// not since they are Nodes, and byID all that something is known of.
 	accepted []*ec2.Instance
+	nodes    []string
 	byID     map[string]*ec2.Instance
 	// unserved tells why instances that match get no traffic, by id, and addressless
 	// are those that run and have no address of the kind that is asked for.
@@ -94,11 +95,15 @@ func (f *fleet) find() {
 // accepts says whether an instance may be targeted. What policy denies is not told:
 // that there is such an instance is nothing that the namespace may know.
 func (f *fleet) accepts(i *ec2.Instance) bool {
+	if f.w.scope.Instance(f.w.key.Namespace, f.entry.EC2.Identity, f.entry.EC2.Region, i.Tags) != nil {
+		return false
+	}
 	if f.w.topology.isNode(i.ID) {
+		f.nodes = append(f.nodes, i.ID)
 		f.p.reject(f.entry.Name, fmt.Errorf("instance %s is a Node of this cluster, which has Services of its own: select others", i.ID), v1alpha1.ReasonAddressDenied)
 		return false
 	}
-	return f.w.scope.Instance(f.w.key.Namespace, f.entry.EC2.Identity, f.entry.EC2.Region, i.Tags) == nil
+	return true
 }
 
 // States of an instance in its Auto Scaling group, as the API has them.

@@ -90,12 +90,32 @@ func (f *fleet) deniesInstance(i *ec2.Instance) bool {
 // keep has an address stay as it is published.
 func (f *fleet) keep(e *sliceplan.Published) {
 	addr, err := netip.ParseAddr(e.Address)
-	if err != nil || f.seen[addr] || !f.p.hasFamily(addr) || f.w.topology.isNode(instanceIn(e)) ||
-		conditionsOf(e.Conditions).Terminating && !e.ByState {
+	switch {
+	case err != nil || f.seen[addr] || !f.p.hasFamily(addr):
+		return
+	case f.p.isRevoked(f.w, addr, e):
+		f.release(e)
+		return
+	case conditionsOf(e.Conditions).Terminating && !e.ByState:
 		return
 	}
 	f.seen[addr] = true
 	f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: instanceIn(e)})
+}
+
+// isRevoked says whether what is published of an instance must go whatever AWS says:
+// the instance is a Node, or the entry that it was published for used an AWSIdentity
+// or region that it must not use any more.
+func (p *pass) isRevoked(w *world, addr netip.Addr, e *sliceplan.Published) bool {
+	if w.topology.isNode(instanceIn(e)) {
+		return true
+	}
+	source := p.former[target.Target{Addr: addr, Entry: e.Entry}].source
+	if source == (ec2.Source{}) || w.isEarly() {
+		return false
+	}
+	_, err := w.permits(source)
+	return err != nil
 }
 
 // release has an address taken out at once, without a grace.

@@ -36,9 +36,14 @@ func (r *ServiceReconciler) ensureListed(w *world, p *pass) {
 	}
 }
 
-// fleets says whether some addresses are those of instances.
+// fleets says whether some addresses are, or may be, those of instances.
 func (l *lineage) fleets() bool {
 	for _, from := range l.origins {
+		if from.source != (ec2.Source{}) {
+			return true
+		}
+	}
+	for _, from := range l.former {
 		if from.source != (ec2.Source{}) {
 			return true
 		}
@@ -84,28 +89,32 @@ func (r *ServiceReconciler) instancesHold(p *pass) bool {
 // of its namespace, and with which credentials. The error says why it must not be;
 // without one, it is only not known.
 func (f *fleet) permitted() (bool, error) {
-	e := f.entry.EC2
-	if f.isEarly() {
+	if f.w.isEarly() {
 		return false, nil
 	}
-	if err := f.w.scope.Region(e.Identity, e.Region); err != nil {
+	return f.w.permits(sourceOf(f.entry))
+}
+
+// isEarly says whether it is not known yet which instances may be asked for.
+func (w *world) isEarly() bool {
+	return w.topology == nil || w.identities == nil || w.identities.Readable && !w.identities.Knows(w.key.Namespace)
+}
+
+// permits says of a source what permitted does of an entry, if that is not early.
+func (w *world) permits(source ec2.Source) (bool, error) {
+	if err := w.scope.Region(source.Identity, source.Region); err != nil {
 		return false, err
 	}
-	identity, known := f.w.identities.Of(e.Identity)
+	identity, known := w.identities.Of(source.Identity)
 	switch {
 	case !known || identity.Invalid != nil:
 		return false, nil
-	case !identity.Allows(f.w.key.Namespace):
-		return false, &identityError{fmt.Sprintf("AWSIdentity %q does not allow this namespace: have an administrator add it to spec.allowedNamespaces, or use another one", e.Identity)}
-	case !identity.Lists(e.Region):
-		return false, &identityError{fmt.Sprintf("AWSIdentity %q is not for region %s: have an administrator add that to spec.regions, or correct the region", e.Identity, e.Region)}
+	case !identity.Allows(w.key.Namespace):
+		return false, &identityError{fmt.Sprintf("AWSIdentity %q does not allow this namespace: have an administrator add it to spec.allowedNamespaces, or use another one", source.Identity)}
+	case !identity.Lists(source.Region):
+		return false, &identityError{fmt.Sprintf("AWSIdentity %q is not for region %s: have an administrator add that to spec.regions, or correct the region", source.Identity, source.Region)}
 	}
 	return true, nil
-}
-
-// isEarly says whether it is not known yet what the entry may have asked.
-func (f *fleet) isEarly() bool {
-	return f.w.topology == nil || f.w.identities == nil || f.w.identities.Readable && !f.w.identities.Knows(f.w.key.Namespace)
 }
 
 // identityError is that an AWSIdentity must not be used.

@@ -61,7 +61,7 @@ func (p *pass) setSource(entry string, source status.Source) {
 // failure tells why nothing can be asked, or why what was asked has failed.
 func (f *fleet) failure(note func(reason, problem string)) {
 	e := f.entry.EC2
-	if f.isEarly() {
+	if f.w.isEarly() {
 		note(v1alpha1.ReasonInstancesPending, "")
 		return
 	}
@@ -92,7 +92,7 @@ func (f *fleet) failure(note func(reason, problem string)) {
 // staleSince is since when addresses are served by an answer that cannot be had
 // again; zero if it can, or there are none.
 func (f *fleet) staleSince() time.Time {
-	failing := !f.usable && !f.isEarly() || f.snapshot != nil && f.snapshot.Failure != nil
+	failing := !f.usable && !f.w.isEarly() || f.snapshot != nil && f.snapshot.Failure != nil
 	before := f.p.staleBefore(f.entry.Name)
 	switch {
 	case len(f.found) == 0:
@@ -131,7 +131,7 @@ func (f *fleet) shortfall(note func(reason, problem string)) {
 	for _, i := range f.accepted {
 		found[i.ID] = true
 	}
-	unfound := slices.DeleteFunc(slices.Sorted(slices.Values(f.entry.EC2.IDs)), func(id string) bool { return found[id] || f.w.topology.isNode(id) })
+	unfound := slices.DeleteFunc(slices.Sorted(slices.Values(f.entry.EC2.IDs)), func(id string) bool { return found[id] || slices.Contains(f.nodes, id) })
 	switch waited := f.now.Sub(f.snapshot.Listed); {
 	case len(unfound) > 0 && waited < unfoundAfter && !f.wasUnfound():
 		f.p.ending = true
