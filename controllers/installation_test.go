@@ -34,6 +34,7 @@ const (
 	leaderElectionRole = "externalbackend-leader-election-role"
 	metricsReaderRole  = "externalbackend-metrics-reader"
 	credentialsRole    = "externalbackend-check-credentials-reader"
+	accessKeyRole      = "externalbackend-access-key-reader"
 	namespacedRole     = "externalbackend-namespaced-manager-role"
 )
 
@@ -43,7 +44,7 @@ func readInstallation(ctx context.Context) *installation {
 	i.read(kustomize(ctx, filepath.Join("..", "config", "default")))
 	Expect(i.crds).NotTo(BeEmpty())
 	Expect(i.account.Name).NotTo(BeEmpty())
-	for _, role := range []string{managerRole, leaderElectionRole, metricsReaderRole, credentialsRole} {
+	for _, role := range []string{managerRole, leaderElectionRole, metricsReaderRole, credentialsRole, accessKeyRole} {
 		Expect(i.roles).To(HaveKeyWithValue(role, Not(BeEmpty())))
 	}
 	return i

@@ -76,20 +76,16 @@ func (f *fleet) failure(note func(reason, problem string)) {
 	case f.snapshot == nil:
 		note(v1alpha1.ReasonInstancesPending, "")
 	case f.snapshot.Failure != nil:
-		reason, text := status.AWSProblem(failureOf(f.snapshot.Failure, ec2.Source{Identity: e.Identity, Region: e.Region}))
+		failure := status.AWSFailure{
+			Kind: string(f.snapshot.Failure.Kind), Action: f.snapshot.Failure.Action, Code: f.snapshot.Failure.Code, Identity: e.Identity, Region: e.Region,
+		}
+		reason, text := failure.Explain()
 		if f.staleSince().IsZero() {
 			text += fmt.Sprintf(" (since %s)", f.snapshot.FailingSince.UTC().Format(time.RFC3339))
 		}
 		note(reason, text)
 	case !f.listed():
 		note(v1alpha1.ReasonInstancesPending, "")
-	}
-}
-
-// failureOf is a failure as the status tells it.
-func failureOf(failure *ec2.Failure, source ec2.Source) status.AWSFailure {
-	return status.AWSFailure{
-		Kind: string(failure.Kind), Action: failure.Action, Code: failure.Code, Identity: source.Identity, Region: source.Region,
 	}
 }
 

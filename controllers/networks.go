@@ -129,6 +129,9 @@ func sameReach(before, now any) bool {
 	case *v1alpha1.ExternalBackendPolicy:
 		old, ok := before.(*v1alpha1.ExternalBackendPolicy)
 		return ok && equality.Semantic.DeepEqual(old.Spec, now.Spec)
+	case *v1alpha1.AWSIdentity:
+		old, ok := before.(*v1alpha1.AWSIdentity)
+		return ok && old.UID == now.UID && equality.Semantic.DeepEqual(old.Spec, now.Spec)
 	case *networkingv1.ServiceCIDR:
 		old, ok := before.(*networkingv1.ServiceCIDR)
 		return ok && slices.Equal(old.Spec.CIDRs, now.Spec.CIDRs)

@@ -78,7 +78,7 @@ var _ = ReportAfterSuite("RBAC", func(r Report) {
 			}
 		}
 	}
-	for _, role := range []string{managerRole, leaderElectionRole, credentialsRole} {
+	for _, role := range []string{managerRole, leaderElectionRole, credentialsRole, accessKeyRole} {
 		for _, p := range permissions(shipped.roles[role]) {
 			Expect(used[p] || unused[p] != "").To(BeTrue(), "%s grants what nothing needs: %+v", role, p)
 		}

@@ -33,14 +33,6 @@ import (
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=servicecidrs,verbs=list;watch
 // +kubebuilder:rbac:groups=externalbackend.dev,resources=externalbackendpolicies,verbs=list;watch
 
-const (
-	// vetInterval is the least time between two compilations of what may be
-	// targeted: the first change of several is acted on at once.
-	vetInterval = time.Second
-	// vetRetry is the time after which reading is tried again that failed.
-	vetRetry = 5 * time.Second
-)
-
 // Reach knows what may be targeted in each namespace: it keeps a guard.Matcher
 // current with the networks of the cluster and with its ExternalBackendPolicies.
 type Reach struct {
@@ -172,21 +164,18 @@ func newAPIServerCache(mgr ctrl.Manager) (cache.Cache, error) {
 // handler wakes Start when something has changed that matters, to the networks of
 // the cluster or otherwise.
 func (r *Reach) handler(network bool) toolscache.ResourceEventHandler {
-	mark := func() {
+	changed := func() {
 		if network {
 			r.moved.Store(true)
 		}
-		select {
-		case r.dirty <- struct{}{}:
-		default:
-		}
+		mark(r.dirty)
 	}
 	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { mark() },
-		DeleteFunc: func(any) { mark() },
+		AddFunc:    func(any) { changed() },
+		DeleteFunc: func(any) { changed() },
 		UpdateFunc: func(before, now any) {
 			if !sameReach(before, now) {
-				mark()
+				changed()
 			}
 		},
 	}
@@ -197,33 +186,15 @@ func (r *Reach) NeedLeaderElection() bool { return false }
 
 // Start keeps the guard current until ctx is done.
 func (r *Reach) Start(ctx context.Context) error {
-	for _, c := range r.caches {
-		if !c.WaitForCacheSync(ctx) {
-			return nil // ctx is done
-		}
-	}
-	for {
+	keepCurrent(ctx, r.Clock, r.caches, r.dirty, func(ctx context.Context) time.Duration {
 		next, err := r.refresh(ctx)
 		if err != nil {
 			logf.FromContext(ctx).Error(err, "Failed to find out what may be targeted, going on with what was known", "after", vetRetry)
-			next = vetRetry
+			return vetRetry
 		}
-		due := make(<-chan time.Time)
-		if next > 0 {
-			due = r.Clock.After(next)
-		}
-		select { // what comes in quick succession is one change
-		case <-ctx.Done():
-			return nil
-		case <-r.Clock.After(vetInterval):
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-r.dirty:
-		case <-due:
-		}
-	}
+		return next
+	})
+	return nil
 }
 
 // refresh compiles what may be targeted anew, and returns the time after which

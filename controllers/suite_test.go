@@ -74,6 +74,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { nameServer.Stop() })
 
+	startAWS()
 	shipped = readInstallation(ctx)
 	startControlPlane(shipped)
 	shipped.install(ctx)

@@ -10,9 +10,11 @@ import (
 	"path"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,8 +31,10 @@ type Topology struct {
 	// Discover is false if the operator reads nothing that does not lie in
 	// namespaces: then nothing is known of Nodes.
 	Discover bool
-	// Changed is called after something of it has changed.
-	Changed func()
+	Clock    clock.Clock
+	// Changed is called after something of it has changed, which concerns all
+	// namespaces.
+	Changed func(changed func(namespace string) bool)
 
 	nodes   cache.Cache
 	dirty   chan struct{}
@@ -73,10 +77,10 @@ func (t *Topology) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error
 	informer, err := t.nodes.GetInformer(ctx, &corev1.Node{}, cache.BlockUntilSynced(false))
 	if err == nil {
 		_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc: func(any) { t.mark() }, DeleteFunc: func(any) { t.mark() },
+			AddFunc: func(any) { mark(t.dirty) }, DeleteFunc: func(any) { mark(t.dirty) },
 			UpdateFunc: func(before, now any) {
 				if placeOf(before) != placeOf(now) {
-					t.mark()
+					mark(t.dirty)
 				}
 			},
 		})
@@ -87,35 +91,22 @@ func (t *Topology) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error
 	return mgr.Add(t)
 }
 
-func (t *Topology) mark() {
-	select {
-	case t.dirty <- struct{}{}:
-	default:
-	}
-}
-
 // NeedLeaderElection says that a standby knows the Nodes as well.
 func (t *Topology) NeedLeaderElection() bool { return false }
 
 // Start keeps the topology current until ctx is done.
 func (t *Topology) Start(ctx context.Context) error {
-	if !t.nodes.WaitForCacheSync(ctx) {
-		return nil // ctx is done
-	}
-	for t.refresh(ctx); ; t.refresh(ctx) {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.dirty:
-		}
-	}
+	keepCurrent(ctx, t.Clock, []cache.Cache{t.nodes}, t.dirty, t.refresh)
+	return nil
 }
 
-func (t *Topology) refresh(ctx context.Context) {
+// refresh reads the Nodes anew, and returns the time after which to try again; zero:
+// when one changes.
+func (t *Topology) refresh(ctx context.Context) time.Duration {
 	var list corev1.NodeList
 	if err := t.nodes.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		logf.FromContext(ctx).Error(err, "Failed to list Nodes, going on with what was known of their zones")
-		return
+		logf.FromContext(ctx).Error(err, "Failed to list Nodes, going on with what was known of their zones", "after", vetRetry)
+		return vetRetry
 	}
 	now := &topology{instances: make(map[string]bool), zones: make(map[string]string)}
 	for i := range list.Items {
@@ -129,12 +120,13 @@ func (t *Topology) refresh(ctx context.Context) {
 	}
 	before := t.current.Load()
 	if before != nil && maps.Equal(before.instances, now.instances) && maps.Equal(before.zones, now.zones) {
-		return
+		return 0
 	}
 	t.current.Store(now)
 	if t.Changed != nil {
-		t.Changed()
+		t.Changed(func(string) bool { return true })
 	}
+	return 0
 }
 
 // nodePlace is where a Node is.

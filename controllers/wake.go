@@ -49,11 +49,13 @@ func (w *wakeup) addAfter(request reconcile.Request, d time.Duration) {
 	}
 }
 
-// Revisit has the Services looked at whose targets are EC2 instances, because
-// something else is known of AWSIdentities or Nodes.
-func (r *ServiceReconciler) Revisit() {
+// Revisit has the Services of namespaces looked at whose targets are EC2 instances,
+// and of which something else is known of AWSIdentities or Nodes than before.
+func (r *ServiceReconciler) Revisit(changed func(namespace string) bool) {
 	for _, service := range r.known.fleets() {
-		r.look(service)
+		if changed(service.Namespace) {
+			r.look(service)
+		}
 	}
 }
 

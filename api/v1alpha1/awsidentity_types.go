@@ -52,6 +52,8 @@ type AWSIdentityList struct {
 }
 
 // AWSIdentitySpec names credentials and who may use them.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.queues) || self.queues.all(q, !q.url.startsWith('https://sqs') || q.url.split('.').exists(part, part in self.regions))",message="a queue is in a region that regions does not list: add it there, or name a queue in one of them",fieldPath=".queues"
 type AWSIdentitySpec struct {
 	// allowedNamespaces selects the namespaces whose ExternalBackends may use the
 	// identity, by their labels; {} selects all. Left out, none may.
@@ -122,7 +124,7 @@ type AWSRole struct {
 //
 // +kubebuilder:object:generate=false
 // +kubebuilder:validation:MaxProperties=16
-// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() > 0 && k.size() <= 128)",message="keys must have 1 to 128 characters"
+// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 128 && k.size() > 0)",message="keys must have 1 to 128 characters"
 type SessionTags map[string]SessionTagValue
 
 // SessionTagValue is the value of a tag.
@@ -164,8 +166,8 @@ type EventQueue struct {
 	// https://sqs.eu-west-1.amazonaws.com/123456789012/externalbackend. The region
 	// in it must be one of regions.
 	// +required
-	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https://sqs(-fips)?[.][a-z0-9-]+[.](amazonaws[.]com([.]cn)?|api[.]aws|amazonaws[.]eu)/[0-9]{12}/[A-Za-z0-9_-]{1,80}([.]fifo)?$')",message="must be the URL of an SQS queue such as https://sqs.eu-west-1.amazonaws.com/123456789012/externalbackend"
+	// +kubebuilder:validation:MaxLength=177
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://sqs(-fips)?[.][a-z0-9-]+[.](amazonaws[.](com([.]cn)?|eu)|c2s[.]ic[.]gov|sc2s[.]sgov[.]gov|cloud[.]adc-e[.]uk|csp[.]hci[.]ic[.]gov|api[.](aws([.]ic[.]gov|[.]scloud|[.]hci[.]ic[.]gov)?|amazonwebservices[.](com[.]cn|eu)|cloud-aws[.]adc-e[.]uk))/[0-9]{12}/[A-Za-z0-9_-]{1,80}([.]fifo)?$')",message="must be the URL of an SQS queue such as https://sqs.eu-west-1.amazonaws.com/123456789012/externalbackend"
 	URL string `json:"url"`
 }
 

@@ -27,7 +27,9 @@ const (
 )
 
 // Reasons of the condition TargetsResolved that concern EC2 instances. Those that
-// begin with AWS are reasons of the condition Stale, too.
+// begin with AWS, IdentityNotFound, IdentityNotUsable and TooManyInstances are
+// reasons of the condition Stale, too. InstanceNotFound and AddressKindMissing are
+// told also of entries that have other addresses; TargetsResolved is True then.
 const (
 	// ReasonInstancesPending: nothing is known of the instances yet, or some of them
 	// are not running yet.
@@ -73,7 +75,7 @@ const (
 )
 
 // Reasons of the conditions of an AWSIdentity. Ready has those that begin with AWS
-// above, too.
+// above and TooManyInstances, too.
 const (
 	// ReasonAuthenticated: AWS accepts the credentials, and every region that is
 	// used is listed.

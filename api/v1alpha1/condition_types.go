@@ -73,12 +73,12 @@ const (
 )
 
 // ConditionStale is there, and True, while name servers do not answer for a name
-// that addresses came from. What they answered last goes on being served, and
-// checked. The message names the entries, and since when.
+// that addresses came from, or AWS does not for instances. What they answered last
+// goes on being served, and checked. The message names the entries, and since when.
 const ConditionStale = "Stale"
 
 // Reasons of the condition Stale, and of TargetsResolved while a name was never
-// answered for.
+// answered for. Those that concern EC2 instances are in condition_aws_types.go.
 const (
 	// ReasonNameServerFailed: the name servers answer that they cannot, or what
 	// cannot be understood.
@@ -186,8 +186,9 @@ const (
 	// ReasonMaxStaleExceeded: the last answer for the name of an entry is older
 	// than its maxStale; its addresses are taken out.
 	ReasonMaxStaleExceeded = "MaxStaleExceeded"
-	// ReasonRecordsDropped: a name has more records than are served; the first
-	// ones are, in the order of addresses, or of priorities.
+	// ReasonRecordsDropped: a name has more records, or instances have more
+	// addresses, than are served; the first ones are, in the order of addresses, or
+	// of priorities.
 	ReasonRecordsDropped = "RecordsDropped"
 	// ReasonPassthroughConflict: an older ExternalBackend of the Service publishes
 	// a name where this one has addresses, or addresses where this one has a name.

@@ -46,7 +46,7 @@ type EC2Target struct {
 
 // AWSIdentityReference names an AWSIdentity.
 type AWSIdentityReference struct {
-	// name of the AWSIdentity.
+	// name of the AWSIdentity. By default, it is the one named default.
 	// +optional
 	// +default="default"
 	// +kubebuilder:validation:MinLength=1
@@ -58,8 +58,9 @@ type AWSIdentityReference struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.instanceIDs) || has(self.filters)",message="selects every instance of the region: list instanceIDs, filters or both"
 type InstanceSelector struct {
-	// instanceIDs of instances, at most 200, such as i-0123456789abcdef0. An id
-	// that is not found is waited for and, after 5 minutes, reported.
+	// instanceIDs of instances, at most 200, and 2000 in all entries, such as
+	// i-0123456789abcdef0. An id that is not found is waited for and, after 5
+	// minutes, reported.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -91,14 +92,14 @@ type InstanceFilter struct {
 	// ip-address, ipv6-address, key-name, owner-id, placement-group-name,
 	// private-dns-name, private-ip-address, subnet-id, tenancy and vpc-id.
 	// +required
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=132
 	// +kubebuilder:validation:XValidation:rule="self.startsWith('tag:') ? self.size() > 4 : self in ['tag-key', 'architecture', 'availability-zone', 'availability-zone-id', 'dns-name', 'iam-instance-profile.arn', 'image-id', 'instance-lifecycle', 'instance-type', 'instance.group-id', 'instance.group-name', 'ip-address', 'ipv6-address', 'key-name', 'owner-id', 'placement-group-name', 'private-dns-name', 'private-ip-address', 'subnet-id', 'tenancy', 'vpc-id']",message="is not a filter that can be used: use tag:KEY, tag-key, architecture, availability-zone, availability-zone-id, dns-name, iam-instance-profile.arn, image-id, instance-lifecycle, instance-type, instance.group-id, instance.group-name, ip-address, ipv6-address, key-name, owner-id, placement-group-name, private-dns-name, private-ip-address, subnet-id, tenancy or vpc-id; instance ids go into instanceIDs, and only running instances are served anyway"
 	Name string `json:"name"`
 
-	// values of which the property must have one, at most 20. They are
-	// case-sensitive; * stands for any characters, ? for one or none, and \ takes
-	// either literally. A value has at most 5 of them.
+	// values of which the property must have one, at most 20, and 500 in all
+	// entries. They are case-sensitive; * stands for any characters, ? for one or
+	// none, and \ takes the next character literally. A value has at most 5 of * and
+	// ?.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -110,12 +111,13 @@ type InstanceFilter struct {
 // compared with every instance.
 //
 // +kubebuilder:validation:MaxLength=255
-// +kubebuilder:validation:Pattern=`^([^*?\\]|\\.)*([*?]([^*?\\]|\\.)*){0,5}$`
+// +kubebuilder:validation:XValidation:rule="self.split('*').size() + self.split('?').size() <= 7",message="has more than 5 of * and ?: put one * for several of them"
+// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^([^\\]|\\.)*\\$')`,message=`ends in a \ that takes nothing literally: write \\ for a \`
 type FilterValue string
 
 // InstanceAddresses says which addresses of an instance are used.
 //
-// +kubebuilder:validation:XValidation:rule="self.ipv4 != 'None' || self.ipv6 != 'None'",message="no address would be used: set ipv4, ipv6 or both to another value than None"
+// +kubebuilder:validation:XValidation:rule="!has(self.ipv4) || self.ipv4 != 'None' || (has(self.ipv6) && self.ipv6 != 'None')",message="no address would be used: set ipv4, ipv6 or both to another value than None"
 type InstanceAddresses struct {
 	// ipv4 is Private (default), Public, or None.
 	// +optional

@@ -54,6 +54,7 @@ type options struct {
 	maxChecksPerNamespace   int
 	reach                   reachOptions
 	names                   nameOptions
+	aws                     awsOptions
 	apiQPS                  float32
 	apiBurst                int
 	log                     zap.Options
@@ -85,6 +86,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.maxChecksPerNamespace, "max-checks-per-namespace", probe.DefaultMaxChecksPerNamespace, "health checks that the ExternalBackends of a namespace may have; addresses beyond stay as they are, unchecked")
 	o.reach.register(flags)
 	o.names.register(flags)
+	o.aws.register(flags)
 	flags.Float64Var(&qps, "kube-api-qps", 100, "requests per second to the API server")
 	flags.IntVar(&o.apiBurst, "kube-api-burst", 200, "burst of requests to the API server")
 	o.log.BindFlags(flags)
@@ -102,6 +104,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 		inRange("kube-api-qps", int(qps), 1, 100_000),
 		o.reach.check(),
 		o.names.check(),
+		o.aws.check(),
 	)
 }
 
@@ -148,6 +151,12 @@ func (o *options) fenceNamespace(file string) string {
 	if len(o.reach.namespaces) > 0 {
 		return o.reach.namespaces[0]
 	}
+	return o.ownNamespace(file)
+}
+
+// ownNamespace returns the namespace that the operator runs in; "" if that is
+// unknown.
+func (o *options) ownNamespace(file string) string {
 	if o.leaderElectionNamespace != "" {
 		return o.leaderElectionNamespace
 	}

@@ -33,6 +33,16 @@ type ResolverStats struct {
 	InFlight, Waiting int
 }
 
+// SourceStats are figures of the EC2 instances of an AWSIdentity and region that are
+// read when scraped.
+type SourceStats struct {
+	Identity, Region string
+	// Instances that are known.
+	Instances int
+	// Listed is when the last complete listing ended; zero: never.
+	Listed time.Time
+}
+
 // Metrics records what the operator does. It is safe for concurrent use.
 type Metrics struct {
 	checks         *prometheus.CounterVec
@@ -44,12 +54,13 @@ type Metrics struct {
 	flipToWrite    prometheus.Histogram
 	queries        *prometheus.CounterVec
 	queryDuration  *prometheus.HistogramVec
+	awsRequests    *prometheus.CounterVec
 	stale          *prometheus.GaugeVec
 	fenced         *prometheus.GaugeVec // a vector: there is no value before one is known
 }
 
 // New registers all collectors. The functions are called at every scrape.
-func New(registry prometheus.Registerer, checker func() CheckerStats, resolver func() ResolverStats) *Metrics {
+func New(registry prometheus.Registerer, checker func() CheckerStats, resolver func() ResolverStats, sources func() []SourceStats) *Metrics {
 	m := &Metrics{
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "externalbackend_checks_total",
@@ -91,6 +102,10 @@ func New(registry prometheus.Registerer, checker func() CheckerStats, resolver f
 			Help:    "Duration of DNS queries, of however many servers.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2.5, 12),
 		}, []string{"type"}),
+		awsRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "externalbackend_aws_requests_total",
+			Help: "Finished requests to AWS, each repetition counted, by service (ec2, autoscaling, sts, sqs), operation and outcome.",
+		}, []string{"service", "operation", "outcome"}),
 		stale: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "externalbackend_stale_targets",
 			Help: "Entries of spec.targets of an ExternalBackend whose addresses are those of an old answer.",
@@ -101,8 +116,8 @@ func New(registry prometheus.Registerer, checker func() CheckerStats, resolver f
 		}, nil),
 	}
 	registry.MustRegister(m.checks, m.checkDuration, m.schedulingLag, m.verdictChanges, m.targets, m.sliceWrites, m.flipToWrite, m.fenced,
-		m.queries, m.queryDuration, m.stale,
-		&checkerCollector{stats: checker}, &resolverCollector{stats: resolver})
+		m.queries, m.queryDuration, m.awsRequests, m.stale,
+		ofChecker(checker), ofResolver(resolver), ofInstances(sources))
 	return m
 }
 
@@ -158,6 +173,11 @@ func (m *Metrics) SetStale(namespace, name string, entries int) {
 func (m *Metrics) QueryDone(kind, outcome string, took time.Duration) {
 	m.queries.WithLabelValues(kind, outcome).Inc()
 	m.queryDuration.WithLabelValues(kind).Observe(took.Seconds())
+}
+
+// AWSRequestDone counts one finished request to AWS.
+func (m *Metrics) AWSRequestDone(service, operation, outcome string) {
+	m.awsRequests.WithLabelValues(service, operation, outcome).Inc()
 }
 
 // SetFenced records whether the fence of EndpointSlices is in force.

@@ -23,7 +23,13 @@ func fixture(stats metrics.CheckerStats) (*metrics.Metrics, *prometheus.Registry
 	resolver := func() metrics.ResolverStats {
 		return metrics.ResolverStats{Questions: 40, Failing: 30, InFlight: 20, Waiting: 10}
 	}
-	return metrics.New(registry, func() metrics.CheckerStats { return stats }, resolver), registry
+	sources := func() []metrics.SourceStats {
+		return []metrics.SourceStats{
+			{Identity: "default", Region: "eu-west-1", Instances: 12, Listed: time.UnixMilli(1_700_000_000_250)},
+			{Identity: "default", Region: "eu-west-2"},
+		}
+	}
+	return metrics.New(registry, func() metrics.CheckerStats { return stats }, resolver, sources), registry
 }
 
 // useAll records something in every series that there is.
@@ -38,6 +44,7 @@ func useAll(m *metrics.Metrics) {
 	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4, 6)
 	m.SetStale("shop", "payments", 2)
 	m.QueryDone("AAAA", "Empty", 3*time.Millisecond)
+	m.AWSRequestDone("ec2", "DescribeInstances", "Throttled")
 	m.SetFenced(true)
 }
 
@@ -78,38 +85,42 @@ func TestSeries(t *testing.T) {
 	got := values(t, registry)
 	want := map[string]float64{
 		"fenced{}": 1,
-		"checks_total{kind=HTTP,outcome=Pass,reason=}":                           1,
-		"checks_total{kind=TCP,outcome=Fail,reason=ConnectTimeout}":              1,
-		"checks_total{kind=TCP,outcome=Indeterminate,reason=NetworkUnreachable}": 1,
-		"check_duration_seconds{kind=HTTP} count":                                1,
-		"check_duration_seconds{kind=HTTP} sum":                                  0.02,
-		"check_duration_seconds{kind=TCP} count":                                 1, // an inconclusive check says nothing about the target
-		"check_duration_seconds{kind=TCP} sum":                                   3,
-		"check_scheduling_lag_seconds{} count":                                   3,
-		"check_scheduling_lag_seconds{} sum":                                     0.003,
-		"verdict_changes_total{to=Healthy}":                                      1,
-		"endpointslice_writes_total{operation=create,result=success}":            1,
-		"endpointslice_writes_total{operation=update,result=error}":              1,
-		"flip_to_write_seconds{} count":                                          1,
-		"flip_to_write_seconds{} sum":                                            0.04,
-		"targets{name=payments,namespace=shop,state=Healthy}":                    3,
-		"targets{name=payments,namespace=shop,state=Unhealthy}":                  2,
-		"targets{name=payments,namespace=shop,state=Unknown}":                    1,
-		"targets{name=payments,namespace=shop,state=Draining}":                   5,
-		"targets{name=payments,namespace=shop,state=Disabled}":                   4,
-		"targets{name=payments,namespace=shop,state=Standby}":                    6,
-		"stale_targets{name=payments,namespace=shop}":                            2,
-		"dns_queries_total{outcome=Empty,type=AAAA}":                             1,
-		"dns_query_duration_seconds{type=AAAA} count":                            1,
-		"dns_query_duration_seconds{type=AAAA} sum":                              0.003,
-		"checks_in_flight{}":                                                     4,
-		"checks_scheduled{}":                                                     100,
-		"checks_waiting{}":                                                       7,
-		"last_result_age_seconds{}":                                              90,
-		"dns_questions{}":                                                        40,
-		"dns_questions_failing{}":                                                30,
-		"dns_queries_in_flight{}":                                                20,
-		"dns_queries_waiting{}":                                                  10,
+		"checks_total{kind=HTTP,outcome=Pass,reason=}":                                  1,
+		"checks_total{kind=TCP,outcome=Fail,reason=ConnectTimeout}":                     1,
+		"checks_total{kind=TCP,outcome=Indeterminate,reason=NetworkUnreachable}":        1,
+		"check_duration_seconds{kind=HTTP} count":                                       1,
+		"check_duration_seconds{kind=HTTP} sum":                                         0.02,
+		"check_duration_seconds{kind=TCP} count":                                        1, // an inconclusive check says nothing about the target
+		"check_duration_seconds{kind=TCP} sum":                                          3,
+		"check_scheduling_lag_seconds{} count":                                          3,
+		"check_scheduling_lag_seconds{} sum":                                            0.003,
+		"verdict_changes_total{to=Healthy}":                                             1,
+		"endpointslice_writes_total{operation=create,result=success}":                   1,
+		"endpointslice_writes_total{operation=update,result=error}":                     1,
+		"flip_to_write_seconds{} count":                                                 1,
+		"flip_to_write_seconds{} sum":                                                   0.04,
+		"targets{name=payments,namespace=shop,state=Healthy}":                           3,
+		"targets{name=payments,namespace=shop,state=Unhealthy}":                         2,
+		"targets{name=payments,namespace=shop,state=Unknown}":                           1,
+		"targets{name=payments,namespace=shop,state=Draining}":                          5,
+		"targets{name=payments,namespace=shop,state=Disabled}":                          4,
+		"targets{name=payments,namespace=shop,state=Standby}":                           6,
+		"stale_targets{name=payments,namespace=shop}":                                   2,
+		"dns_queries_total{outcome=Empty,type=AAAA}":                                    1,
+		"dns_query_duration_seconds{type=AAAA} count":                                   1,
+		"dns_query_duration_seconds{type=AAAA} sum":                                     0.003,
+		"aws_requests_total{operation=DescribeInstances,outcome=Throttled,service=ec2}": 1,
+		"ec2_instances{identity=default,region=eu-west-1}":                              12,
+		"ec2_instances{identity=default,region=eu-west-2}":                              0,
+		"ec2_last_listing_timestamp_seconds{identity=default,region=eu-west-1}":         1_700_000_000.25, // and of what was never listed, none
+		"checks_in_flight{}":                                                            4,
+		"checks_scheduled{}":                                                            100,
+		"checks_waiting{}":                                                              7,
+		"last_result_age_seconds{}":                                                     90,
+		"dns_questions{}":                                                               40,
+		"dns_questions_failing{}":                                                       30,
+		"dns_queries_in_flight{}":                                                       20,
+		"dns_queries_waiting{}":                                                         10,
 	}
 	for name, value := range want {
 		if got[name] != value {
@@ -123,17 +134,28 @@ func TestSeries(t *testing.T) {
 	}
 }
 
-// TestFiguresAreReadWhenScraped: no stale copy is kept.
+// TestFiguresAreReadWhenScraped: no stale copy is kept, and the series of a source
+// go with it.
 func TestFiguresAreReadWhenScraped(t *testing.T) {
 	stats := metrics.CheckerStats{InFlight: 1}
+	var sources []metrics.SourceStats
 	registry := prometheus.NewPedanticRegistry()
 	metrics.New(registry, func() metrics.CheckerStats { return stats },
-		func() metrics.ResolverStats { return metrics.ResolverStats{Waiting: stats.InFlight + 1} })
+		func() metrics.ResolverStats { return metrics.ResolverStats{Waiting: stats.InFlight + 1} },
+		func() []metrics.SourceStats { return sources })
 	for _, inFlight := range []int{1, 5, 0} {
-		stats.InFlight = inFlight
+		stats.InFlight, sources = inFlight, nil
+		if inFlight > 0 {
+			sources = []metrics.SourceStats{{Identity: "default", Region: "eu-west-1", Instances: inFlight, Listed: time.Unix(1, 0)}}
+		}
 		got := values(t, registry)
 		if got["checks_in_flight{}"] != float64(inFlight) || got["dns_queries_waiting{}"] != float64(inFlight+1) {
 			t.Errorf("got %v and %v, want %d and one more", got["checks_in_flight{}"], got["dns_queries_waiting{}"], inFlight)
+		}
+		instances, known := got["ec2_instances{identity=default,region=eu-west-1}"]
+		_, listed := got["ec2_last_listing_timestamp_seconds{identity=default,region=eu-west-1}"]
+		if want := inFlight > 0; known != want || listed != want || instances != float64(inFlight) {
+			t.Errorf("got %v instances (known: %v, listed: %v), want %d", instances, known, listed, inFlight)
 		}
 	}
 }

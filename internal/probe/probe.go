@@ -34,6 +34,7 @@ type probe struct {
 	namespaces []string
 
 	started     int64 // when the last check started; 0: never
+	number      int64 // of that among all starts
 	heard       int64 // when the last result came; before the first: when it became known
 	completed   int64 // when the last check started that was not ended for others; 0: never
 	lostAtStart time.Duration

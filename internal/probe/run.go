@@ -42,6 +42,7 @@ func (s *Scheduler) start(c *claim, now int64) {
 	}
 	v := newVisit(s.ctx, p.namespaces)
 	p.started, p.cancel, p.lostAtStart = now, func() { v.end(context.Canceled) }, s.lost+s.late(now)
+	p.number = s.dispatcher.starts
 	s.launching.Add(1)
 	s.running.Go(func() { s.check(v, p, lag) })
 }
@@ -125,12 +126,15 @@ func (s *Scheduler) doubt(p *probe, result *health.Result, began, now int64) {
 	}
 }
 
-// apply moves the states of everybody who wants the probe.
+// apply moves the states of everybody who wants the probe, but for those at whose
+// address something else was when the check started.
 func (s *Scheduler) apply(p *probe, result health.Result) (changes []change) {
 	now := s.opts.Clock.Now()
 	for _, c := range p.claims {
 		for _, l := range c.links {
-			changes = s.step(l, result, now, changes)
+			if p.number > l.member.after {
+				changes = s.step(l, result, now, changes)
+			}
 		}
 	}
 	return changes

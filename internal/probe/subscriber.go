@@ -28,24 +28,6 @@ type subscription struct {
 	missing, refused int
 }
 
-// member is one target of one subscriber.
-type member struct {
-	sub    *subscription
-	addr   netip.Addr
-	round  uint32         // in which the target was wanted last
-	states []health.State // one per check
-	probes []*probe       // one per check
-	// outdated: the target is to have other checks, for which there is no room.
-	outdated bool
-}
-
-// has says whether the member is checked by exactly these checks.
-func (m *member) has(checks []*health.Check) bool {
-	return slices.EqualFunc(m.probes, checks, func(p *probe, c *health.Check) bool {
-		return p.def.check == c || p.def.check.Digest() == c.Digest()
-	})
-}
-
 // Ensure makes the targets of a subscriber exactly these. It is idempotent and
 // cheap when nothing changed.
 //
@@ -53,6 +35,10 @@ func (m *member) has(checks []*health.Check) bool {
 // starts counting anew from it, an unchanged check keeps its counters too.
 // Thresholds apply from the next result on. The checks of targets that are gone
 // are cancelled. Of several targets with the same address, the first counts.
+//
+// A target with another Instance than before starts anew, with its seed, as if the
+// address had been gone in between. Checks count for it that start from now on,
+// also of those that others want, too.
 //
 // Targets that would exceed Options.MaxChecksPerNamespace, or what MaxChecks
 // leaves, are not checked, or by the checks that they had: they keep their verdict,
@@ -151,9 +137,14 @@ func (s *Scheduler) keep(wanted *subscription, targets []health.Target) []*membe
 // adjust makes a member, nil if there is none yet, what a target asks for, and
 // returns it.
 func (s *Scheduler) adjust(wanted *subscription, m *member, t health.Target, now int64) *member {
-	switch more := cost(t.Checks) - m.cost(); {
-	case m != nil && m.round == wanted.round: // the same address again
+	if m != nil && m.round == wanted.round { // the same address again
 		return m
+	}
+	another := m != nil && m.instance != t.Instance
+	if another {
+		s.renew(m, t, now)
+	}
+	switch more := cost(t.Checks) - m.cost(); {
 	case m != nil && m.has(t.Checks):
 		m.outdated = false
 	case more > max(0, s.room(wanted.tenant)):
@@ -162,13 +153,20 @@ func (s *Scheduler) adjust(wanted *subscription, m *member, t health.Target, now
 		}
 		m.outdated = true // the checks that it has go on
 	case m == nil:
-		m = &member{sub: wanted, addr: t.Addr}
+		m = &member{sub: wanted, addr: t.Addr, instance: t.Instance}
+		if t.Instance != "" {
+			m.after = s.dispatcher.starts
+		}
 		wanted.members[t.Addr] = m
 		s.charge(wanted.tenant, more)
 		s.rebind(m, t.Checks, health.Seed(t.Seed), now)
 	default:
 		s.charge(wanted.tenant, more)
-		s.rebind(m, t.Checks, health.Resume(health.Combine(m.states...)), now)
+		start := health.Resume(health.Combine(m.states...))
+		if another { // it may have had no check, and be healthy for that
+			start = health.Seed(t.Seed)
+		}
+		s.rebind(m, t.Checks, start, now)
 		m.outdated = false
 	}
 	m.round = wanted.round
@@ -196,42 +194,8 @@ func (s *Scheduler) dropIdle(t *tenant) {
 // what it asked for was there.
 func (w *subscription) same(targets []health.Target) bool {
 	return slices.EqualFunc(w.order, targets, func(m *member, t health.Target) bool {
-		return m.addr == t.Addr && !m.outdated && m.has(t.Checks)
+		return m.addr == t.Addr && m.instance == t.Instance && !m.outdated && m.has(t.Checks)
 	})
-}
-
-// rebind gives a member other checks. A check that it had before keeps its
-// state, the others start with the given one.
-func (s *Scheduler) rebind(m *member, checks []*health.Check, start health.State, now int64) {
-	old := *m
-	m.states = make([]health.State, len(checks))
-	m.probes = make([]*probe, len(checks))
-	for i, c := range checks {
-		m.states[i] = start
-		for j, p := range old.probes {
-			if p.def.check.Digest() == c.Digest() {
-				m.states[i] = old.states[j]
-			}
-		}
-	}
-	for _, p := range old.probes {
-		p.unlink(m)
-	}
-	for i, c := range checks {
-		s.attach(m, i, c, now)
-	}
-	for _, p := range old.probes {
-		s.dropUnused(p, m.sub.tenant)
-	}
-}
-
-// drop forgets a member.
-func (s *Scheduler) drop(m *member) {
-	s.charge(m.sub.tenant, -m.cost())
-	for _, p := range m.probes {
-		p.unlink(m)
-		s.dropUnused(p, m.sub.tenant)
-	}
 }
 
 // Statuses appends the health of the subscriber's targets to dst, in the order

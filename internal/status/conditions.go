@@ -4,9 +4,9 @@
 package status
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,36 +43,38 @@ func wantedConditions(facts Facts, counts v1alpha1.TargetCounts) []metav1.Condit
 	if c, ok := stale(facts); ok {
 		wanted = append(wanted, c)
 	}
+	if len(facts.Impaired) > 0 {
+		wanted = append(wanted, impaired(facts))
+	}
 	return wanted
 }
 
-// conditionsOf returns all conditions, and those whose status, reason or time is
-// another than before.
-func conditionsOf(eb *v1alpha1.ExternalBackend, facts Facts, counts v1alpha1.TargetCounts) ([]metav1.Condition, []transition) {
-	wanted := wantedConditions(facts, counts)
+// complete gives conditions that are wanted now their generation and times, and
+// returns those whose status, reason or time is another than before.
+func complete(wanted, before []metav1.Condition, generation int64, now time.Time) []transition {
 	var transitions []transition
 	for i := range wanted {
 		c := &wanted[i]
-		c.ObservedGeneration = eb.Generation
+		c.ObservedGeneration = generation
 		c.Message = bounded(c.Message, maxMessage)
-		previous := meta.FindStatusCondition(eb.Status.Conditions, c.Type)
+		previous := meta.FindStatusCondition(before, c.Type)
 		switch {
 		case !c.LastTransitionTime.IsZero():
 		case previous != nil && previous.Status == c.Status:
 			c.LastTransitionTime = previous.LastTransitionTime
 		default:
-			c.LastTransitionTime = metav1.NewTime(facts.Now.Truncate(1e9))
+			c.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
 		}
 		if previous == nil || previous.Status != c.Status || previous.Reason != c.Reason || !previous.LastTransitionTime.Equal(&c.LastTransitionTime) {
 			transitions = append(transitions, transition{previous, *c})
 		}
 	}
-	for i := range eb.Status.Conditions {
-		if p := &eb.Status.Conditions[i]; meta.FindStatusCondition(wanted, p.Type) == nil {
+	for i := range before {
+		if p := &before[i]; meta.FindStatusCondition(wanted, p.Type) == nil {
 			transitions = append(transitions, transition{previous: p})
 		}
 	}
-	return wanted, transitions
+	return transitions
 }
 
 func condition(kind string, ok bool, reason, message string) metav1.Condition {
@@ -105,7 +107,8 @@ func accepted(facts Facts) metav1.Condition {
 
 // gravest first.
 var gravest = []string{
-	v1alpha1.ReasonAddressDenied, v1alpha1.ReasonNameDenied, v1alpha1.ReasonPolicyDenied, v1alpha1.ReasonNoPolicy, v1alpha1.ReasonLimitExceeded, v1alpha1.ReasonInvalidSpec,
+	v1alpha1.ReasonAddressDenied, v1alpha1.ReasonNameDenied, v1alpha1.ReasonPolicyDenied, v1alpha1.ReasonIdentityNotAllowed, v1alpha1.ReasonNoPolicy,
+	v1alpha1.ReasonLimitExceeded, v1alpha1.ReasonInvalidSpec,
 }
 
 // rejections returns the gravest reason, and all culprits.
@@ -146,83 +149,6 @@ func serviceResolved(facts Facts) metav1.Condition {
 	}
 	return condition(v1alpha1.ConditionServiceResolved, true, v1alpha1.ReasonServiceResolved,
 		fmt.Sprintf("Service %q has every port that is named", facts.ServiceName))
-}
-
-// targetsResolved is False only if an entry yields nothing and is not meant to:
-// an address that is served from elsewhere, or not wanted by the Service, is told
-// but no fault.
-func targetsResolved(facts Facts) metav1.Condition {
-	empty, emptyFor := lacking(facts)
-	switch {
-	case emptyFor == v1alpha1.ReasonNamesPending:
-		return undecided(v1alpha1.ConditionTargetsResolved, v1alpha1.ReasonNamesPending,
-			plural(len(empty), "target has a name that nothing is known of yet: ", "targets have names that nothing is known of yet: ")+naming(empty))
-	case len(empty) > 0:
-		return condition(v1alpha1.ConditionTargetsResolved, false, emptyFor,
-			plural(len(empty), "target has no address that can be served (see status.sources): ", "targets have no address that can be served (see status.sources): ")+naming(empty))
-	}
-	reason, message := v1alpha1.ReasonTargetsResolved, "every target has its addresses"
-	switch culprits, another := lossTexts(facts); {
-	case len(facts.dropped()) > 0:
-		reason, message = v1alpha1.ReasonRecordsDropped, naming(facts.dropped())
-	case another:
-		reason, message = v1alpha1.ReasonServedByAnother, naming(culprits)
-	case len(culprits) > 0:
-		reason, message = v1alpha1.ReasonDuplicateAddress, naming(culprits)
-	case len(facts.Excluded) > 0:
-		var texts []string
-		for _, t := range facts.Excluded {
-			texts = append(texts, excludedText(t))
-		}
-		reason, message = v1alpha1.ReasonFamilyNotServed, naming(texts)
-	}
-	return condition(v1alpha1.ConditionTargetsResolved, true, reason, message)
-}
-
-// lacking names the entries that yield nothing and are not meant to, and says why.
-func lacking(facts Facts) (empty []string, reason string) {
-	served := make(map[string]bool, len(facts.Backend.Entries))
-	for _, t := range facts.Targets {
-		served[t.Entry] = true
-	}
-	for _, l := range facts.Losses {
-		served[l.Entry] = true
-	}
-	for _, e := range facts.Backend.Entries {
-		if served[e.Name] || facts.Drain[e.Name] {
-			continue
-		}
-		name, text := facts.Sources[e.Name], fmt.Sprintf("%q", e.Name)
-		if name.Problem != "" {
-			text += ": " + name.Problem
-		}
-		empty = append(empty, text)
-		why := cmp.Or(name.reason(), v1alpha1.ReasonNoAddresses)
-		switch {
-		case reason == "":
-			reason = why
-		case reason == why || reason != v1alpha1.ReasonNoAddresses && reason != v1alpha1.ReasonNamesPending:
-		case why == v1alpha1.ReasonNamesPending:
-			reason = v1alpha1.ReasonNoAddresses
-		default:
-			reason = why
-		}
-	}
-	return empty, reason
-}
-
-// lossTexts names the losses, those to other objects first.
-func lossTexts(facts Facts) (texts []string, another bool) {
-	var own []string
-	for _, l := range facts.Losses {
-		if l.Winner == facts.Backend.Owner {
-			own = append(own, lossText(facts, l))
-			continue
-		}
-		another = true
-		texts = append(texts, lossText(facts, l))
-	}
-	return append(texts, own...), another
 }
 
 func published(facts Facts, c v1alpha1.TargetCounts) metav1.Condition {

@@ -35,7 +35,7 @@ const (
 )
 
 func conditionCases() []conditionCase {
-	return slices.Concat(acceptedCases(), serviceCases(), targetCases(), publishedCases(), healthyCases(), conflictCases(), reachCases(), credentialCases(), nameCases(), []conditionCase{
+	return slices.Concat(acceptedCases(), serviceCases(), targetCases(), publishedCases(), healthyCases(), conflictCases(), reachCases(), credentialCases(), nameCases(), instanceCases(), []conditionCase{
 		{"all is well", nil, v1alpha1.ConditionReady, yes, v1alpha1.ReasonReady, "everything is published as specified", false},
 	})
 }
@@ -90,7 +90,7 @@ func checkSummary(t *testing.T, outcome status.Outcome) {
 			t.Errorf("Stalled is %s, %s, %q", c.Status, c.Reason, c.Message)
 		}
 	}
-	possible := regexp.MustCompile("^Accepted ServiceResolved TargetsResolved Published Healthy Ready( Stalled)?( Conflict)?( DenyPending)?( CredentialsUnavailable)?( Stale)?$")
+	possible := regexp.MustCompile("^Accepted ServiceResolved TargetsResolved Published Healthy Ready( Stalled)?( Conflict)?( DenyPending)?( CredentialsUnavailable)?( Stale)?( InstancesImpaired)?$")
 	if got := strings.Join(kinds, " "); !possible.MatchString(got) {
 		t.Errorf("conditions %s", got)
 	}

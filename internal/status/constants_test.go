@@ -26,6 +26,11 @@ func TestEveryReasonAndConditionOfTheAPIIsProduced(t *testing.T) {
 			produced[c.Reason], produced[c.Type] = true, true
 		}
 	}
+	for _, tt := range identityCases() {
+		for _, c := range status.ComputeIdentity(working(tt.edits...)).Status.Conditions {
+			produced[c.Reason], produced[c.Type] = true, true
+		}
+	}
 	declared := constants(t)
 	for _, name := range slices.Sorted(maps.Keys(declared)) {
 		if !produced[declared[name]] {

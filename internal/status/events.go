@@ -82,7 +82,7 @@ func conditionEvents(transitions []transition) []Event {
 	for _, t := range transitions {
 		c := t.next
 		if c.Type == "" {
-			c = over[t.previous.Type]
+			c = ended(t.previous)
 		}
 		if slices.Contains([]string{"", v1alpha1.ConditionReady, v1alpha1.ConditionStalled}, c.Type) || c.Reason == v1alpha1.ReasonNotPublishable {
 			continue
@@ -92,14 +92,32 @@ func conditionEvents(transitions []transition) []Event {
 		if t.previous == nil && !bad && c.Reason != v1alpha1.ReasonPublished {
 			continue
 		}
-		event := Event{Type: corev1.EventTypeNormal, Reason: c.Reason, Action: actions[c.Type], Message: bounded(c.Message, 1024)}
-		if bad {
-			event.Type = corev1.EventTypeWarning
-		}
-		events = append(events, event)
+		events = append(events, conditionEvent(c, bad))
 	}
 	return events
 }
+
+func conditionEvent(c metav1.Condition, bad bool) Event {
+	event := Event{Type: corev1.EventTypeNormal, Reason: c.Reason, Action: actions[c.Type], Message: bounded(c.Message, 1024)}
+	if c.Type == v1alpha1.ConditionStale && (slices.Contains(awsReasons, c.Reason) || c.Reason == listed.Reason) {
+		event.Action = "ListInstances"
+	}
+	if bad {
+		event.Type = corev1.EventTypeWarning
+	}
+	return event
+}
+
+// ended says what it means that a condition is there no more.
+func ended(previous *metav1.Condition) metav1.Condition {
+	if previous.Type == v1alpha1.ConditionStale && slices.Contains(awsReasons, previous.Reason) {
+		return listed
+	}
+	return over[previous.Type]
+}
+
+// listed is the end of the condition Stale where AWS was the reason.
+var listed = condition(v1alpha1.ConditionStale, false, "InstancesListed", "AWS answers for the instances of every target again")
 
 // over tells the end of conditions that are there only while something is wrong.
 var over = map[string]metav1.Condition{
@@ -111,6 +129,10 @@ var over = map[string]metav1.Condition{
 		"NamesAnswered", "the name servers answer for every name again"),
 	v1alpha1.ConditionCredentialsUnavailable: condition(v1alpha1.ConditionCredentialsUnavailable, false,
 		"CredentialsAvailable", "every credential of the checks is there"),
+	v1alpha1.ConditionInstancesImpaired: condition(v1alpha1.ConditionInstancesImpaired, false,
+		"InstancesImpairedOver", "no instance is impaired or about to be any more"),
+	v1alpha1.ConditionPermissionsMissing: condition(v1alpha1.ConditionPermissionsMissing, false,
+		"PermissionsGranted", "AWS denies no call that an option needs any more"),
 }
 
 // told are reasons of True conditions that a user should hear about.
@@ -133,6 +155,21 @@ var told = map[string]bool{
 	v1alpha1.ReasonSecretKeyNotFound:      true,
 	v1alpha1.ReasonInvalidSecretValue:     true,
 	v1alpha1.ReasonSecretUnread:           true,
+
+	v1alpha1.ReasonInstanceNotFound:      true,
+	v1alpha1.ReasonAddressKindMissing:    true,
+	v1alpha1.ReasonIdentityNotFound:      true,
+	v1alpha1.ReasonIdentityNotUsable:     true,
+	v1alpha1.ReasonAWSAccessDenied:       true,
+	v1alpha1.ReasonAWSCredentialsInvalid: true,
+	v1alpha1.ReasonAWSThrottled:          true,
+	v1alpha1.ReasonAWSRegionUnknown:      true,
+	v1alpha1.ReasonAWSUnavailable:        true,
+	v1alpha1.ReasonTooManyInstances:      true,
+	v1alpha1.ReasonSpotInterruption:      true,
+	v1alpha1.ReasonStatusImpaired:        true,
+	v1alpha1.ReasonScheduledEvent:        true,
+	v1alpha1.ReasonPermissionsMissing:    true,
 }
 
 var actions = map[string]string{
@@ -146,4 +183,7 @@ var actions = map[string]string{
 	v1alpha1.ConditionStale:           "ResolveNames",
 
 	v1alpha1.ConditionCredentialsUnavailable: "ReadSecrets",
+	v1alpha1.ConditionInstancesImpaired:      "WatchInstances",
+	v1alpha1.ConditionPermissionsMissing:     "CallAWS",
+	v1alpha1.ConditionReady:                  "Authenticate", // of an AWSIdentity
 }

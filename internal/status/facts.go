@@ -100,7 +100,8 @@ type Source struct {
 	// there is nothing must have been confirmed.
 	Answered bool
 	// Reason, a constant of the API package, is why it has no addresses, if it has
-	// none. Problem names the culprits and what to do; both empty: none.
+	// none, or not all that it is meant to have, or no new answer. Problem names the
+	// culprits and what to do; both empty: none.
 	Reason, Problem string
 	// StaleSince is since when addresses are served by an answer that cannot be
 	// had again; zero if it can.
@@ -109,17 +110,6 @@ type Source struct {
 	Expired bool
 	// Dropped is how many of its Unit are more than are served.
 	Dropped int
-}
-
-// Impairment is why an instance is impaired or about to be.
-type Impairment struct {
-	Entry, Instance string
-	// Reason is a constant of the API package.
-	Reason string
-	// Text says what AWS says of the instance, such as: status checks say impaired.
-	Text string
-	// Drains is true if that takes the instance out.
-	Drains bool
 }
 
 // ForeignSlice is an EndpointSlice that is not the operator's.
@@ -168,8 +158,8 @@ func Compute(eb *v1alpha1.ExternalBackend, facts Facts) Outcome {
 		Sources:            sources(facts),
 		Unhealthy:          unhealthy(eb.Status.Unhealthy, facts),
 	}
-	conditions, transitions := conditionsOf(eb, facts, counts)
-	next.Conditions = conditions
+	next.Conditions = wantedConditions(facts, counts)
+	transitions := complete(next.Conditions, eb.Status.Conditions, eb.Generation, facts.Now)
 	return Outcome{
 		Status:      next,
 		Flips:       flipEvents(facts),

@@ -56,15 +56,15 @@ func sources(facts Facts) []v1alpha1.SourceStatus {
 	for entry := range facts.Portless {
 		note(entry, "no port of the Service leads to a port of this target: list one in spec.ports or in its ports")
 	}
-	for entry, name := range facts.Sources {
-		if name.Problem != "" {
-			note(entry, name.Problem)
+	for entry, source := range facts.Sources {
+		if source.Problem != "" {
+			note(entry, source.Problem)
 		}
-		if name.Dropped > 0 {
-			note(entry, droppedText(name))
+		if source.Dropped > 0 {
+			note(entry, droppedText(source))
 		}
-		if !name.StaleSince.IsZero() {
-			rows[index[entry]].StaleSince = &metav1.Time{Time: name.StaleSince.Truncate(time.Second)}
+		if !source.StaleSince.IsZero() {
+			rows[index[entry]].StaleSince = &metav1.Time{Time: source.StaleSince.Truncate(time.Second)}
 		}
 	}
 	for i := range rows {

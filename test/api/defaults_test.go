@@ -19,6 +19,13 @@ var defaults = map[string]string{
 	"spec.service.management":                          "Referenced",
 	"spec.targets[*].state":                            "Active",
 	"spec.targets[*].fqdn.resolution":                  "Resolve",
+	"spec.targets[*].ec2.identityRef":                  "{}",
+	"spec.targets[*].ec2.identityRef.name":             "default",
+	"spec.targets[*].ec2.addresses":                    "{}",
+	"spec.targets[*].ec2.addresses.ipv4":               "Private",
+	"spec.targets[*].ec2.addresses.ipv6":               "None",
+	"spec.targets[*].ec2.addresses.secondary":          "Exclude",
+	"spec.targets[*].ec2.networkInterface":             "{}",
 	"spec.targets[*].ports[*].name":                    `""`,
 	"spec.availability.minHealthy":                     "{}",
 	"spec.availability.minHealthy.count":               "1",
@@ -38,6 +45,8 @@ var defaults = map[string]string{
 	"spec.healthCheck.checks[*].http.expectedStatuses": `["200-399"]`,
 	"spec.ports[*].name":                               `""`,
 	"spec.ports[*].protocol":                           "TCP",
+	"spec.instanceStatus":                              "Observe",
+	"spec.autoScaling":                                 "Observe",
 }
 
 const defaultHealthCheck = `
@@ -127,6 +136,23 @@ var _ = Describe("Defaults", func() {
 		stored := mustStore(ctx, set("spec.targets", "[{name: legacy, fqdn: {hostname: db.example.com}}]"))
 		Expect(at(stored.Object, "spec.targets[0]")).To(Equal(parsed(
 			"{name: legacy, fqdn: {hostname: db.example.com, resolution: Resolve}, state: Active}")))
+	})
+
+	DescribeTable("of instances are stored when they are", func(ctx SpecContext, text string) {
+		stored := mustStore(ctx, fleet, set(ec2, "{region: eu-west-1, selector: {instanceIDs: [i-01234567]}"+text+"}"))
+		Expect(at(stored.Object, ec2)).To(Equal(parsed(`{region: eu-west-1, selector: {instanceIDs: [i-01234567]}, identityRef: {name: default},
+			addresses: {ipv4: Private, ipv6: None, secondary: Exclude}, networkInterface: {}}`)))
+	},
+		Entry("left out", ""),
+		Entry("empty", ", identityRef: {}, addresses: {}, networkInterface: {}"),
+		Entry("null", ", identityRef: null, addresses: null, networkInterface: null, drainOn: null"),
+		Entry("made of nulls", ", identityRef: {name: null}, addresses: {ipv4: null, ipv6: null, secondary: null}, networkInterface: {tag: null}"),
+	)
+
+	It("of an AWSIdentity are stored", func(ctx SpecContext) {
+		stored, err := store(ctx, identities.edited(set("spec", "{regions: [eu-west-1]}")))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(stored.Object["spec"]).To(Equal(parsed("{regions: [eu-west-1], instanceStatus: Observe, autoScaling: Observe}")))
 	})
 
 	It("of spec.availability are not stored when it is left out", func(ctx SpecContext) {

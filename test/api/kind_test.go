@@ -29,8 +29,8 @@ var (
 	backends = &kind{
 		name: "ExternalBackend", file: "externalbackend.dev_externalbackends.yaml",
 		valid: valid, status: validStatus,
-		rejected:   slices.Concat(rejectedSpecs, rejectedTargets, rejectedNames, rejectedTiers, rejectedServices, rejectedChecks, rejectedStatuses),
-		accepted:   slices.Concat(accepted, acceptedNames, acceptedTiers, acceptedServices),
+		rejected:   slices.Concat(rejectedSpecs, rejectedTargets, rejectedNames, rejectedInstances, rejectedTiers, rejectedServices, rejectedChecks, rejectedStatuses),
+		accepted:   slices.Concat(accepted, acceptedNames, acceptedInstances, acceptedTiers, acceptedServices),
 		actionable: expectActionable,
 	}
 	policies = &kind{
@@ -38,7 +38,12 @@ var (
 		valid: validPolicy, rejected: rejectedPolicies, accepted: acceptedPolicies,
 		actionable: expectUsable,
 	}
-	kinds = []*kind{backends, policies}
+	identities = &kind{
+		name: "AWSIdentity", file: "externalbackend.dev_awsidentities.yaml",
+		valid: validIdentity, status: validIdentityStatus, rejected: rejectedIdentities, accepted: acceptedIdentities,
+		actionable: expectAuthenticable,
+	}
+	kinds = []*kind{backends, policies, identities}
 )
 
 // edited returns the valid object with changes. It has a status if one of them

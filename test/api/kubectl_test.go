@@ -60,7 +60,22 @@ var _ = Describe("kubectl get", func() {
 
 	It("knows the category externalbackend-dev", func(ctx SpecContext) {
 		resources := kubectl(ctx, "api-resources", "--categories=externalbackend-dev", "-o", "name")
-		Expect(strings.Fields(resources)).To(ConsistOf("externalbackends.externalbackend.dev", "externalbackendpolicies.externalbackend.dev"))
+		Expect(strings.Fields(resources)).To(ConsistOf(
+			"externalbackends.externalbackend.dev", "externalbackendpolicies.externalbackend.dev", "awsidentities.externalbackend.dev"))
+	})
+
+	It("knows the AWSIdentity as awsid, and shows whether it works", func(ctx SpecContext) {
+		_, err := store(ctx, identities.edited(set("status.observedGeneration", "1")))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(table(kubectl(ctx, "get", "awsid"))).To(HaveExactElements(
+			Equal([]string{"NAME", "READY", "ACCOUNT", "ROLE", "AGE"}),
+			HaveExactElements(Equal("shared"), Equal("True"), Equal("123456789012"), Equal(someRole), age),
+		))
+		Expect(table(kubectl(ctx, "get", "awsid", "-o", "wide"))).To(HaveExactElements(
+			Equal([]string{"NAME", "READY", "ACCOUNT", "ROLE", "EXTERNAL-ID", "REASON", "MESSAGE", "AGE"}),
+			HaveExactElements(Equal("shared"), Equal("True"), Equal("123456789012"), Equal(someRole), Equal("externalbackend-0123"),
+				Equal("Authenticated"), Equal("all is well"), age),
+		))
 	})
 
 	It("shows what matters most, and more with -o wide", func(ctx SpecContext) {
@@ -145,6 +160,9 @@ var _ = Describe("kubectl create", func() {
 			"externalbackend.externalbackend.dev/payments created (server dry run)",
 			"externalbackend.externalbackend.dev/ledger created (server dry run)",
 			"externalbackend.externalbackend.dev/orders created (server dry run)",
+			"service/fleet created (server dry run)",
+			"externalbackend.externalbackend.dev/fleet created (server dry run)",
+			"awsidentity.externalbackend.dev/default created (server dry run)",
 			"externalbackendpolicy.externalbackend.dev/shop created (server dry run)",
 		))
 	})

@@ -62,9 +62,6 @@ const (
 	notATagKey     = "keys must be keys of tags: 1 to 128 characters"
 	notATagValue   = "$(namespace) is all that can be put into a value"
 	notAnInterval  = "must be a duration from 1s to 1h in whole numbers, such as 10s or 1m30s"
-	matchLabels    = "spec.namespaceSelector.matchLabels"
-	expressions    = "spec.namespaceSelector.matchExpressions"
-	expression     = expressions + "[0]"
 	policyChecks   = "spec.allow.checks"
 	policyInstance = "spec.allow.ec2"
 )
@@ -73,7 +70,7 @@ const (
 var longestHostname = strings.Repeat(letters64[:63]+".", 3) + letters64[:61]
 
 var rejectedPolicies = slices.Concat(
-	rejectedSelectors,
+	rejectedSelectors("spec.namespaceSelector"),
 	rejectedItems("cidrs", "[192.0.2.0/24, 192.0.2.0/24]", 256, "10.0.%[1]d.%[2]d/32", notACIDR,
 		"192.0.2.0", "192.0.2.1/24", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/024", "192.0.02.0/24", "192.0.2/24", "0/0", "192.0.2.0/24 ", "",
 		"2001:DB8::/32", "2001:db8:0::/32", "2001:0db8::/32", "2001:db8::1/32", "2001:db8::/129", "::ffff:192.0.2.0/120", "::ffff:0.0.0.0/96",
@@ -86,6 +83,7 @@ var rejectedPolicies = slices.Concat(
 		"", "0", "-1", "http", "65536", "99999", "080", "80-", "-80", "80-79", "80-90-99", "80 - 90", "1-65536", "0-80", "80,81", "*"),
 	[]rejection{
 		rejected("spec", "Required value", remove("spec")),
+		rejected("spec.namespaceSelector", "Required value", remove("spec.namespaceSelector")),
 		rejected("spec", nothingSet, remove("spec.allow"), remove("spec.deny")),
 		rejected("spec.deny", nothingDenied, set("spec.deny", "{}")),
 		rejected("", `strict decoding error: unknown field "spec.allow.cidr"`, set("spec.allow.cidr", "[192.0.2.0/24]")),
@@ -135,28 +133,49 @@ var rejectedPolicies = slices.Concat(
 	},
 )
 
-var rejectedSelectors = []rejection{
-	rejected("spec.namespaceSelector", "Required value", remove("spec.namespaceSelector")),
-	rejected(matchLabels, "Too many: 17: must have at most 16 items", set(matchLabels, pairs(17, "a"))),
-	rejected(matchLabels, notALabelKey, set(matchLabels, "{a/b/c: a}")),
-	rejected(matchLabels, notALabelKey, set(matchLabels, `{"": a}`)),
-	rejected(matchLabels, notALabelKey, set(matchLabels, "{a"+longestKey+": a}")),
-	rejected(matchLabels+"[team]", notALabelValue, set(matchLabels, "{team: shop floor}")),
-	rejected(matchLabels+".team", "Too long: may not be more than 63 bytes", set(matchLabels, "{team: "+letters64+"}")),
-	rejected(expressions, "Too many: 17: must have at most 16 items", set(expressions, repeated(17, "{key: k%d, operator: Exists}"))),
-	rejected(expression+".key", "Required value", set(expression, "{operator: Exists}")),
-	rejected(expression+".key", notAMatchKey, set(expression, "{key: a b, operator: Exists}")),
-	rejected(expression+".key", notAMatchKey, set(expression, `{key: "", operator: Exists}`)),
-	rejected(expression+".key", "Too long: may not be more than 317 bytes", set(expression, "{key: a"+longestKey+", operator: Exists}")),
-	rejected(expression+".operator", "Required value", set(expression, "{key: team}")),
-	rejected(expression+".operator", `Unsupported value: "in": supported values: "In", "NotIn", "Exists", "DoesNotExist"`, set(expression, "{key: team, operator: in}")),
-	rejected(expression+".values", valuesMisused, set(expression, "{key: team, operator: In}")),
-	rejected(expression+".values", valuesMisused, set(expression, "{key: team, operator: NotIn, values: []}")),
-	rejected(expression+".values", valuesMisused, set(expression, "{key: team, operator: Exists, values: [shop]}")),
-	rejected(expression+".values", valuesMisused, set(expression, "{key: team, operator: DoesNotExist, values: [shop]}")),
-	rejected(expression+".values", "Too many: 65: must have at most 64 items", set(expression, "{key: team, operator: In, values: "+repeated(65, "v%d")+"}")),
-	rejected(expression+".values[0]", notALabelValue, set(expression, "{key: team, operator: In, values: [-shop]}")),
-	rejected(expression+".values[0]", "Too long: may not be more than 63 bytes", set(expression, "{key: team, operator: In, values: ["+letters64+"]}")),
+// rejectedSelectors are cases of a selector of namespaces at a path.
+func rejectedSelectors(path string) []rejection {
+	matchLabels, expressions := path+".matchLabels", path+".matchExpressions"
+	expression := expressions + "[0]"
+	return []rejection{
+		rejected(matchLabels, "Too many: 17: must have at most 16 items", set(matchLabels, pairs(17, "a"))),
+		rejected(matchLabels, notALabelKey, set(matchLabels, "{a/b/c: a}")),
+		rejected(matchLabels, notALabelKey, set(matchLabels, `{"": a}`)),
+		rejected(matchLabels, notALabelKey, set(matchLabels, "{a"+longestKey+": a}")),
+		rejected(matchLabels+"[team]", notALabelValue, set(matchLabels, "{team: shop floor}")),
+		rejected(matchLabels+".team", "Too long: may not be more than 63 bytes", set(matchLabels, "{team: "+letters64+"}")),
+		rejected(expressions, "Too many: 17: must have at most 16 items", set(expressions, repeated(17, "{key: k%d, operator: Exists}"))),
+		rejected(expression+".key", "Required value", set(expression, "{operator: Exists}")),
+		rejected(expression+".key", notAMatchKey, set(expression, "{key: a b, operator: Exists}")),
+		rejected(expression+".key", notAMatchKey, set(expression, `{key: "", operator: Exists}`)),
+		rejected(expression+".key", "Too long: may not be more than 317 bytes", set(expression, "{key: a"+longestKey+", operator: Exists}")),
+		rejected(expression+".operator", "Required value", set(expression, "{key: team}")),
+		rejected(expression+".operator", `Unsupported value: "in": supported values: "In", "NotIn", "Exists", "DoesNotExist"`, set(expression, "{key: team, operator: in}")),
+		rejected(expression+".values", valuesMisused, set(expression, "{key: team, operator: In}")),
+		rejected(expression+".values", valuesMisused, set(expression, "{key: team, operator: NotIn, values: []}")),
+		rejected(expression+".values", valuesMisused, set(expression, "{key: team, operator: Exists, values: [shop]}")),
+		rejected(expression+".values", valuesMisused, set(expression, "{key: team, operator: DoesNotExist, values: [shop]}")),
+		rejected(expression+".values", "Too many: 65: must have at most 64 items", set(expression, "{key: team, operator: In, values: "+repeated(65, "v%d")+"}")),
+		rejected(expression+".values[0]", notALabelValue, set(expression, "{key: team, operator: In, values: [-shop]}")),
+		rejected(expression+".values[0]", "Too long: may not be more than 63 bytes", set(expression, "{key: team, operator: In, values: ["+letters64+"]}")),
+	}
+}
+
+// acceptedSelectors are their neighbours.
+func acceptedSelectors(path string) [][]edit {
+	matchLabels, expressions := path+".matchLabels", path+".matchExpressions"
+	expression := expressions + "[0]"
+	return [][]edit{
+		{set(path, "{}")},
+		{set(matchLabels, "{}")},
+		{set(matchLabels, pairs(16, "a"))},
+		{set(matchLabels, "{"+longestKey+": "+letters64[:63]+", kubernetes.io/metadata.name: shop, team: \"\"}")},
+		{set(expressions, "[]")},
+		{set(expressions, repeated(16, "{key: k%d, operator: Exists}"))},
+		{set(expression, "{key: "+longestKey+", operator: DoesNotExist, values: []}")},
+		{set(expression, "{key: team, operator: NotIn, values: "+repeated(64, "v%d")+"}")},
+		{set(expression, "{key: team, operator: In, values: ["+letters64[:63]+", \"\", a, a]}")},
+	}
 }
 
 // rejectedItems are cases of a list that is in allow and in deny.
@@ -186,6 +205,7 @@ func acceptedItems(list string, most int, item string, right ...string) (accepte
 }
 
 var acceptedPolicies = slices.Concat(
+	acceptedSelectors("spec.namespaceSelector"),
 	acceptedItems("cidrs", 256, "10.0.%[1]d.%[2]d/32",
 		"0.0.0.0/0", "192.0.2.0/24", "192.0.2.1/32", "128.0.0.0/1", "::/0", "2001:db8::/32", "2001:db8::1/128", "64:ff9b::/96", "::/96",
 		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128", "2001:db8:0:1::/64", "127.0.0.0/8"),
@@ -196,15 +216,6 @@ var acceptedPolicies = slices.Concat(
 	[][]edit{
 		{},
 		{set("metadata.name", quoted(longestHostname))},
-		{set("spec.namespaceSelector", "{}")},
-		{set(matchLabels, "{}")},
-		{set(matchLabels, pairs(16, "a"))},
-		{set(matchLabels, "{"+longestKey+": "+letters64[:63]+", kubernetes.io/metadata.name: shop, team: \"\"}")},
-		{set(expressions, "[]")},
-		{set(expressions, repeated(16, "{key: k%d, operator: Exists}"))},
-		{set(expression, "{key: "+longestKey+", operator: DoesNotExist, values: []}")},
-		{set(expression, "{key: team, operator: NotIn, values: "+repeated(64, "v%d")+"}")},
-		{set(expression, "{key: team, operator: In, values: ["+letters64[:63]+", \"\", a, a]}")},
 
 		{remove("spec.allow")},
 		{set("spec.allow", "{}")},

@@ -115,8 +115,8 @@ var _ = Describe("The selector of an ExternalBackendPolicy", func() {
 var _ = Describe("The largest ExternalBackendPolicy", func() {
 	It("can be applied and edited", func(ctx SpecContext) {
 		object := policies.edited(
-			set("metadata.name", quoted(longestHostname)), set(matchLabels, pairs(16, letters64[:63])),
-			set(expressions, repeated(16, "{key: k%d, operator: In, values: "+repeated(64, "v%d")+"}")),
+			set("metadata.name", quoted(longestHostname)), set("spec.namespaceSelector.matchLabels", pairs(16, letters64[:63])),
+			set("spec.namespaceSelector.matchExpressions", repeated(16, "{key: k%d, operator: In, values: "+repeated(64, "v%d")+"}")),
 			set("spec.allow.cidrs", networks(256)), set("spec.deny.cidrs", networks(256)),
 			set("spec.allow.hostnames", hostnames(128)), set("spec.deny.hostnames", hostnames(128)),
 			set("spec.allow.ports", different(64, `"1%[1]d%02[2]d-65535"`)), set("spec.deny.ports", different(64, `"1%[1]d%02[2]d-65535"`)),

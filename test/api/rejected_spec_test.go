@@ -16,7 +16,7 @@ const (
 	notAPort    = "must be the name of a Service port (lower-case letters, digits and '-'), or empty for an unnamed one"
 	notAnAppl   = "must be a qualified name such as kubernetes.io/h2c or https"
 	notAnIP     = "must be an IPv4 or IPv6 address such as 192.0.2.10 or 2001:db8::10: no port, no prefix length, no zone, no leading zeros, no IPv4-mapped IPv6 (write ::ffff:192.0.2.10 as 192.0.2.10)"
-	noKind      = "set exactly one kind of target: ip or fqdn"
+	noKind      = "set exactly one kind of target: ip, fqdn or ec2"
 )
 
 var (

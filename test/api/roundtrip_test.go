@@ -37,6 +37,14 @@ func full() []*v1alpha1.ExternalBackend {
 				Name: "legacy", State: v1alpha1.TargetActive, FQDN: &v1alpha1.FQDNTarget{
 					Hostname: "_http._tcp.Example.com.", Resolution: v1alpha1.ResolutionSRV, MaxStale: new(v1alpha1.Duration("24h")), Port: "http",
 				},
+			}, {
+				Name: "fleet", State: v1alpha1.TargetActive, EC2: fullInstances(v1alpha1.NetworkInterfaceSelector{
+					Tag: &v1alpha1.InterfaceTag{Key: "traffic", Value: new("")},
+				}),
+			}, {
+				Name: "second", State: v1alpha1.TargetActive, EC2: fullInstances(v1alpha1.NetworkInterfaceSelector{DeviceIndex: new(int32(0))}),
+			}, {
+				Name: "subnet", State: v1alpha1.TargetActive, EC2: fullInstances(v1alpha1.NetworkInterfaceSelector{SubnetID: new("subnet-01234567")}),
 			}},
 			Availability: &v1alpha1.Availability{
 				MinHealthy: v1alpha1.MinHealthy{Count: 2, Percent: 50},

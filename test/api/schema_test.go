@@ -52,7 +52,7 @@ func join(path, name string) string { return strings.TrimPrefix(path+"."+name, "
 
 var (
 	listIndex = regexp.MustCompile(`\[\d+\]`)
-	mapKey    = regexp.MustCompile(`^(spec\.(?:service\.template\.(?:labels|annotations)|namespaceSelector\.matchLabels|allow\.ec2\.requiredTags))[.[].+$`)
+	mapKey    = regexp.MustCompile(`^(spec\.(?:service\.template\.(?:labels|annotations)|(?:namespaceSelector|allowedNamespaces)\.matchLabels|role\.sessionTags|allow\.ec2\.requiredTags))[.[].+$`)
 )
 
 // place turns the path of a value into the path of its schema node.

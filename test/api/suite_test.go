@@ -79,7 +79,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		description, err := published.RESTClient().Get().AbsPath("/openapi/v3/apis", v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version).DoRaw(ctx)
 		return string(description), err
 	}).WithContext(ctx).WithTimeout(time.Minute).Should(And(
-		ContainSubstring("/namespaces/{namespace}/externalbackends/{name}"), ContainSubstring("/externalbackendpolicies/{name}")))
+		ContainSubstring("/namespaces/{namespace}/externalbackends/{name}"), ContainSubstring("/externalbackendpolicies/{name}"),
+		ContainSubstring("/awsidentities/{name}")))
 }, NodeTimeout(2*time.Minute))
 
 // binary returns the path of a program of the control plane.

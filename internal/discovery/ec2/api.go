@@ -22,6 +22,9 @@ type Identity struct {
 	InstanceStatus, AutoScaling bool
 	// Queues are the URLs of SQS queues with events, with their regions.
 	Queues []Queue
+	// Region is where it is asked who the credentials belong to; empty: in the first
+	// region that somebody wants to have listed.
+	Region string
 }
 
 // Role is an IAM role to assume.

@@ -5,105 +5,221 @@ package ec2
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"sync"
 	"time"
-
-	"k8s.io/utils/clock"
 )
-
-// Options configures a Discoverer whose subscribers are told apart by S.
-type Options[S comparable] struct {
-	// Connector makes the connections. It must be set.
-	Connector Connector
-	// Refresh is the time between two listings of a source, of which each is up to a
-	// tenth later. Default: DefaultRefresh.
-	Refresh time.Duration
-	// Changed tells that the snapshot of at least one query of a subscriber changed.
-	// Changes are coalesced per subscriber. It is called from one goroutine.
-	// Default: nobody is told.
-	Changed func(S)
-	// IdentityChanged tells that Identity says something else than before. It is
-	// called from one goroutine. Default: nobody is told.
-	IdentityChanged func(identity string)
-	// Clock tells the time and wakes the discoverer. Default: the real clock.
-	Clock clock.WithTicker
-}
 
 // Discoverer lists the instances of all subscribers and keeps what it hears. It is
 // safe for concurrent use.
-type Discoverer[S comparable] struct{}
+type Discoverer[S comparable] struct {
+	opts Options[S]
+	hub  *hub
 
-// IdentityReport is what AWS says to an identity.
-type IdentityReport struct {
-	// Caller is zero while it is not known. Failure is why the last attempt to find
-	// out failed; nil if it did not.
-	Caller  Caller
-	Failure *Failure
-	// Regions are those that somebody wants to have listed, sorted by name.
-	Regions []RegionReport
-	// Denied are the actions that an option needs and that are denied, sorted.
-	Denied []string
-	// Queues are the queues that cannot be read, sorted by URL.
-	Queues []QueueReport
+	mu            sync.Mutex
+	subscriptions map[S]*subscription
+	changed       map[S]struct{}
 }
 
-// RegionReport is how the listing of a region goes.
-type RegionReport struct {
-	Region string
-	// Failure is why the last attempt failed, and FailingSince since when none has
-	// succeeded; nil and zero if it did.
-	Failure      *Failure
-	FailingSince time.Time
-}
-
-// QueueReport is why a queue cannot be read.
-type QueueReport struct {
-	URL     string
-	Failure *Failure
-}
-
-// SourceStats are figures about a source.
-type SourceStats struct {
-	Source
-	// Instances that are known.
-	Instances int
-	// Listed is when the last complete listing ended; zero: never.
-	Listed time.Time
+// subscription is what a subscriber asks.
+type subscription struct {
+	mu      sync.Mutex
+	queries map[string]*query // by name
+	dropped bool
 }
 
 // New returns a discoverer. Queries may be made at once; AWS is asked while Start
 // runs.
-func New[S comparable](opts Options[S]) *Discoverer[S] { panic("") }
+func New[S comparable](opts Options[S]) *Discoverer[S] {
+	opts = opts.withDefaults()
+	return &Discoverer[S]{
+		opts: opts, hub: newHub(opts.Connector, opts.Clock, opts.Refresh),
+		subscriptions: map[S]*subscription{}, changed: map[S]struct{}{},
+	}
+}
 
-// Start asks AWS until ctx is done, and returns when every goroutine has ended.
-func (d *Discoverer[S]) Start(ctx context.Context) error { panic("") }
+// Start asks AWS until ctx is done, and returns when every goroutine has ended. It
+// can be called once.
+func (d *Discoverer[S]) Start(ctx context.Context) error {
+	if !d.hub.start(ctx) {
+		return errors.New("the discovery of EC2 instances was started twice")
+	}
+	d.notify(ctx)
+	d.hub.stop()
+	return nil
+}
 
 // SetIdentity makes an identity known, or changes it. While it is not known,
 // nothing is asked on its behalf, and its queries have no snapshot. After a change
 // everything is listed again; what was known stays until that has succeeded.
-func (d *Discoverer[S]) SetIdentity(name string, identity Identity) { panic("") }
+func (d *Discoverer[S]) SetIdentity(name string, identity Identity) {
+	d.hub.setIdentity(name, &identity)
+}
 
 // DropIdentity forgets an identity with all that was found out with it.
-func (d *Discoverer[S]) DropIdentity(name string) { panic("") }
+func (d *Discoverer[S]) DropIdentity(name string) { d.hub.setIdentity(name, nil) }
 
 // Ensure makes the queries those of the subscriber, in place of the ones it had. A
 // new one that the listing at hand does not answer is answered by the next one,
 // which follows soon.
-func (d *Discoverer[S]) Ensure(sub S, queries []Query) { panic("") }
+func (d *Discoverer[S]) Ensure(sub S, queries []Query) {
+	wanted := make(map[string]Query, len(queries))
+	for _, q := range queries {
+		wanted[q.Name] = clone(q)
+	}
+	mine := d.lock(sub, len(wanted) > 0)
+	if mine == nil {
+		return
+	}
+	defer mine.mu.Unlock()
+	for name, want := range wanted {
+		switch old := mine.queries[name]; {
+		case old == nil:
+			mine.queries[name] = d.join(sub, want)
+		case old.Source != want.Source:
+			mine.queries[name] = d.join(sub, want)
+			d.leave(old)
+		case !sameQuery(&old.Query, &want):
+			old.source.change(old, want)
+		}
+	}
+	for name, old := range mine.queries {
+		if _, ok := wanted[name]; !ok {
+			delete(mine.queries, name)
+			d.leave(old)
+		}
+	}
+	if len(mine.queries) == 0 {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		mine.dropped = true
+		delete(d.subscriptions, sub)
+	}
+}
+
+// lock returns the subscription of a subscriber, locked; nil if there is none and
+// none is to be made.
+func (d *Discoverer[S]) lock(sub S, create bool) *subscription {
+	for {
+		d.mu.Lock()
+		mine := d.subscriptions[sub]
+		if mine == nil && create {
+			mine = &subscription{queries: map[string]*query{}}
+			d.subscriptions[sub] = mine
+		}
+		d.mu.Unlock()
+		if mine == nil {
+			return nil
+		}
+		mine.mu.Lock()
+		if !mine.dropped {
+			return mine
+		}
+		mine.mu.Unlock()
+	}
+}
+
+func (d *Discoverer[S]) join(sub S, want Query) *query {
+	q := &query{Query: want, tell: func() { d.note(sub) }, source: d.hub.join(want.Source)}
+	q.source.add(q)
+	return q
+}
+
+func (d *Discoverer[S]) leave(q *query) {
+	q.source.remove(q)
+	d.hub.leave(q.source)
+}
 
 // Lookup returns what is known about the query of that name, the same pointer for as
 // long as nothing changes; nil if there is none, its identity is not known, or
 // nothing was heard yet.
-func (d *Discoverer[S]) Lookup(sub S, query string) *Snapshot { panic("") }
+func (d *Discoverer[S]) Lookup(sub S, query string) *Snapshot {
+	mine := d.lock(sub, false)
+	if mine == nil {
+		return nil
+	}
+	defer mine.mu.Unlock()
+	if q := mine.queries[query]; q != nil {
+		return q.snapshot.Load()
+	}
+	return nil
+}
 
-// Forget drops a subscriber with all of its queries.
-func (d *Discoverer[S]) Forget(sub S) { panic("") }
+// Forget drops a subscriber with all of its queries. It may still be told of a
+// change that happened before.
+func (d *Discoverer[S]) Forget(sub S) {
+	d.Ensure(sub, nil)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.changed, sub)
+}
 
 // Warn notes that AWS has warned before this process started that it is going to
-// reclaim instances, about now.
-func (d *Discoverer[S]) Warn(source Source, ids []string) { panic("") }
+// reclaim instances, about now. It has no effect on a source that nobody asks for.
+func (d *Discoverer[S]) Warn(source Source, ids []string) {
+	if s := d.hub.find(source); s != nil {
+		now := d.opts.Clock.Now()
+		s.warn(ids, warning{at: now, until: now.Add(rememberedFor)}, true)
+	}
+}
 
-// Identity returns what AWS says to an identity; false if it is not known.
-func (d *Discoverer[S]) Identity(name string) (IdentityReport, bool) { panic("") }
+// note remembers whom to tell.
+func (d *Discoverer[S]) note(sub S) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changed[sub] = struct{}{}
+	poke(d.hub.news)
+}
 
-// Sources returns figures about all sources, sorted.
-func (d *Discoverer[S]) Sources() []SourceStats { panic("") }
+// notify tells of changes until ctx is done.
+func (d *Discoverer[S]) notify(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.hub.news:
+		}
+		d.mu.Lock()
+		changed := d.changed
+		d.changed = map[S]struct{}{}
+		d.mu.Unlock()
+		for sub := range changed {
+			if ctx.Err() == nil {
+				d.opts.Changed(sub)
+			}
+		}
+		for name := range d.hub.changedIdentities() {
+			if ctx.Err() == nil {
+				d.opts.IdentityChanged(name)
+			}
+		}
+	}
+}
+
+// poke leaves a message in a channel that holds one.
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// clone makes a query independent of what the caller does to its own.
+func clone(q Query) Query {
+	q.Selector.IDs = slices.Clone(q.Selector.IDs)
+	q.Selector.Filters = slices.Clone(q.Selector.Filters)
+	for n := range q.Selector.Filters {
+		q.Selector.Filters[n].Values = slices.Clone(q.Selector.Filters[n].Values)
+	}
+	q.Known = slices.Compact(slices.Sorted(slices.Values(q.Known)))
+	return q
+}
+
+func sameQuery(a, b *Query) bool {
+	return a.Source == b.Source && a.InterfaceTag == b.InterfaceTag &&
+		sameSelector(&a.Selector, &b.Selector) && slices.Equal(a.Known, b.Known)
+}
+
+// forever is longer than anything waits.
+const forever = time.Duration(1<<63 - 1)

@@ -3,8 +3,6 @@
 
 package ec2
 
-import "net/netip"
-
 // Selector selects instances: those that have one of IDs, if there are any, and
 // match every filter. One without either selects nothing.
 type Selector struct {
@@ -46,15 +44,3 @@ type InterfaceSelector struct {
 	TagKey      string
 	TagValue    *string // nil: any
 }
-
-// Matches says whether an instance is selected, whatever its state.
-func (s *Selector) Matches(i *Instance) bool { panic("") }
-
-// Addresses returns the addresses of an instance that are used, sorted and without
-// repetition. Those that an instance without a network is not to have any more
-// (Terminated) are none.
-func (c *Choice) Addresses(i *Instance) []netip.Addr { panic("") }
-
-// Holds says whether an instance has an address on any interface, be it private or
-// public. A terminated one holds none.
-func (i *Instance) Holds(addr netip.Addr) bool { panic("") }

@@ -23,29 +23,35 @@ func (s *Source) reason() string {
 	return s.Reason
 }
 
+// staleReasons are those why there is no new answer.
+var staleReasons = slices.Concat([]string{v1alpha1.ReasonNameServerFailed, v1alpha1.ReasonNameServerTimeout}, awsReasons)
+
 // stale tells which entries are served by old answers.
 func stale(facts Facts) (metav1.Condition, bool) {
 	var culprits []string
-	reason := ""
+	reason, fallback := "", ""
 	for _, e := range facts.Backend.Entries {
-		name, ok := facts.Sources[e.Name]
-		if !ok || name.StaleSince.IsZero() {
+		source, ok := facts.Sources[e.Name]
+		if !ok || source.StaleSince.IsZero() {
 			continue
 		}
 		consequence := "its addresses stay as they were"
-		if name.Expired {
+		if source.Expired {
 			consequence = "its addresses have been taken out, since that is longer than maxStale"
 		}
 		culprits = append(culprits, fmt.Sprintf("target %q (since %s): %s, and %s",
-			e.Name, name.StaleSince.UTC().Format(time.RFC3339), cmp.Or(name.Problem, "no answer yet"), consequence))
-		if name.Reason == v1alpha1.ReasonNameServerFailed || name.Reason == v1alpha1.ReasonNameServerTimeout {
-			reason = cmp.Or(reason, name.Reason)
+			e.Name, source.StaleSince.UTC().Format(time.RFC3339), cmp.Or(source.Problem, "no answer yet"), consequence))
+		switch {
+		case slices.Contains(staleReasons, source.Reason):
+			reason = cmp.Or(reason, source.Reason)
+		case source.Reason == v1alpha1.ReasonInstancesPending:
+			fallback = cmp.Or(fallback, v1alpha1.ReasonAWSUnavailable)
 		}
 	}
 	if len(culprits) == 0 {
 		return metav1.Condition{}, false
 	}
-	return condition(v1alpha1.ConditionStale, true, cmp.Or(reason, v1alpha1.ReasonNameServerTimeout),
+	return condition(v1alpha1.ConditionStale, true, cmp.Or(reason, fallback, v1alpha1.ReasonNameServerTimeout),
 		plural(len(culprits), "target is served by its last answer: ", "targets are served by their last answers: ")+naming(culprits)), true
 }
 
@@ -56,12 +62,13 @@ func (f *Facts) standsBy(address string) bool {
 	return err == nil && f.Standby[addr]
 }
 
-// dropped names the names with more records than are served, in order.
+// dropped names the entries with more records or addresses than are served, in
+// order.
 func (f *Facts) dropped() []string {
 	var texts []string
-	for entry, name := range f.Sources {
-		if name.Dropped > 0 {
-			texts = append(texts, fmt.Sprintf("target %q: %s", entry, droppedText(name)))
+	for entry, source := range f.Sources {
+		if source.Dropped > 0 {
+			texts = append(texts, fmt.Sprintf("target %q: %s", entry, droppedText(source)))
 		}
 	}
 	slices.Sort(texts)

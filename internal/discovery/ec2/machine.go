@@ -1,0 +1,316 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// confirmations is how many times in a row an instance is missing before it is
+	// believed to be gone.
+	confirmations = 3
+	// overdueAfter is when an id is reported that does not exist.
+	overdueAfter = 5 * time.Minute
+	// maxInstances is how many instances of a source are kept.
+	maxInstances = 100_000
+)
+
+// machine is the state of one source. It reads no clock and asks nobody: it says
+// what to ask, and is told what came of it.
+type machine struct {
+	marks
+	pace
+	// known is true while the identity is.
+	known    bool
+	records  map[string]*record
+	sorted   []*record           // records by id; nil: to be made
+	strays   map[string]int      // ids in use without a record: how many times in a row they were missing
+	inUse    map[string]int      // ids in Query.Known: in how many
+	unfound  map[string]*search  // ids that selectors list and that do not exist
+	queries  map[*query]struct{} // that are asked
+	dirty    map[string]struct{} // ids about which something changed since the last evaluation
+	allDirty bool                // something changed that is not about instances
+	changed  []*query            // since the last call of evaluate
+
+	// last is what the last complete listing was to list, listed and ended when it
+	// began and ended. lastKeys are the keys of which tags of interfaces are known.
+	last          plan
+	listed, ended time.Time
+	lastKeys      []string
+	// wide is true once AWS refused a narrowed listing.
+	wide    bool
+	options [optionCount]permission
+}
+
+// record is what is kept of an instance.
+type record struct {
+	*Instance
+	// asOf is when it was last asked for with success.
+	asOf time.Time
+	// absent is how many times in a row it was missing, and missing whether the last
+	// listing lacks it, which need not be confirmed.
+	absent  int
+	missing bool
+	// users is how many queries it matches or has matched.
+	users int
+}
+
+// search is for an id.
+type search struct {
+	since   time.Time
+	overdue bool
+}
+
+// query is a Query that is asked, and what is known about it.
+type query struct {
+	Query
+	source           *source
+	tell             func()    // the subscriber that something changed
+	ids              []string  // of the selector, sorted
+	listed           time.Time // as in Snapshot
+	matching, former []*record // by id; former: matched before
+	snapshot         atomic.Pointer[Snapshot]
+}
+
+func newMachine(refresh time.Duration) *machine {
+	return &machine{
+		marks: newMarks(), pace: pace{period: refresh},
+		records: map[string]*record{}, strays: map[string]int{}, inUse: map[string]int{},
+		unfound: map[string]*search{}, queries: map[*query]struct{}{}, dirty: map[string]struct{}{},
+	}
+}
+
+// add takes a query in.
+func (m *machine) add(q *query, now time.Time) {
+	for _, id := range q.Known {
+		m.inUse[id]++
+	}
+	m.enter(q, now)
+}
+
+// enter has a query that is new or changed answered: at once, if the listing at hand
+// does.
+func (m *machine) enter(q *query, now time.Time) {
+	m.queries[q] = struct{}{}
+	q.ids = slices.Compact(slices.Sorted(slices.Values(q.Selector.IDs)))
+	if m.covered(q) {
+		if q.listed.IsZero() {
+			q.listed = m.listed
+		}
+		for _, id := range q.ids {
+			m.seek(id, m.listed)
+		}
+	} else {
+		m.soon(now)
+	}
+	m.evaluateOne(q, now)
+}
+
+// change makes a query another one of the same source.
+func (m *machine) change(q *query, to Query, now time.Time) {
+	same := sameSelector(&q.Selector, &to.Selector) && q.InterfaceTag == to.InterfaceTag
+	was := q.Known
+	for _, id := range to.Known {
+		m.inUse[id]++
+	}
+	for _, id := range was {
+		m.unuse(id)
+	}
+	if q.Query = to; !same {
+		q.listed = time.Time{}
+	}
+	q.setFormer(slices.DeleteFunc(slices.Clone(q.former), func(r *record) bool { return !same || !q.knows(r.ID) }))
+	m.enter(q, now)
+}
+
+// remove drops a query.
+func (m *machine) remove(q *query) {
+	delete(m.queries, q)
+	q.setFormer(nil)
+	q.setMatching(nil)
+	for _, id := range q.Known {
+		m.unuse(id)
+	}
+	q.snapshot.Store(nil)
+}
+
+func (m *machine) unuse(id string) {
+	if m.inUse[id]--; m.inUse[id] <= 0 {
+		delete(m.inUse, id)
+		delete(m.strays, id)
+	}
+}
+
+// covered says whether the listing at hand answers a query.
+func (m *machine) covered(q *query) bool {
+	return !m.listed.IsZero() && m.last.covers(&q.Selector) &&
+		(q.InterfaceTag == "" || slices.Contains(m.lastKeys, q.InterfaceTag))
+}
+
+// plan returns what the next refresh lists.
+func (m *machine) plan() plan {
+	selectors := make([]*Selector, 0, len(m.queries))
+	for q := range m.queries {
+		selectors = append(selectors, &q.Selector)
+	}
+	return newPlan(selectors, m.wide)
+}
+
+// keys are those of which tags of interfaces are asked for, sorted.
+func (m *machine) keys() []string {
+	keys := map[string]struct{}{}
+	for q := range m.queries {
+		if q.InterfaceTag != "" {
+			keys[q.InterfaceTag] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// matters says whether somebody has to do with an instance.
+func (m *machine) matters(id string) bool {
+	r := m.records[id]
+	return m.inUse[id] > 0 || r != nil && r.users > 0
+}
+
+// selected says whether a query selects an instance.
+func (m *machine) selected(i *Instance) bool {
+	for q := range m.queries {
+		if q.Selector.Matches(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// take keeps what was asked for at a time about an instance.
+func (m *machine) take(i *Instance, asOf time.Time) {
+	r := m.records[i.ID]
+	if r == nil {
+		if len(m.records) >= maxInstances {
+			return
+		}
+		r = &record{}
+		m.records[i.ID], m.sorted = r, nil
+		delete(m.strays, i.ID)
+		delete(m.unfound, i.ID)
+	} else if asOf.Before(r.asOf) {
+		return
+	}
+	r.asOf = asOf
+	if r.missing {
+		r.absent, r.missing = 0, false
+		m.dirty[i.ID] = struct{}{}
+	}
+	if i.State == Terminated {
+		delete(m.warnings, i.ID)
+	}
+	if r.Instance == nil || !sameListed(r.Instance, i) {
+		own := *i // not the page that it is in
+		m.show(r, m.put(&own))
+	} else {
+		m.show(r, m.put(r.Instance))
+	}
+}
+
+// show makes an instance what is shown of a record.
+func (m *machine) show(r *record, i *Instance) {
+	if r.Instance != i {
+		r.Instance = i
+		m.dirty[i.ID] = struct{}{}
+	}
+}
+
+// remark puts the marks on all instances.
+func (m *machine) remark() {
+	for _, r := range m.records {
+		m.show(r, m.put(r.Instance))
+	}
+}
+
+// drop forgets an instance.
+func (m *machine) drop(id string) {
+	delete(m.records, id)
+	delete(m.warnings, id)
+	delete(m.lifecycles, id)
+	m.sorted = nil
+	m.dirty[id] = struct{}{}
+}
+
+// seek notes that an id does not exist, if there is no record of it.
+func (m *machine) seek(id string, since time.Time) {
+	if m.records[id] == nil && m.unfound[id] == nil {
+		m.unfound[id] = &search{since: since}
+		m.dirty[id] = struct{}{}
+	}
+}
+
+// tick does what falls due by itself, and returns when that is next; zero: never.
+func (m *machine) tick(now time.Time) (next time.Time) {
+	earliest := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	for id, s := range m.unfound {
+		if due := s.since.Add(overdueAfter); s.overdue {
+			continue
+		} else if due.After(now) {
+			earliest(due)
+		} else {
+			s.overdue = true
+			m.dirty[id] = struct{}{}
+		}
+	}
+	for _, id := range m.expire(now) {
+		if r := m.records[id]; r != nil {
+			m.show(r, m.put(r.Instance))
+		}
+	}
+	for _, w := range m.warnings {
+		earliest(w.until)
+	}
+	return next
+}
+
+// inOrder returns all records by id.
+func (m *machine) inOrder() []*record {
+	if m.sorted == nil {
+		m.sorted = slices.SortedFunc(maps.Values(m.records), func(a, b *record) int { return strings.Compare(a.ID, b.ID) })
+	}
+	return m.sorted
+}
+
+func sameSelector(a, b *Selector) bool {
+	return slices.Equal(a.IDs, b.IDs) && slices.EqualFunc(a.Filters, b.Filters, func(x, y Filter) bool {
+		return x.Name == y.Name && slices.Equal(x.Values, y.Values)
+	})
+}
+
+// warned notes a warning about an instance.
+func (m *machine) warned(id string, w warning) {
+	if m.warn(id, w) {
+		if r := m.records[id]; r != nil {
+			m.show(r, m.put(r.Instance))
+		}
+	}
+}
+
+// emptied returns the state in which only the queries are left.
+func (m *machine) emptied(now time.Time) *machine {
+	empty := newMachine(m.period)
+	for q := range m.queries {
+		q.matching, q.former, q.listed = nil, nil, time.Time{}
+		empty.add(q, now)
+	}
+	return empty
+}
+
+// all returns all queries.
+func (m *machine) all() []*query { return slices.Collect(maps.Keys(m.queries)) }
