@@ -8,6 +8,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -27,14 +29,15 @@ import (
 // samples is the folder beside the one that installs the operator.
 func samples() string { return filepath.Join(filepath.Dir(*kustomization), "samples") }
 
-// applySample applies a sample as a user does, in the case's namespace, and reads it
-// into the object.
+// applySample applies a sample as a user does, in the case's namespace, and reads
+// what it ends with into the object.
 func (s *scene) applySample(ctx context.Context, name string, object client.Object) {
 	GinkgoHelper()
 	file := filepath.Join(samples(), name)
 	text, err := os.ReadFile(file)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(yaml.UnmarshalStrict(text, object)).To(Succeed())
+	documents := strings.Split(string(text), "\n---\n")
+	Expect(yaml.UnmarshalStrict([]byte(documents[len(documents)-1]), object)).To(Succeed())
 	_, err = installed.Cluster.Kubectl(ctx, nil, "apply", "-n", s.namespace, "-f", file)
 	Expect(err).NotTo(HaveOccurred())
 }
@@ -94,19 +97,22 @@ var _ = Describe("EC2 instances", Ordered, ContinueOnFailure, func() {
 		var identity v1alpha1.AWSIdentity
 		s.applySample(ctx, "v1alpha1_awsidentity.yaml", &identity)
 		deleteAfterwards(&identity)
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
+		edit(ctx, namespace, func(n *corev1.Namespace) { maps.Copy(n.Labels, identity.Spec.AllowedNamespaces.MatchLabels) })
 		var backend v1alpha1.ExternalBackend
 		s.applySample(ctx, "v1alpha1_externalbackend_ec2.yaml", &backend)
+		backend.Namespace = s.namespace
 		fleet := newFleet(ctx, tagsThatMatch(backend.Spec.Targets[0].EC2.Selector.Filters))
 		a, b, c, d := installed.Hosts[0], installed.Hosts[1], installed.Hosts[2], installed.Hosts[3]
 		idA, idB, idC := fleet.run(ctx, a), fleet.run(ctx, b), fleet.run(ctx, c)
 		s.eventuallyEndpoints(ctx, backend.Name, map[string]string{
 			a.IP4.String(): endpoint(idA, healthy), b.IP4.String(): endpoint(idB, healthy), c.IP4.String(): endpoint(idC, healthy),
 		})
-		port := backend.Spec.Ports[0]
-		s.eventuallyRouted(ctx, backend.Name, port.Name, a.IP4, b.IP4, c.IP4)
 		var service corev1.Service
-		Expect(api.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: backend.Name}, &service)).To(Succeed())
-		f := startFlow(clusterIPs(&service, uint16(service.Spec.Ports[0].Port))[0])
+		Expect(api.Get(ctx, client.ObjectKeyFromObject(&backend), &service)).To(Succeed())
+		port := service.Spec.Ports[0]
+		s.eventuallyRouted(ctx, backend.Name, port.Name, a.IP4, b.IP4, c.IP4)
+		f := startFlow(clusterIPs(&service, uint16(port.Port))[0])
 		f.expectNoFailure(ctx, time.Time{})
 
 		By("stopping one, tagging one otherwise, and running a new one")

@@ -73,7 +73,7 @@ func (a *AWS) Up() error {
 	if err != nil {
 		return err
 	}
-	a.server, a.ended = &http.Server{Handler: a.router()}, make(chan struct{}) //nolint:gosec // its only client is the operator
+	a.server, a.ended = &http.Server{Handler: a.router()}, make(chan struct{})
 	go func(server *http.Server, ended chan struct{}) {
 		defer close(ended)
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

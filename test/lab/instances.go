@@ -76,4 +76,3 @@ func (f *Fleet) Run(ctx context.Context, h *rack.Host, tags map[string]string) (
 	}
 	return ids[0], nil
 }
-

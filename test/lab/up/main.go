@@ -137,7 +137,7 @@ func start(ctx context.Context, box *sandbox.Sandbox, opts options, tell func(st
 }
 
 // sampleTags are the tags that the sample of an ExternalBackend selects.
-var sampleTags = map[string]string{"app": "ledger"}
+var sampleTags = map[string]string{"app": "fleet", "stage": "production"}
 
 // launch starts moto with an instance for each external host.
 func launch(ctx context.Context, l *lab.Lab, tell func(string, ...any)) error {
