@@ -31,7 +31,19 @@ func (r *ServiceReconciler) ensureListed(w *world, p *pass) {
 			Name: entry.Name, Source: sourceOf(entry), Selector: selectorOf(entry.EC2), InterfaceTag: entry.EC2.TagKey, Known: p.knownInstances(entry),
 		})
 	}
-	r.Instances.Ensure(p.subscriber(), queries)
+	if len(queries) > 0 || p.lineageBefore.fleets() {
+		r.Instances.Ensure(p.subscriber(), queries)
+	}
+}
+
+// fleets says whether some addresses are those of instances.
+func (l *lineage) fleets() bool {
+	for _, from := range l.origins {
+		if from.source != (ec2.Source{}) {
+			return true
+		}
+	}
+	return false
 }
 
 func sourceOf(e *translate.Entry) ec2.Source {

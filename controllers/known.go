@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"externalbackend.dev/operator/api/v1alpha1"
-	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/target"
 )
@@ -159,11 +158,8 @@ func (k *knownBackends) fleets() []types.NamespacedName {
 	defer k.mu.Unlock()
 	found := make(map[types.NamespacedName]bool)
 	for _, known := range k.bySub {
-		for _, from := range known.lineage.origins {
-			if from.source != (ec2.Source{}) {
-				found[known.service] = true
-				break
-			}
+		if known.lineage.fleets() {
+			found[known.service] = true
 		}
 	}
 	return slices.Collect(maps.Keys(found))

@@ -4,6 +4,7 @@
 package controllers_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net/netip"
@@ -23,6 +24,8 @@ import (
 
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/discovery/ec2/sdk"
 	"externalbackend.dev/operator/internal/discovery/static"
 	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
@@ -42,6 +45,8 @@ type operator struct {
 	// metricsURL is empty unless the metrics are served.
 	metricsURL string
 	asked      *subscriptions
+	instances  *ec2.Discoverer[health.Subscriber]
+	recordAWS  func(service, operation, outcome string)
 
 	cancel context.CancelFunc
 	ended  chan error
@@ -62,6 +67,7 @@ type operatorOptions struct {
 	retention      time.Duration  // of what answers about names lack, at least; the shipped time if zero
 	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
 	maxQuestions   int            // about names, of a namespace; the shipped number if zero
+	refresh        time.Duration  // between two listings of instances; a second if zero
 	fenceNamespace string         // where it asks whether it is fenced; not at all if empty
 	maxChecks      int            // of a namespace; the shipped number if zero
 	// guard is what passes ask in the place of what is wired; that if nil.
@@ -166,9 +172,10 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	recorder := metrics.New(registry, func() metrics.CheckerStats {
 		s := scheduler.Stats()
 		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
-	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) })
+	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) }, o.sources)
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
+	o.recordAWS = recorder.AWSRequestDone
 	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
 	credentials := &controllers.Credentials{
 		Live: o.manager.GetAPIReader(), Guard: reach, Period: options.secretPeriod,
@@ -193,6 +200,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Group: func(sub health.Subscriber) string { return sub.Namespace }, MaxQuestions: options.maxQuestions,
 	})
 	reconciler.Names = names
+	o.wireAWS(ctx, reconciler, options)
 	Expect(o.manager.Add(names)).To(Succeed())
 	scheduler = probe.New(probe.Options{
 		Guard: reach.Dial, Credentials: credentials.Value, Notify: reconciler.Wake, Observer: observer{recorder}, Dial: network.Dial,
@@ -210,6 +218,38 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 		Client: o.manager.GetClient(), Namespace: options.fenceNamespace, Found: recorder.SetFenced, Clock: clock.RealClock{},
 	})).To(Succeed())
 	Expect(reconciler.SetupWithManager(ctx, o.manager, 8)).To(Succeed())
+}
+
+// wireAWS does what cmd/manager does about EC2 instances.
+func (o *operator) wireAWS(ctx context.Context, reconciler *controllers.ServiceReconciler, options operatorOptions) {
+	GinkgoHelper()
+	discover := len(options.namespaces) == 0
+	identities := &controllers.Identities{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revisit}
+	topology := &controllers.Topology{Discover: discover, Clock: clock.RealClock{}, Changed: reconciler.Revisit}
+	controller := &controllers.IdentityController{
+		Client: o.manager.GetClient(), Live: o.manager.GetAPIReader(), Identities: identities,
+		Events: o.manager.GetEventRecorder("externalbackend-operator"), Clock: clock.RealClock{},
+		Namespace: shipped.account.Namespace, Period: options.secretPeriod,
+	}
+	o.instances = ec2.New(ec2.Options[health.Subscriber]{
+		Connector: sdk.New(sdk.Options{Observe: func(service, operation, outcome string, _ time.Duration) { o.recordAWS(service, operation, outcome) }}),
+		Refresh:   cmp.Or(options.refresh, time.Second), Changed: reconciler.Wake, IdentityChanged: controller.Look,
+	})
+	controller.Instances = o.instances
+	reconciler.Instances, reconciler.Identities, reconciler.Topology = o.instances, identities, topology
+	Expect(o.manager.Add(o.instances)).To(Succeed())
+	Expect(identities.SetupWithManager(ctx, o.manager)).To(Succeed())
+	Expect(topology.SetupWithManager(ctx, o.manager)).To(Succeed())
+	Expect(controller.SetupWithManager(ctx, o.manager)).To(Succeed())
+}
+
+// sources are the figures of all regions that are listed.
+func (o *operator) sources() []metrics.SourceStats {
+	var list []metrics.SourceStats
+	for _, s := range o.instances.Sources() {
+		list = append(list, metrics.SourceStats{Identity: s.Identity, Region: s.Region, Instances: s.Instances, Listed: s.Listed})
+	}
+	return list
 }
 
 // stop ends the operator as a signal does, and returns when it has ended.

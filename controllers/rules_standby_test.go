@@ -22,6 +22,8 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/discovery/ec2/sdk"
 	"externalbackend.dev/operator/internal/discovery/static"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
@@ -87,7 +89,8 @@ func standbyReconciler(ctx context.Context, ticks clock.PassiveClock) (*controll
 		Health:   probe.New(probe.Options{Guard: reach.Dial}),
 		Literals: static.Resolve, Names: dns.New(dns.Options[health.Subscriber]{}), Guard: reach, Credentials: &controllers.Credentials{},
 		Metrics: metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} },
-			func() metrics.ResolverStats { return metrics.ResolverStats{} }),
+			func() metrics.ResolverStats { return metrics.ResolverStats{} }, func() []metrics.SourceStats { return nil }),
+		Instances: ec2.New(ec2.Options[health.Subscriber]{Connector: sdk.New(sdk.Options{})}), Identities: &controllers.Identities{}, Topology: &controllers.Topology{},
 		Events:       o.manager.GetEventRecorder("externalbackend-operator"),
 		Clock:        ticks,
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,

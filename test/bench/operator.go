@@ -114,7 +114,7 @@ func newManager(kubeconfig string) (ctrl.Manager, error) {
 func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (*injector, error) {
 	var scheduler *probe.Scheduler
 	recorder := metrics.New(prometheus.NewRegistry(), func() metrics.CheckerStats { return metrics.CheckerStats{} },
-		func() metrics.ResolverStats { return metrics.ResolverStats{} })
+		func() metrics.ResolverStats { return metrics.ResolverStats{} }, func() []metrics.SourceStats { return nil })
 	reach := &controllers.Reach{Discover: true, Clock: clock.RealClock{}}
 	reconciler := &controllers.ServiceReconciler{
 		Client:       mgr.GetClient(),
