@@ -46,6 +46,7 @@ type operator struct {
 	metricsURL string
 	asked      *subscriptions
 	instances  *ec2.Discoverer[health.Subscriber]
+	aws        *sdk.Connector
 	recordAWS  func(service, operation, outcome string)
 
 	cancel context.CancelFunc
@@ -65,9 +66,10 @@ type operatorOptions struct {
 	exempt         []netip.Prefix // from what the cluster's own networks deny
 	denyDelay      time.Duration  // before new networks deny what is published, if that is a lot
 	retention      time.Duration  // of what answers about names lack, at least; the shipped time if zero
-	secretPeriod   time.Duration  // between two reads of a Secret; the shipped time if zero
+	secretPeriod   time.Duration  // between two reads of a Secret, of checks or an AWSIdentity; the shipped time if zero
 	maxQuestions   int            // about names, of a namespace; the shipped number if zero
 	refresh        time.Duration  // between two listings of instances; a second if zero
+	homeless       bool           // does not know its own namespace
 	fenceNamespace string         // where it asks whether it is fenced; not at all if empty
 	maxChecks      int            // of a namespace; the shipped number if zero
 	// guard is what passes ask in the place of what is wired; that if nil.
@@ -151,7 +153,11 @@ func startOperator(options operatorOptions) *operator {
 		ticks = options.clock
 	}
 	o.wire(ctx, &revocable{Registerer: registry}, ticks, options)
-	go func() { o.ended <- o.manager.Start(ctx) }()
+	go func() {
+		err := o.manager.Start(ctx)
+		o.aws.CloseIdle()
+		o.ended <- err
+	}()
 	if options.serveMetrics {
 		Eventually(func() error {
 			conn, err := tls.Dial("tcp", settings.Metrics.BindAddress, &tls.Config{InsecureSkipVerify: true}) // self-made
@@ -231,8 +237,12 @@ func (o *operator) wireAWS(ctx context.Context, reconciler *controllers.ServiceR
 		Events: o.manager.GetEventRecorder("externalbackend-operator"), Clock: clock.RealClock{},
 		Namespace: shipped.account.Namespace, Period: options.secretPeriod,
 	}
+	if options.homeless {
+		controller.Namespace = ""
+	}
+	o.aws = sdk.New(sdk.Options{Observe: func(service, operation, outcome string, _ time.Duration) { o.recordAWS(service, operation, outcome) }})
 	o.instances = ec2.New(ec2.Options[health.Subscriber]{
-		Connector: sdk.New(sdk.Options{Observe: func(service, operation, outcome string, _ time.Duration) { o.recordAWS(service, operation, outcome) }}),
+		Connector: o.aws,
 		Refresh:   cmp.Or(options.refresh, time.Second), Changed: reconciler.Wake, IdentityChanged: controller.Look,
 	})
 	controller.Instances = o.instances

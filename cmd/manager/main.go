@@ -82,8 +82,9 @@ func run(ctx context.Context, options options) error {
 func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	var scheduler *probe.Scheduler
 	var names *dns.Resolver[health.Subscriber]
+	var fleets *fleets
 	recorder := metrics.New(ctrlmetrics.Registry, func() metrics.CheckerStats { return checkerStats(scheduler) },
-		func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) })
+		func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) }, func() []metrics.SourceStats { return fleets.sources() })
 	reach := options.reach.reach()
 	credentials := &controllers.Credentials{
 		Live: mgr.GetAPIReader(), Guard: reach,
@@ -118,6 +119,10 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	reconciler.Names = names
 	if err := mgr.Add(names); err != nil {
 		return fmt.Errorf("adding the resolver of names: %w", err)
+	}
+	fleets = options.fleets(mgr, reconciler, recorder)
+	if err := fleets.setup(ctx, mgr); err != nil {
+		return err
 	}
 	if err := reach.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the guard: %w", err)

@@ -29,7 +29,7 @@ func TestFlagDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.maxEndpoints != 100 || o.metricsAddress != ":8443" || o.probeAddress != ":8081" || o.leaderElect || o.reach.allowClassE {
+	if o.maxEndpoints != 100 || o.metricsAddress != ":8443" || o.probeAddress != ":8081" || o.leaderElect || o.reach.allowClassE || o.aws.refresh != 30*time.Second {
 		t.Errorf("unexpected defaults: %+v", o)
 	}
 }
@@ -43,6 +43,8 @@ func TestFlagsOutOfBounds(t *testing.T) {
 		{"--max-checks-in-flight=-1", "--max-checks-in-flight is -1"},
 		{"--max-checks-per-namespace=0", "--max-checks-per-namespace is 0: it must be between 1 and 10000000"},
 		{"--dns-max-questions-per-namespace=0", "--dns-max-questions-per-namespace is 0: it must be between 1 and 1000000"},
+		{"--ec2-refresh-interval=9s", "--ec2-refresh-interval is 9s: it must be between 10s and 10m0s"},
+		{"--ec2-refresh-interval=11m", "--ec2-refresh-interval is 11m0s: it must be between 10s and 10m0s"},
 		{"--kube-api-qps=0", "--kube-api-qps is 0"},
 		{"--kube-api-burst=0", "--kube-api-burst is 0"},
 		{"--cluster-deny-delay=25h", "--cluster-deny-delay is 25h0m0s: it must be between 0s and 24h"},
@@ -72,11 +74,11 @@ func TestFlagsOutOfBounds(t *testing.T) {
 }
 
 func TestFlagsWithinBounds(t *testing.T) {
-	o, err := parseFlags([]string{"--max-endpoints-per-slice=1000", "--leader-elect", "--allow-class-e", "--zap-log-level=debug"}, &bytes.Buffer{})
+	o, err := parseFlags([]string{"--max-endpoints-per-slice=1000", "--leader-elect", "--allow-class-e", "--ec2-refresh-interval=10m", "--zap-log-level=debug"}, &bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.maxEndpoints != sliceplan.HardMaxEndpoints || !o.leaderElect || !o.reach.allowClassE {
+	if o.maxEndpoints != sliceplan.HardMaxEndpoints || !o.leaderElect || !o.reach.allowClassE || o.aws.refresh != 10*time.Minute {
 		t.Errorf("flags were not taken: %+v", o)
 	}
 }
@@ -124,8 +126,9 @@ func TestMetricsServerIsSecure(t *testing.T) {
 	}
 }
 
-// TestFenceNamespace: it is one in which the operator may write.
-func TestFenceNamespace(t *testing.T) {
+// TestNamespaces: the operator finds its own, and the one in which it asks about the
+// fence is one in which it may write.
+func TestNamespaces(t *testing.T) {
 	inCluster := filepath.Join(t.TempDir(), "namespace")
 	if err := os.WriteFile(inCluster, []byte("externalbackend-system\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -133,12 +136,13 @@ func TestFenceNamespace(t *testing.T) {
 	for _, test := range []struct {
 		args []string
 		file string
-		want string
+		want string // for the fence
+		own  string
 	}{
-		{nil, inCluster, "externalbackend-system"},
-		{nil, inCluster + "-missing", ""},
-		{[]string{"--leader-election-namespace=operators"}, inCluster + "-missing", "operators"},
-		{[]string{"--namespaces=shop,search", "--deny-cidrs=10.0.0.0/8"}, inCluster, "shop"},
+		{nil, inCluster, "externalbackend-system", "externalbackend-system"},
+		{nil, inCluster + "-missing", "", ""},
+		{[]string{"--leader-election-namespace=operators"}, inCluster + "-missing", "operators", "operators"},
+		{[]string{"--namespaces=shop,search", "--deny-cidrs=10.0.0.0/8"}, inCluster, "shop", "externalbackend-system"},
 	} {
 		o, err := parseFlags(test.args, &bytes.Buffer{})
 		if err != nil {
@@ -146,6 +150,9 @@ func TestFenceNamespace(t *testing.T) {
 		}
 		if got := o.fenceNamespace(test.file); got != test.want {
 			t.Errorf("%v and %s: got %q, want %q", test.args, test.file, got, test.want)
+		}
+		if got := o.ownNamespace(test.file); got != test.own {
+			t.Errorf("%v and %s: its own is %q, want %q", test.args, test.file, got, test.own)
 		}
 	}
 }

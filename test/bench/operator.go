@@ -30,6 +30,7 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/dns"
+	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/discovery/static"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
@@ -122,6 +123,9 @@ func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (
 		Literals:     static.Resolve,
 		Guard:        reach,
 		Credentials:  &controllers.Credentials{},
+		Instances:    ec2.New(ec2.Options[health.Subscriber]{}),
+		Identities:   &controllers.Identities{},
+		Topology:     &controllers.Topology{},
 		Metrics:      recorder,
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},

@@ -1,0 +1,422 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+	"pgregory.net/rapid"
+)
+
+// steps is a source whose turns a test takes itself.
+type steps struct {
+	*cloud
+	*Discoverer[string]
+	clock  *clocktesting.FakeClock
+	source *source
+}
+
+var here = Source{"default", "eu-west-1"}
+
+func newSteps(instances ...Instance) *steps {
+	s := &steps{cloud: newCloud(instances...), clock: clocktesting.NewFakeClock(time.Unix(1e9, 0))}
+	s.Discoverer = New(Options[string]{Connector: s.cloud, Clock: s.clock})
+	s.SetIdentity("default", Identity{})
+	return s
+}
+
+// ask makes a query that of a subscriber: "i-1 vpc-id=a known i-2 tag role".
+func (s *steps) ask(sub, text string) {
+	s.Ensure(sub, []Query{parseQuery(text)})
+	s.source = s.hub.find(here)
+}
+
+func parseQuery(text string) Query {
+	q := Query{Name: "q", Source: here}
+	text, q.InterfaceTag, _ = strings.Cut(text, " tag ")
+	text, known, _ := strings.Cut(text, "known")
+	q.Selector, q.Known = selects(text), strings.Fields(known)
+	return q
+}
+
+// list waits until the next listing is due, and takes the turn. It returns how long
+// it waited.
+func (s *steps) list(t interface{ Context() context.Context }) time.Duration {
+	before, waited := s.source.m.begun, time.Duration(0)
+	for {
+		pause := s.source.listTurn(t.Context())
+		if !s.source.m.begun.Equal(before) {
+			return waited
+		}
+		s.clock.Step(pause)
+		waited += pause
+	}
+}
+
+// shown describes what a subscriber is told.
+func (s *steps) shown(sub string) string { return show(s.Lookup(sub, "q")) }
+
+// show describes a snapshot.
+func show(s *Snapshot) string {
+	if s == nil {
+		return "nothing"
+	}
+	var words []string
+	if s.Listed.IsZero() {
+		words = append(words, "unlisted")
+	}
+	for _, i := range s.Matching {
+		words = append(words, i.ID+mark(i))
+	}
+	for _, i := range s.Others {
+		words = append(words, "other:"+i.ID+mark(i))
+	}
+	for _, id := range s.Missing {
+		words = append(words, "missing:"+id)
+	}
+	for _, id := range s.Unfound {
+		words = append(words, "unfound:"+id)
+	}
+	if s.Overdue {
+		words = append(words, "overdue")
+	}
+	if s.Failure != nil {
+		words = append(words, string(s.Failure.Kind))
+	}
+	return strings.Join(words, " ")
+}
+
+func mark(i *Instance) string {
+	text := ""
+	if i.State != Running {
+		text += "(" + string(i.State) + ")"
+	}
+	if i.Lifecycle != "" {
+		text += "(" + i.Lifecycle + ")"
+	}
+	if i.Impaired {
+		text += "(impaired)"
+	}
+	if !i.Interrupted.IsZero() {
+		text += "(interrupted)"
+	}
+	return text
+}
+
+func (s *steps) expect(t *testing.T, sub, want string) {
+	t.Helper()
+	if got := s.shown(sub); got != want {
+		t.Errorf("%s: got %q, want %q", sub, got, want)
+	}
+}
+
+func (s *steps) expectCalls(t *testing.T, want ...string) {
+	t.Helper()
+	got := s.took()
+	for n := range got {
+		got[n] = strings.TrimPrefix(got[n], here.Region+" ")
+	}
+	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
+		t.Errorf("got calls %q, want %q", got, want)
+	}
+}
+
+func TestOneListingForAll(t *testing.T) {
+	for _, subscribers := range []int{1, 100, 1000} {
+		s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=web"), instance("i-3", "app=web"), instance("i-4"))
+		for n := range subscribers {
+			s.ask(fmt.Sprint(n), "tag:app=web")
+		}
+		s.list(t)
+		s.expect(t, fmt.Sprint(subscribers-1), "i-1 i-2 i-3")
+		s.expectCalls(t, "list tag:app=web", "list tag:app=web page 2")
+		before := s.Lookup("0", "q")
+		s.list(t)
+		s.expectCalls(t, "list tag:app=web", "list tag:app=web page 2")
+		if s.Lookup("0", "q") != before {
+			t.Error("there is a new snapshot, though nothing changed")
+		}
+	}
+}
+
+func TestLifeOfAnInstance(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=web"))
+	s.ask("a", "tag:app=web known i-1 i-2")
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2")
+	s.change("i-2", func(i *Instance) { i.State = Stopping })
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2(stopping)")
+	s.change("i-2", func(i *Instance) { i.State = Running })
+	s.change("i-1", func(i *Instance) { i.Tags["app"] = "db" })
+	s.took()
+	s.list(t)
+	s.expect(t, "a", "i-2 other:i-1")
+	s.expectCalls(t, "list tag:app=web", "list instance-id=i-1")
+	s.change("i-1", func(i *Instance) { i.State = Terminated })
+	s.list(t)
+	s.expect(t, "a", "i-2 other:i-1(terminated)")
+	s.remove("i-1")
+	s.took()
+	s.list(t)
+	s.expect(t, "a", "i-2 other:i-1(terminated)")
+	s.expectCalls(t, "list tag:app=web")
+	s.ask("a", "tag:app=web known i-2")
+	s.list(t)
+	s.expect(t, "a", "i-2")
+}
+
+func TestAbsenceIsConfirmed(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=web"))
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.cloud.mu.Lock()
+	s.cloud.answer = func([]Instance) []Instance { return nil }
+	s.cloud.mu.Unlock()
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2 missing:i-1 missing:i-2")
+	s.failing("list", &Failure{Kind: Throttled})
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2 missing:i-1 missing:i-2 Throttled")
+	s.failing("", nil)
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2 missing:i-1 missing:i-2")
+	s.failing("instance-id", &Failure{Kind: Throttled})
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2 missing:i-1 missing:i-2")
+	s.failing("", nil)
+	if waited := s.list(t); waited < DefaultRefresh {
+		t.Errorf("after a request by ids that failed, the next listing comes after %s", waited)
+	}
+	s.expect(t, "a", "")
+}
+
+func TestQuickRechecks(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"))
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.remove("i-1")
+	for n, most := range []time.Duration{33 * time.Second, 5500 * time.Millisecond, 5500 * time.Millisecond} {
+		if waited := s.list(t); waited > most {
+			t.Errorf("%d: waited for %s", n, waited)
+		}
+	}
+	s.expect(t, "a", "")
+}
+
+func TestKnownAfterARestart(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=db"))
+	s.ask("a", "tag:app=web known i-1 i-2 i-3")
+	s.expect(t, "a", "nothing")
+	s.list(t)
+	s.expectCalls(t, "list tag:app=web", "list instance-id=i-2,i-3")
+	s.expect(t, "a", "i-1 other:i-2 missing:i-3")
+	s.list(t)
+	s.expect(t, "a", "i-1 other:i-2 missing:i-3")
+	s.ask("a", "tag:app=web known i-1 i-3") // what was counted stays
+	s.list(t)
+	s.expect(t, "a", "i-1")
+	s.took()
+	s.list(t)
+	s.expectCalls(t, "list tag:app=web")
+	s.set(instance("i-3", "app=web"))
+	s.list(t)
+	s.expect(t, "a", "i-1 i-3")
+}
+
+func TestUnknownIDs(t *testing.T) {
+	s := newSteps(instance("i-1"))
+	s.ask("a", "i-1 i-2")
+	s.list(t)
+	s.expectCalls(t, "list instance-id=i-1,i-2")
+	s.expect(t, "a", "i-1 unfound:i-2")
+	for begun := s.clock.Now(); s.clock.Since(begun) < 4*time.Minute; {
+		s.list(t)
+	}
+	s.expect(t, "a", "i-1 unfound:i-2")
+	s.failing("list", &Failure{Kind: Throttled})
+	s.clock.Step(time.Minute)
+	s.source.listTurn(t.Context())
+	s.expect(t, "a", "i-1 unfound:i-2 overdue Throttled")
+	s.failing("", nil)
+	s.set(instance("i-2"))
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2")
+}
+
+func TestNewQueries(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=db"))
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.took()
+	s.ask("b", "tag:app=web vpc-id=x")
+	s.expect(t, "b", "") // it is covered
+	s.ask("b", "tag:app=db")
+	s.expect(t, "b", "nothing")
+	if waited := s.list(t); waited > gap {
+		t.Errorf("it took %s", waited)
+	}
+	s.expectCalls(t, "list tag:app=db,web")
+	s.expect(t, "a", "i-1")
+	s.expect(t, "b", "i-2")
+	s.failing("list", &Failure{Kind: Throttled})
+	s.list(t)
+	s.ask("c", "vpc-id=x")
+	s.expect(t, "c", "unlisted Throttled")
+	if waited := s.list(t); waited < DefaultRefresh {
+		t.Errorf("a new query hurries a source that is throttled: after %s", waited)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=web"), instance("i-3", "app=web"))
+	s.ask("a", "tag:app=web")
+	s.failing("page 2", &Failure{Kind: AccessDenied})
+	s.list(t)
+	s.expect(t, "a", "unlisted AccessDenied")
+	if waited := s.list(t); waited > 6*time.Second {
+		t.Errorf("the second attempt comes after %s", waited)
+	}
+	s.failing("", nil)
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2 i-3")
+	for kind, most := range map[Kind]time.Duration{Throttled: maxThrottled, Malformed: maxFailing} {
+		s.failing("page 2", &Failure{Kind: kind})
+		s.list(t)
+		longest := time.Duration(0)
+		for range 8 {
+			longest = max(longest, s.list(t))
+			s.expect(t, "a", "i-1 i-2 i-3 "+string(kind))
+		}
+		if longest < most || longest > most+most/10 {
+			t.Errorf("%s: waited for %s", kind, longest)
+		}
+		s.failing("", nil)
+		s.list(t)
+		s.expect(t, "a", "i-1 i-2 i-3")
+	}
+}
+
+func TestRefusedListingsAreWidened(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"))
+	s.ask("a", "tag:app=web")
+	s.failing("tag:app", &Failure{Kind: Refused, Code: "InvalidParameterValue"})
+	s.list(t)
+	s.expect(t, "a", "unlisted Refused")
+	s.list(t)
+	s.expect(t, "a", "i-1")
+}
+
+func TestOutageOfAZone(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=web"), instance("i-3", "app=web"))
+	s.change("i-3", func(i *Instance) { i.Zone = "b" })
+	s.ask("a", "tag:app=web known i-1 i-9")
+	s.list(t)
+	s.change("i-1", func(i *Instance) { i.State = Stopping })
+	s.remove("i-2")
+	s.cloud.fail = func(call string) error {
+		if strings.Contains(call, "list") || strings.Contains(call, "ids i-3") {
+			return &Failure{Kind: Unavailable, Code: "Unavailable"}
+		}
+		return nil
+	}
+	for range 5 {
+		s.list(t)
+		s.expect(t, "a", "i-1(stopping) i-2 i-3 missing:i-9 Unavailable")
+	}
+	s.failing("ids", nil)
+	s.failing("list", &Failure{Kind: Unavailable}) // no answer at all
+	s.took()
+	s.list(t)
+	s.expect(t, "a", "i-1(stopping) i-2 i-3 missing:i-9 Unavailable")
+}
+
+// TestNothingIsLost: an instance that was seen, and that AWS has as running and
+// matching, stays, whatever fails, and whatever is missing fewer than three times
+// in a row.
+func TestNothingIsLost(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSteps()
+		s.ask("a", rapid.SampledFrom([]string{"tag:app=web", "tag:app=web known i-0 i-1", "i-0 i-1 i-2 i-3 tag:app=web", "tag-key=app,x tag:app=web"}).Draw(t, "query"))
+		s.change("i-0", func(i *Instance) { *i = instance("i-0", "app=web") })
+		seen, liesLeft := map[string]bool{}, map[string]int{}
+		for range rapid.IntRange(1, 40).Draw(t, "refreshes") {
+			id := fmt.Sprintf("i-%d", rapid.IntRange(0, 3).Draw(t, "id"))
+			switch rapid.SampledFrom([]string{"run", "run", "stop", "terminate", "remove", "retag", "nothing"}).Draw(t, "event") {
+			case "run":
+				s.set(instance(id, "app=web"))
+			case "stop":
+				stopped := instance(id, "app=web")
+				stopped.State = Stopped
+				s.set(stopped)
+			case "terminate":
+				terminated := instance(id, "app=web")
+				terminated.State = Terminated
+				s.set(terminated)
+			case "remove":
+				s.remove(id)
+			case "retag":
+				s.set(instance(id, "app=db"))
+			}
+			fault := rapid.SampledFrom([]string{"none", "none", "list", "page 2", "instance-id", "ids", "hide", "empty"}).Draw(t, "fault")
+			s.cloud.fail, s.cloud.answer = nil, nil
+			hidden := map[string]bool{}
+			switch fault {
+			case "list", "page 2", "instance-id", "ids":
+				kind := rapid.SampledFrom([]Kind{Throttled, Unavailable, AccessDenied, Refused}).Draw(t, "kind")
+				s.failing(fault, &Failure{Kind: kind, Code: "X"})
+			case "hide", "empty":
+				for n := range 4 {
+					other := fmt.Sprintf("i-%d", n)
+					hidden[other] = liesLeft[other] > 0 && (fault == "empty" || other == id)
+				}
+				s.cloud.answer = func(found []Instance) (rest []Instance) {
+					for _, i := range found {
+						if !hidden[i.ID] {
+							rest = append(rest, i)
+						}
+					}
+					return rest
+				}
+			}
+			s.list(t)
+			complete := s.Lookup("a", "q") != nil && s.Lookup("a", "q").Failure == nil
+			for other, i := range s.instances {
+				switch {
+				case !hidden[other] && complete:
+					liesLeft[other] = confirmations - 1
+				case hidden[other] && complete:
+					liesLeft[other]--
+				}
+				if i.State != Running || i.Tags["app"] != "web" {
+					delete(seen, other)
+					continue
+				}
+				snapshot := s.Lookup("a", "q")
+				shown := false
+				if snapshot != nil {
+					for _, m := range snapshot.Matching {
+						shown = shown || m.ID == other && len(m.Interfaces) == 1
+					}
+				}
+				if seen[other] && !shown {
+					t.Fatalf("%s is lost: %s", other, show(snapshot))
+				}
+				if shown {
+					seen[other] = true
+				}
+			}
+			for other := range seen {
+				if _, there := s.instances[other]; !there {
+					delete(seen, other)
+				}
+			}
+		}
+	})
+}
