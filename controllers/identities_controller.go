@@ -184,7 +184,7 @@ func (c *IdentityController) credentials(ctx context.Context, k *keptIdentity, k
 	if known.Invalid != nil {
 		return ec2.Identity{Unusable: true}, "", 0
 	}
-	identity = ec2.Identity{InstanceStatus: known.InstanceStatus, AutoScaling: known.AutoScaling}
+	identity = ec2.Identity{InstanceStatus: known.InstanceStatus, AutoScaling: known.AutoScaling, Region: known.Regions[0]}
 	for _, q := range known.Queues {
 		identity.Queues = append(identity.Queues, ec2.Queue{URL: q.URL, Region: q.Region})
 	}

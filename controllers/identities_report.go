@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -32,7 +33,11 @@ func (c *IdentityController) report(ctx context.Context, k *keptIdentity, proble
 	if identity.UID != k.known.uid || !equality.Semantic.DeepEqual(&identity.Spec, k.known.spec) {
 		return 0 // the book is about to say the same
 	}
-	outcome := status.ComputeIdentity(c.facts(identity, k.known, problem))
+	facts := c.facts(identity, k.known, problem)
+	if undecided(&facts) && saidBefore(identity) {
+		return 0 // what AWS said before a restart holds until it says something else
+	}
+	outcome := status.ComputeIdentity(facts)
 	if equality.Semantic.DeepEqual(identity.Status, outcome.Status) {
 		return 0
 	}
@@ -90,6 +95,19 @@ func (c *IdentityController) facts(identity *v1alpha1.AWSIdentity, known *KnownI
 		}
 	}
 	return facts
+}
+
+// undecided says whether AWS has said nothing to an identity yet that it is asked
+// with.
+func undecided(facts *status.IdentityFacts) bool {
+	return !facts.Asked && facts.Invalid == nil && facts.AccessKeyProblem == ""
+}
+
+// saidBefore says whether the status of an identity is what AWS said to it as it is.
+func saidBefore(identity *v1alpha1.AWSIdentity) bool {
+	ready := meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.ObservedGeneration == identity.Generation &&
+		ready.Reason != v1alpha1.ReasonInvalidIdentity && ready.Reason != v1alpha1.ReasonAccessKeyUnavailable
 }
 
 // awsFailure returns why AWS was not asked with success; nil if it was.

@@ -190,7 +190,7 @@ type AWSIdentityStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready is always there. PermissionsMissing is there while an
+	// conditions of the identity: Ready is always there, PermissionsMissing while an
 	// optional call is denied.
 	// +optional
 	// +listType=map

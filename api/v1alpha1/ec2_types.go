@@ -58,17 +58,17 @@ type AWSIdentityReference struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.instanceIDs) || has(self.filters)",message="selects every instance of the region: list instanceIDs, filters or both"
 type InstanceSelector struct {
-	// instanceIDs of instances, at most 200, and 2000 in all entries, such as
+	// instanceIDs of instances, at most 200, and 1000 in all entries, such as
 	// i-0123456789abcdef0. An id that is not found is waited for and, after 5
 	// minutes, reported.
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=200
 	InstanceIDs []InstanceID `json:"instanceIDs,omitempty"`
 
 	// filters that an instance must match, all of them, at most 10. They are those
-	// of the EC2 API.
+	// of the EC2 API. Those of all entries may have 16384 characters.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -101,7 +101,7 @@ type InstanceFilter struct {
 	// none, and \ takes the next character literally. A value has at most 5 of * and
 	// ?.
 	// +required
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=20
 	Values []FilterValue `json:"values"`

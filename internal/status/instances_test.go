@@ -60,7 +60,8 @@ func instanceCases() []conditionCase {
 	)
 	cases := []conditionCase{
 		{
-			"instances that nothing is known of yet", edits{one, named("spare", instances(v1alpha1.ReasonInstancesPending, ""))},
+			"instances that nothing is known of yet",
+			edits{one, named("spare", instances(v1alpha1.ReasonInstancesPending, ""))},
 			resolved, unknown, v1alpha1.ReasonInstancesPending, `1 target waits for its instances: "spare"`, false,
 		},
 		{
@@ -74,7 +75,8 @@ func instanceCases() []conditionCase {
 			resolved, unknown, v1alpha1.ReasonNamesPending, `2 targets wait for their names or instances: "rack"; "spare"`, false,
 		},
 		{
-			"instances that are waited for, and a target without addresses", edits{serve(nil), named("rack", instances(v1alpha1.ReasonInstancesPending, ""))},
+			"instances that are waited for, and a target without addresses",
+			edits{serve(nil), named("rack", instances(v1alpha1.ReasonInstancesPending, ""))},
 			resolved, no, v1alpha1.ReasonNoAddresses, `2 targets have no address that can be served (see status.sources): "rack"; "spare"`, true,
 		},
 		{
@@ -83,15 +85,18 @@ func instanceCases() []conditionCase {
 			resolved, no, v1alpha1.ReasonInstancesNotRunning, `2 targets have no address that can be served (see status.sources): "rack"; "spare": 2 instances are stopped`, false,
 		},
 		{
-			"no instance is found", edits{one, named("spare", instances(v1alpha1.ReasonInstanceNotFound, "no instance matches"))},
+			"no instance is found",
+			edits{one, named("spare", instances(v1alpha1.ReasonInstanceNotFound, "no instance matches"))},
 			resolved, no, v1alpha1.ReasonInstanceNotFound, lacking + `"spare": no instance matches`, false,
 		},
 		{
-			"one instance of several is not found", edits{named("spare", instances(v1alpha1.ReasonInstanceNotFound, "i-9 is not found"))},
+			"one instance of several is not found",
+			edits{named("spare", instances(v1alpha1.ReasonInstanceNotFound, "i-9 is not found"))},
 			resolved, yes, v1alpha1.ReasonInstanceNotFound, `target "spare": i-9 is not found`, false,
 		},
 		{
-			"an instance of a target that is to drain is not found", edits{drain("spare"), named("spare", instances(v1alpha1.ReasonInstanceNotFound, "i-9 is not found"))},
+			"an instance of a target that is to drain is not found",
+			edits{drain("spare"), named("spare", instances(v1alpha1.ReasonInstanceNotFound, "i-9 is not found"))},
 			resolved, yes, v1alpha1.ReasonTargetsResolved, "every target has its addresses", false,
 		},
 		{
@@ -100,15 +105,18 @@ func instanceCases() []conditionCase {
 			resolved, yes, v1alpha1.ReasonInstanceNotFound, `target "rack": i-1 has no public address; target "spare": i-9 is not found`, false,
 		},
 		{
-			"no address is of the kind", edits{one, named("spare", instances(v1alpha1.ReasonAddressKindMissing, "i-1 has no public address"))},
+			"no address is of the kind",
+			edits{one, named("spare", instances(v1alpha1.ReasonAddressKindMissing, "i-1 has no public address"))},
 			resolved, no, v1alpha1.ReasonAddressKindMissing, lacking + `"spare": i-1 has no public address`, true,
 		},
 		{
-			"too many addresses", edits{named("spare", status.Source{Subject: inRegion, Unit: "addresses", Answered: true, Dropped: 3})},
+			"too many addresses",
+			edits{named("spare", status.Source{Subject: inRegion, Unit: "addresses", Answered: true, Dropped: 3})},
 			resolved, yes, v1alpha1.ReasonRecordsDropped, `target "spare": 3 addresses of instances in eu-west-1 are more than are served`, false,
 		},
 		{
-			"an identity that does not exist", edits{named("spare", stale(instances(v1alpha1.ReasonIdentityNotFound, "there is no AWSIdentity")))},
+			"an identity that does not exist",
+			edits{named("spare", stale(instances(v1alpha1.ReasonIdentityNotFound, "there is no AWSIdentity")))},
 			v1alpha1.ConditionStale, yes, v1alpha1.ReasonIdentityNotFound,
 			`1 target is served by its last answer: target "spare" (since 2026-01-02T03:03:05Z): there is no AWSIdentity` + kept, false,
 		},
@@ -120,16 +128,21 @@ func instanceCases() []conditionCase {
 				`; target "spare" (since 2026-01-02T03:03:05Z): no answer yet` + kept, false,
 		},
 		{
-			"an identity that does not allow it, and an address that is denied", edits{notAllowed("spare"), reject("rack", "192.0.2.1.5")},
+			"an identity that does not allow it, and an address that is denied",
+			edits{notAllowed("spare"), reject("rack", "192.0.2.1.5")},
 			v1alpha1.ConditionAccepted, no, v1alpha1.ReasonIdentityNotAllowed,
 			`2 addresses are left out, all others are served: target "spare": the AWSIdentity "default" does not allow the namespace; target "rack": ` + parseError("192.0.2.1.5"), true,
 		},
 		{
-			"a status", edits{impair(sick)}, impaired, yes, v1alpha1.ReasonStatusImpaired,
+			"a status",
+			edits{impair(sick)},
+			impaired, yes, v1alpha1.ReasonStatusImpaired,
 			`1 instance is impaired or about to be: i-2 of target "rack" (it is served all the same): status checks say impaired`, false,
 		},
 		{
-			"an event", edits{impair(retired)}, impaired, yes, v1alpha1.ReasonScheduledEvent,
+			"an event",
+			edits{impair(retired)},
+			impaired, yes, v1alpha1.ReasonScheduledEvent,
 			`1 instance is impaired or about to be: i-1 of target "rack" (it is served all the same): instance-retirement not before 2026-02-01T00:00:00Z`, false,
 		},
 		{
@@ -145,11 +158,15 @@ func instanceCases() []conditionCase {
 		source := refusal(kind)
 		cases = append(cases,
 			conditionCase{
-				"AWS was never answered: " + kind, edits{one, named("spare", source)}, resolved, no, source.Reason,
+				"AWS was never answered: " + kind,
+				edits{one, named("spare", source)},
+				resolved, no, source.Reason,
 				lacking + `"spare": ` + source.Problem, false,
 			},
 			conditionCase{
-				"AWS does not answer any more: " + kind, edits{named("spare", stale(source))}, v1alpha1.ConditionStale, yes, source.Reason,
+				"AWS does not answer any more: " + kind,
+				edits{named("spare", stale(source))},
+				v1alpha1.ConditionStale, yes, source.Reason,
 				`1 target is served by its last answer: target "spare" (since 2026-01-02T03:03:05Z): ` + source.Problem + kept, false,
 			})
 	}

@@ -22,8 +22,8 @@ type EC2 struct {
 	// for others to say.
 	Identity string
 	Region   string
-	// IDs of instances and Filters of the EC2 API are both to hold; one of them may
-	// be empty.
+	// IDs of instances, each once, and Filters of the EC2 API are both to hold; one of
+	// them may be empty.
 	IDs     []string
 	Filters []InstanceFilter
 	// IPv4, IPv6 and Secondary say which addresses of a network interface are used.
@@ -104,7 +104,9 @@ func (e *EC2) selectInstances(t *v1alpha1.EC2Target) error {
 		if !instanceID.MatchString(string(id)) {
 			return fmt.Errorf("ec2.selector.instanceIDs: %q is not the id of an EC2 instance such as i-0123456789abcdef0: i- and 17 or 8 hexadecimal digits in lower case", id)
 		}
-		e.IDs = append(e.IDs, string(id))
+		if !slices.Contains(e.IDs, string(id)) {
+			e.IDs = append(e.IDs, string(id))
+		}
 	}
 	for _, f := range filters {
 		filter, err := filterOf(f)

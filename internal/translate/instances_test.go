@@ -83,6 +83,7 @@ func TestInstances(t *testing.T) {
 				DrainOnImpaired: true, DrainOnEvent: true, DrainOnInterruption: true,
 			},
 		},
+		{"an id twice", fleet(func(t *v1alpha1.EC2Target) { t.Selector.InstanceIDs = []v1alpha1.InstanceID{instance, instance} }), least()},
 		{
 			"only IPv6, spelled out", fleet(func(t *v1alpha1.EC2Target) {
 				t.Addresses = v1alpha1.InstanceAddresses{IPv4: v1alpha1.InstanceIPv4None, IPv6: v1alpha1.InstanceIPv6Primary, Secondary: v1alpha1.SecondaryExclude}

@@ -6,7 +6,6 @@ package admission_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -36,8 +35,10 @@ spec: {targets: [%s]}
 
 // fleet is an entry that names an identity.
 func fleet(name, identity string) string {
-	return fmt.Sprintf("{name: %s, ec2: {region: eu-west-1, identityRef: {name: %s}}}", name, identity)
+	return fmt.Sprintf("{name: %s, ec2: {region: eu-west-1, identityRef: {name: %s}, %s}}", name, identity, someInstance)
 }
+
+const someInstance = "selector: {instanceIDs: [i-01234567]}"
 
 const rack = "{name: rack, ip: {addresses: [192.0.2.10]}}"
 
@@ -48,30 +49,10 @@ func with(object *unstructured.Unstructured, entries string) *unstructured.Unstr
 	return changed
 }
 
-// withEC2 adds the property ec2 to the targets of the shipped CRD, as it will
-// be there.
-func withEC2(ctx context.Context) {
-	GinkgoHelper()
-	crd := only(render(ctx, filepath.Join("testdata", "ec2")), "CustomResourceDefinition")
-	live := crd.DeepCopy()
-	Expect(admin.Get(ctx, client.ObjectKeyFromObject(crd), live)).To(Succeed())
-	changed := live.DeepCopy()
-	changed.Object["spec"] = crd.Object["spec"]
-	Expect(admin.Update(ctx, changed)).To(Succeed())
-	DeferCleanup(func(ctx SpecContext) {
-		Expect(admin.Get(ctx, client.ObjectKeyFromObject(crd), changed)).To(Succeed())
-		live.SetResourceVersion(changed.GetResourceVersion())
-		Expect(admin.Update(ctx, live)).To(Succeed())
-	}, NodeTimeout(time.Minute))
-	strict := client.WithFieldValidation(client.NewDryRunClient(admin), metav1.FieldValidationStrict)
-	Eventually(func() error { return strict.Create(ctx, targets(fleet("fleet", "shared"))) }).WithContext(ctx).Should(Succeed())
-}
-
 var _ = Describe("An AWSIdentity", Ordered, func() {
 	const author = "author"
 	var user client.Client
 	BeforeAll(func(ctx SpecContext) {
-		withEC2(ctx)
 		grant(ctx, author, "externalbackend-editor-role", author)
 		user = as(author)
 		Eventually(func() error { return client.NewDryRunClient(user).Create(ctx, targets(fleet("fleet", "shared"))) }).
@@ -103,9 +84,9 @@ var _ = Describe("An AWSIdentity", Ordered, func() {
 	})
 
 	It("is the one named default where none is named", func(ctx SpecContext) {
-		const implied = "{name: fleet, ec2: {region: eu-west-1}}"
+		const implied = "{name: fleet, ec2: {region: eu-west-1, " + someInstance + "}}"
 		Expect(create(ctx, implied)).To(refused("default"))
-		Expect(create(ctx, "{name: fleet, ec2: {region: eu-west-1, identityRef: {}}}")).To(refused("default"))
+		Expect(create(ctx, "{name: fleet, ec2: {region: eu-west-1, identityRef: {}, "+someInstance+"}}")).To(refused("default"))
 		allow(ctx, "default")
 		Expect(create(ctx, implied)).To(Succeed())
 	})
@@ -130,12 +111,18 @@ var _ = Describe("An AWSIdentity", Ordered, func() {
 	})
 
 	It("is no matter of how many entries there are", func(ctx SpecContext) {
-		var entries []string
+		var entries, ids []string
+		for i := range 20 {
+			ids = append(ids, fmt.Sprintf("i-%017d", i))
+		}
+		all := "selector: {instanceIDs: [" + strings.Join(ids, ",") + "]}"
 		for i := range 100 {
-			entries = append(entries, fleet(fmt.Sprintf("entry-%057d", i), fmt.Sprintf("identity-%0200d", i%4)))
+			entry := fleet(fmt.Sprintf("entry-%057d", i), fmt.Sprintf("identity-%0200d", i%4))
+			entries = append(entries, strings.Replace(entry, someInstance, all, 1))
 		}
 		object := targets(strings.Join(entries, ","))
 		mustCreate(ctx, object)
+		Expect(client.NewDryRunClient(user).Update(ctx, with(object, strings.Join(entries, ",")))).To(Succeed())
 		entries[99] = fleet("last", "other")
 		Expect(client.NewDryRunClient(user).Update(ctx, with(object, strings.Join(entries, ",")))).To(refused("other"))
 	})
@@ -148,11 +135,14 @@ var _ = Describe("An AWSIdentity", Ordered, func() {
 	},
 		Entry("stays while the rest is edited", "{name: rack, ip: {addresses: [192.0.2.11]}}, "+fleet("fleet", "shared"), Succeed()),
 		Entry("stays while its entry is edited otherwise",
-			rack+", {name: fleet, state: Drain, ec2: {region: eu-west-1, identityRef: {name: shared}}}", Succeed()),
+			rack+", {name: fleet, state: Drain, ec2: {region: eu-west-1, identityRef: {name: shared}, "+someInstance+"}}", Succeed()),
 		Entry("can be removed", rack, Succeed()),
 		Entry("cannot be exchanged for another", rack+","+fleet("fleet", "other"), refused("other")),
 		Entry("cannot be named by another entry", rack+","+fleet("fleet", "shared")+","+fleet("more", "shared"), refused("shared")),
-		Entry("cannot be used for other instances", rack+", {name: fleet, ec2: {region: us-east-1, identityRef: {name: shared}}}", refused("shared")),
+		Entry("cannot be used for other instances", rack+", {name: fleet, ec2: {region: us-east-1, identityRef: {name: shared}, "+someInstance+"}}", refused("shared")),
+		Entry("cannot be used for more instances", rack+", {name: fleet, ec2: {region: eu-west-1, identityRef: {name: shared}, selector: {instanceIDs: [i-01234567, i-89abcdef]}}}", refused("shared")),
+		Entry("cannot be used for other addresses", rack+", {name: fleet, ec2: {region: eu-west-1, identityRef: {name: shared}, addresses: {ipv4: Public}, "+someInstance+"}}", refused("shared")),
+		Entry("stays while defaults are spelled out", rack+", {name: fleet, ec2: {region: eu-west-1, identityRef: {name: shared}, addresses: {ipv4: Private}, networkInterface: {}, "+someInstance+"}}", Succeed()),
 		Entry("cannot go over to an entry of another name", rack+","+fleet("renamed", "shared"), refused("shared")),
 	)
 

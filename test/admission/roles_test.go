@@ -34,7 +34,7 @@ type rights map[string][]string
 func rightsOf(ctx context.Context, user, namespace string) rights {
 	GinkgoHelper()
 	found := rights{}
-	for _, resource := range []string{"externalbackends", "externalbackends/status", "externalbackendpolicies", "awsidentities"} {
+	for _, resource := range []string{"externalbackends", "externalbackends/status", "externalbackendpolicies", "awsidentities", "awsidentities/status"} {
 		for _, verb := range everyVerb {
 			name, subresource, _ := strings.Cut(resource, "/")
 			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
@@ -89,13 +89,16 @@ var _ = Describe("Of our kinds", func() {
 	},
 		Entry(nil, "externalbackend-policy-viewer-role", rights{"externalbackendpolicies": reading}),
 		Entry(nil, "externalbackend-policy-editor-role", rights{"externalbackendpolicies": writing}),
+		Entry(nil, "externalbackend-awsidentity-viewer-role", rights{"awsidentities": reading, "awsidentities/status": {"get"}}),
+		Entry(nil, "externalbackend-awsidentity-editor-role", rights{"awsidentities": writing, "awsidentities/status": {"get"}}),
+		Entry(nil, "externalbackend-awsidentity-user-role", rights{"awsidentities": {"use"}}),
 	)
 
 	It("nothing is granted to those to whom nobody gave anything", func(ctx SpecContext) {
 		Expect(rightsOf(ctx, "nobody", namespace)).To(BeEmpty())
 	})
 
-	It("those who may view everything are not shown policies", func(ctx SpecContext) {
+	It("those who may view everything are shown neither policies nor AWSIdentities", func(ctx SpecContext) {
 		Expect(aggregation.Aggregate(ctx, admin)).To(Succeed())
 		grant(ctx, "viewer-of-all", "view", "viewer-of-all")
 		Eventually(rightsOf).WithContext(ctx).WithArguments("viewer-of-all", "").Should(

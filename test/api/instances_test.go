@@ -19,7 +19,8 @@ const (
 	noAddress       = "no address would be used: set ipv4, ipv6 or both to another value than None"
 	notOneInterface = "set at most one of deviceIndex, subnetID and tag"
 	notASubnet      = "must be the id of a subnet such as subnet-0123456789abcdef0"
-	tooManyIDs      = "all targets together may list at most 2000 instance ids: use filters, or split them over several ExternalBackends of the same Service"
+	tooManyIDs      = "all targets together may list at most 1000 instance ids: use filters, or split them over several ExternalBackends of the same Service"
+	tooLongFilters  = "the names and values of the filters of all targets together may have at most 16384 characters: use wildcards, or split them over several ExternalBackends of the same Service"
 	tooManyValues   = "all targets together may have at most 500 values of filters: use wildcards, or split them over several ExternalBackends of the same Service"
 )
 
@@ -70,9 +71,8 @@ var rejectedInstances = slices.Concat(
 		rejectedFleet(ec2+".selector", everyInstance, set(ec2+".selector", "{}")),
 		rejectedFleet(ids, "should have at least 1 items", set(ids, "[]")),
 		rejectedFleet(ids, "Too many: 201: must have at most 200 items", set(ids, instances(201))),
-		rejectedFleet(ids+"[1]", "Duplicate value", set(ids, "[i-01234567, i-01234567]")),
 		rejectedFleet(ids+"[0]", "Too long: may not be more than 19 bytes", set(ids, "["+instance+"0]")),
-		rejected("spec.targets", tooManyIDs, set("spec.targets", fleets(11, 200, 1))),
+		rejected("spec.targets", tooManyIDs, set("spec.targets", fleets(6, 167, 1))),
 		// The most that fits: no rule may exceed what the API server spends on it.
 		rejected("spec.targets", tooManyIDs, set("spec.targets", fleets(100, 200, 1))),
 
@@ -85,10 +85,11 @@ var rejectedInstances = slices.Concat(
 		rejectedFleet(values, "Required value", remove(values)),
 		rejectedFleet(values, "should have at least 1 items", set(values, "[]")),
 		rejectedFleet(values, "Too many: 21: must have at most 20 items", set(values, repeated(21, "v%d"))),
-		rejectedFleet(values+"[1]", "Duplicate value", set(values, "[a, a]")),
 		rejectedFleet(values+"[0]", "must be of type string", set(values, "[1]")),
 		rejectedFleet(values+"[0]", "Too long: may not be more than 255 bytes", set(values, "["+strings.Repeat("a", 256)+"]")),
 		rejected("spec.targets", tooManyValues, set("spec.targets", fleets(26, 1, 20))),
+		rejected("spec.targets", tooLongFilters, fleet, set(filters, longFilters(45))),
+		rejected("spec.targets", tooLongFilters, set("spec.targets", fleets(100, 1, 1)), set("spec.targets[99].ec2.selector.filters", longFilters(255))),
 
 		rejectedFleet(ec2+".addresses", noAddress, set(ec2+".addresses", "{ipv4: None}")),
 		rejectedFleet(ec2+".addresses", noAddress, set(ec2+".addresses", "{ipv4: None, ipv6: None}")),
@@ -142,6 +143,19 @@ func fleets(targets, ids, values int) string {
 	return quoted(list)
 }
 
+// longFilters writes a YAML list of filters with 16340 characters, and a value more.
+func longFilters(last int) string {
+	var list []any
+	for i, count := range []int{20, 20, 20, 4} {
+		values := parsed(repeated(count, strings.Repeat("a", 252)+"%03d")).([]any)
+		if i == 3 {
+			values = append(values, strings.Repeat("a", last))
+		}
+		list = append(list, map[string]any{"name": fmt.Sprintf("tag:%d", i), "values": values})
+	}
+	return quoted(list)
+}
+
 // withFleet is a change of a fleet that leaves it valid.
 func withFleet(edits ...edit) []edit { return slices.Concat([]edit{fleet}, edits) }
 
@@ -167,8 +181,10 @@ var acceptedInstances = slices.Concat(
 		withFleet(set(values, repeated(20, "v%d"))),
 		withFleet(set(values, "["+strings.Repeat("a", 255)+"]")),
 		withFleet(set(values, quoted([]string{"", "*****", "a*b?c*d?e*", `\\`, `a\*\?`, "ü and blank", `C:\\`}))),
-		{set("spec.targets", fleets(10, 200, 20))},
+		{set("spec.targets", fleets(5, 200, 20))},
 		{set("spec.targets", fleets(25, 1, 20))},
+		withFleet(set(filters, longFilters(44))),
+		withFleet(set(ids, "[i-01234567, i-01234567]"), set(values, "[a, a]")), // asked for once
 
 		withFleet(set(ec2+".addresses", "{}")),
 		withFleet(set(ec2+".addresses", "{ipv4: Public}")),

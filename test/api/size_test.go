@@ -28,31 +28,27 @@ func address6(n int) string {
 	return fmt.Sprintf("2001:0db8:0000:0000:0000:%04x:192.168.100.100", n)
 }
 
-// largest is an ExternalBackend at every bound at once: 5000 addresses in 100
-// entries with 1000 ports of their own, 100 ports, 8 checks with 128 KiB of
+// largest is an ExternalBackend at every bound at once: 100 entries, 5000 addresses
+// in 5 of them and 1000 instance ids and 500 values of filters in the others, 1000
+// ports of their own, 100 ports, 8 checks with 128 KiB of
 // certificates, and a Service with 32 labels and annotations.
 func largest() *v1alpha1.ExternalBackend {
 	backend := &v1alpha1.ExternalBackend{}
 	backend.Namespace, backend.Name = namespace, letters64[:63]
 	backend.Spec.Service = largestService()
-	total := 0
 	for i := range 100 {
 		backend.Spec.Ports = append(backend.Spec.Ports, v1alpha1.BackendPort{
 			Name: longest(i), Port: 65535, ServicePort: new(int32(65535 - i)), Protocol: "SCTP", AppProtocol: new(letters254[:189] + "/" + letters64[:63]),
 		})
-		count := 10
-		switch {
-		case i < 4:
-			count = 1000
-		case i == 4:
-			count = 50
+		entry := v1alpha1.Target{Name: longest(i), Zone: letters64[:63], Tier: 1000, State: v1alpha1.TargetDisabled}
+		if i < 5 {
+			entry.IP = &v1alpha1.IPTarget{}
+			for n := range 1000 {
+				entry.IP.Addresses = append(entry.IP.Addresses, v1alpha1.IPAddress(address6(1000*i+n)))
+			}
+		} else {
+			entry.EC2 = largestInstances(i)
 		}
-		ip := &v1alpha1.IPTarget{}
-		for range count {
-			total++
-			ip.Addresses = append(ip.Addresses, v1alpha1.IPAddress(address6(total)))
-		}
-		entry := v1alpha1.Target{Name: longest(i), IP: ip, Zone: letters64[:63], Tier: 1000, State: v1alpha1.TargetDisabled}
 		for n := range 10 {
 			entry.Ports = append(entry.Ports, v1alpha1.TargetPort{Name: longest(10*(i%10) + n), Port: 65535})
 		}
@@ -72,6 +68,28 @@ func largest() *v1alpha1.ExternalBackend {
 		backend.Spec.HealthCheck.Checks = append(backend.Spec.HealthCheck.Checks, check)
 	}
 	return backend
+}
+
+// largestInstances is one of 95 entries that together have all instance ids, and all
+// characters and values of filters, that there may be.
+func largestInstances(n int) *v1alpha1.EC2Target {
+	target := &v1alpha1.EC2Target{
+		Region: v1alpha1.Region(letters64[:26] + "-aa-11"), IdentityRef: v1alpha1.AWSIdentityReference{Name: v1alpha1.IdentityName(letters254[:253])},
+		Addresses: v1alpha1.InstanceAddresses{IPv4: v1alpha1.InstanceIPv4Private, IPv6: v1alpha1.InstanceIPv6Primary, Secondary: v1alpha1.SecondaryInclude},
+		NetworkInterface: v1alpha1.NetworkInterfaceSelector{
+			Tag: &v1alpha1.InterfaceTag{Key: strings.Repeat("a", 128), Value: new(strings.Repeat("a", 256))},
+		},
+		DrainOn: []v1alpha1.InstanceDrainReason{v1alpha1.DrainOnImpairedStatus, v1alpha1.DrainOnScheduledEvent, v1alpha1.DrainOnSpotInterruption},
+	}
+	for i := range 10 {
+		target.Selector.InstanceIDs = append(target.Selector.InstanceIDs, v1alpha1.InstanceID(fmt.Sprintf("i-%017d", 10*n+i)))
+	}
+	for i := range 5 {
+		target.Selector.Filters = append(target.Selector.Filters, v1alpha1.InstanceFilter{
+			Name: fmt.Sprintf("tag:%s%d", letters64[:24], i), Values: []v1alpha1.FilterValue{"aaaa"},
+		})
+	}
+	return target
 }
 
 func largestService() v1alpha1.ServiceReference {
@@ -110,6 +128,7 @@ func largestStatus(backend *v1alpha1.ExternalBackend) v1alpha1.ExternalBackendSt
 	for _, name := range []string{
 		v1alpha1.ConditionAccepted, v1alpha1.ConditionServiceResolved, v1alpha1.ConditionTargetsResolved,
 		v1alpha1.ConditionPublished, v1alpha1.ConditionHealthy, v1alpha1.ConditionReady, v1alpha1.ConditionStalled, v1alpha1.ConditionConflict, v1alpha1.ConditionStale,
+		v1alpha1.ConditionInstancesImpaired,
 	} {
 		status.Conditions = append(status.Conditions, metav1.Condition{
 			Type: name, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAddressDenied, Message: strings.Repeat("a", 2048),

@@ -40,7 +40,7 @@ func newCloud(instances ...Instance) *cloud {
 	c := &cloud{
 		instances: map[string]Instance{}, pageSize: 2, tags: map[string]map[string]string{},
 		statuses: map[Problem][]Status{}, states: map[string]string{}, caller: Caller{"123456789012", "arn:me"},
-		arrived: make(chan struct{}, 100),
+		arrived: make(chan struct{}, 1),
 	}
 	c.set(instances...)
 	return c
@@ -109,7 +109,7 @@ func (c *cloud) send(body string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.messages = append(c.messages, Message{Body: body, Receipt: "r" + strconv.Itoa(len(body))})
-	c.arrived <- struct{}{}
+	poke(c.arrived)
 }
 
 // Connect implements Connector.
@@ -237,16 +237,20 @@ func (a *cloudAPI) Receive(ctx context.Context, queue string) ([]Message, error)
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-a.arrived:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for {
+		a.mu.Lock()
+		messages := a.messages
+		a.messages = nil
+		a.mu.Unlock()
+		if len(messages) > 0 {
+			return messages, nil
+		}
+		select {
+		case <-a.arrived:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	messages := a.messages
-	a.messages = nil
-	return messages, nil
 }
 
 func (a *cloudAPI) Delete(ctx context.Context, queue string, receipts []string) error {

@@ -13,10 +13,13 @@ import (
 // changed since it was called last.
 func (m *machine) evaluate(now time.Time) []*query {
 	if m.allDirty || len(m.dirty) > 0 {
-		all := m.allDirty || len(m.dirty) > len(m.records)/4
+		many := len(m.dirty) > len(m.records)/4
 		for q := range m.queries {
-			if all || m.concerned(q) {
+			switch {
+			case many || m.concerned(q):
 				m.evaluateOne(q, now)
+			case m.allDirty:
+				m.publish(q, now)
 			}
 		}
 		clear(m.dirty)
@@ -40,7 +43,7 @@ func (m *machine) concerned(q *query) bool {
 	return false
 }
 
-// evaluateOne brings a snapshot up to date.
+// evaluateOne finds out what a query selects, and brings its snapshot up to date.
 func (m *machine) evaluateOne(q *query, now time.Time) {
 	matching := m.match(q)
 	former := slices.Concat(q.former, q.matching)
@@ -50,6 +53,11 @@ func (m *machine) evaluateOne(q *query, now time.Time) {
 	})
 	slices.SortFunc(former, func(a, b *record) int { return strings.Compare(a.ID, b.ID) })
 	q.setFormer(slices.Compact(former))
+	m.publish(q, now)
+}
+
+// publish makes a snapshot of what is known, unless it says what the last one does.
+func (m *machine) publish(q *query, now time.Time) {
 	old := q.snapshot.Load()
 	if s := m.snapshotOf(q, now); !sameSnapshot(old, s) {
 		q.snapshot.Store(s)

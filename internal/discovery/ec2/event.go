@@ -55,8 +55,11 @@ func parseEvent(body string) (event, bool) {
 		return event{}, false
 	}
 	hint := event{region: e.Region, at: e.Time, ids: e.instances()}
+	if len(hint.ids) == 0 {
+		return event{}, false
+	}
 	hint.interruption = e.Source == "aws.ec2" && e.DetailType == "EC2 Spot Instance Interruption Warning"
-	return hint, len(hint.ids) > 0
+	return hint, true
 }
 
 // instances returns the ids of the instances that an event is about.

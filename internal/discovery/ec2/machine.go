@@ -35,7 +35,7 @@ type machine struct {
 	unfound  map[string]*search  // ids that selectors list and that do not exist
 	queries  map[*query]struct{} // that are asked
 	dirty    map[string]struct{} // ids about which something changed since the last evaluation
-	allDirty bool                // something changed that is not about instances
+	allDirty bool                // something changed that is not about an instance
 	changed  []*query            // since the last call of evaluate
 
 	// last is what the last complete listing was to list, listed and ended when it
@@ -251,34 +251,6 @@ func (m *machine) seek(id string, since time.Time) {
 	}
 }
 
-// tick does what falls due by itself, and returns when that is next; zero: never.
-func (m *machine) tick(now time.Time) (next time.Time) {
-	earliest := func(t time.Time) {
-		if next.IsZero() || t.Before(next) {
-			next = t
-		}
-	}
-	for id, s := range m.unfound {
-		if due := s.since.Add(overdueAfter); s.overdue {
-			continue
-		} else if due.After(now) {
-			earliest(due)
-		} else {
-			s.overdue = true
-			m.dirty[id] = struct{}{}
-		}
-	}
-	for _, id := range m.expire(now) {
-		if r := m.records[id]; r != nil {
-			m.show(r, m.put(r.Instance))
-		}
-	}
-	for _, w := range m.warnings {
-		earliest(w.until)
-	}
-	return next
-}
-
 // inOrder returns all records by id.
 func (m *machine) inOrder() []*record {
 	if m.sorted == nil {
@@ -291,15 +263,6 @@ func sameSelector(a, b *Selector) bool {
 	return slices.Equal(a.IDs, b.IDs) && slices.EqualFunc(a.Filters, b.Filters, func(x, y Filter) bool {
 		return x.Name == y.Name && slices.Equal(x.Values, y.Values)
 	})
-}
-
-// warned notes a warning about an instance.
-func (m *machine) warned(id string, w warning) {
-	if m.warn(id, w) {
-		if r := m.records[id]; r != nil {
-			m.show(r, m.put(r.Instance))
-		}
-	}
 }
 
 // emptied returns the state in which only the queries are left.

@@ -27,7 +27,8 @@ type Query struct {
 // Snapshot is what is known about a query. It does not change.
 type Snapshot struct {
 	// Listed is when the first complete listing began that answers the query; zero
-	// while there is none.
+	// while there is none. Until then, the instances below are those that happen to be
+	// known, which may be few.
 	Listed time.Time
 	// Matching are the instances that the selector selects and that are not
 	// terminated, by id, running or not. One that is missing from the last listing

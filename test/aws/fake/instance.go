@@ -249,6 +249,13 @@ func (r *Region) Purge(ids ...string) {
 	}
 }
 
+// IDs returns the ids of all instances, sorted.
+func (r *Region) IDs() []string {
+	r.account.server.mu.Lock()
+	defer r.account.server.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.instances))
+}
+
 // Instance returns a copy of what there is of an instance.
 func (r *Region) Instance(id string) Instance {
 	r.account.server.mu.Lock()

@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"externalbackend.dev/operator/test/aws/query"
 	"externalbackend.dev/operator/test/aws/sigv4"
 )
 
@@ -31,7 +32,7 @@ const stopGrace = 10 * time.Second
 const AccountID = "123456789012"
 
 // ErrAbsent says that the machine has no moto.
-var ErrAbsent = errors.New("moto is not installed: pip install 'moto[ec2,server]' " +
+var ErrAbsent = errors.New("moto is not installed: pip install 'moto[autoscaling,ec2,iam,server,sqs,sts]' " +
 	"(.ci/run does), and have moto_server or python3 with it in PATH")
 
 // Server is a running moto server.
@@ -154,14 +155,14 @@ func (s *Server) post(ctx context.Context, path, body string) error {
 		return fmt.Errorf("moto: %w", err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		return &Error{"moto-api", path, answer.StatusCode, string(text)}
+		return fmt.Errorf("moto answers %s to %s: %s", answer.Status, path, text)
 	}
 	return nil
 }
 
 // Client returns who asks moto with this key.
 func (s *Server) Client(key sigv4.Key, region string) *Client {
-	return &Client{server: s, Key: key, Region: region}
+	return &Client{query.Client{URL: s.url, Key: key, Region: region, HTTP: s.http}, s}
 }
 
 // tail is the end of what was printed.
