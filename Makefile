@@ -99,7 +99,7 @@ mutants: ## Break the rules for EndpointSlices one by one and show that their te
 
 .PHONY: verify
 verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
-	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-vulnerabilities
+	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-vulnerabilities
 
 .PHONY: verify-generated
 verify-generated: ## Check that the files made by generate, manifests and api-docs are up to date.
@@ -113,6 +113,10 @@ verify-import-rules: ## Prove that the linter reports forbidden imports and cloc
 .PHONY: verify-modules
 verify-modules: ## Check that the go.mod and go.sum files of all modules are tidy.
 	@hack/verify-modules.sh
+
+.PHONY: verify-size
+verify-size: ## Check that the binary is not larger than it should be.
+	@MAKE='$(MAKE)' hack/verify-size.sh
 
 .PHONY: verify-vulnerabilities
 verify-vulnerabilities: build ## Check that no known vulnerability can be reached from the code, or is in the binary. Settings: VULNDB.

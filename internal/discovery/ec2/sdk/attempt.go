@@ -103,7 +103,7 @@ func attempts(limits *limits, observe observer) func(*middleware.Stack) error {
 		return out, metadata, err
 	})
 	return func(stack *middleware.Stack) error {
-		if err := stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("Bound", bound), middleware.After); err != nil {
+		if err := stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("Bound", bound(maxBody)), middleware.After); err != nil {
 			return err
 		}
 		// What has no signature is not AWS, but a source of credentials.
@@ -118,15 +118,21 @@ func attempts(limits *limits, observe observer) func(*middleware.Stack) error {
 	}
 }
 
-// bound bounds the body of an answer.
-func bound(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+type deserialize = func(context.Context, middleware.DeserializeInput, middleware.DeserializeHandler) (
 	middleware.DeserializeOutput, middleware.Metadata, error,
-) {
-	out, metadata, err := next.HandleDeserialize(ctx, in)
-	if response, ok := out.RawResponse.(*smithyhttp.Response); ok && response.Body != nil {
-		response.Body = http.MaxBytesReader(nil, response.Body, maxBody)
+)
+
+// bound bounds the body of an answer, in bytes.
+func bound(limit int64) deserialize {
+	return func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+		middleware.DeserializeOutput, middleware.Metadata, error,
+	) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		if response, ok := out.RawResponse.(*smithyhttp.Response); ok && response.Body != nil {
+			response.Body = http.MaxBytesReader(nil, response.Body, limit)
+		}
+		return out, metadata, err
 	}
-	return out, metadata, err
 }
 
 // answer finds out whether the body is an answer to the request at all. The SDK

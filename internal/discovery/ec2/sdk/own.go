@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 )
@@ -73,12 +75,14 @@ func (o *own) config(ctx context.Context, region string) (aws.Config, error) {
 }
 
 func (o *own) load(ctx context.Context, region string) (aws.Config, error) {
+	web := &webIdentity{}
 	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithRegion(region),
 		config.WithHTTPClient(newBuildable()),
 		config.WithRetryer(newRetryer),
 		config.WithAPIOptions([]func(*middleware.Stack) error{o.trace}),
 		config.WithLogger(logging.Nop{}),
+		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) { o.Client = web }),
 	)
 	if err != nil {
 		return aws.Config{}, err
@@ -86,12 +90,26 @@ func (o *own) load(ctx context.Context, region string) (aws.Config, error) {
 	cfg.HTTPClient = trusting(o.client, cfg.HTTPClient)
 	// The retryer says how often, not AWS_MAX_ATTEMPTS.
 	cfg.RetryMaxAttempts = 0
+	web.assume = sts.NewFromConfig(cfg).AssumeRoleWithWebIdentity
 	provider := ownProvider{inner: cfg.Credentials, timeout: callTimeout}
 	if aws.IsCredentialsProvider(cfg.Credentials, (*ec2rolecreds.Provider)(nil)) {
 		provider.timeout = metadataTimeout
 	}
 	cfg.Credentials = provider
 	return cfg, nil
+}
+
+// webIdentity exchanges web identity tokens. The client that the SDK would make for
+// it knows not all of the settings yet, such as AWS_ENDPOINT_URL.
+type webIdentity struct {
+	assume func(context.Context, *sts.AssumeRoleWithWebIdentityInput, ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error)
+}
+
+// AssumeRoleWithWebIdentity implements stscreds.AssumeRoleWithWebIdentityAPIClient.
+func (w *webIdentity) AssumeRoleWithWebIdentity(
+	ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, options ...func(*sts.Options),
+) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+	return w.assume(ctx, in, options...)
 }
 
 // newRetryer returns the standard one without its quota, which all calls would
