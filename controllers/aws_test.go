@@ -68,7 +68,9 @@ func (s *scene) fleet(ctx context.Context, edits ...func(*v1alpha1.AWSIdentity))
 		edit(f.identity)
 	}
 	Expect(admin.Create(ctx, f.identity)).To(Succeed())
-	DeferCleanup(func(ctx SpecContext) { Expect(admin.Delete(ctx, f.identity)).To(Or(Succeed(), MatchError(ContainSubstring("not found")))) })
+	DeferCleanup(func(ctx SpecContext) {
+		Expect(admin.Delete(ctx, f.identity)).To(Or(Succeed(), MatchError(ContainSubstring("not found"))))
+	})
 	return f
 }
 
