@@ -93,14 +93,14 @@ func (f *fleet) permitted() (bool, error) {
 	}
 	identity, known := f.w.identities.Of(e.Identity)
 	switch {
-	case !known || identity.Invalid != nil:
+	case !known:
 		return false, nil
 	case !identity.Allows(f.w.key.Namespace):
 		return false, &identityError{fmt.Sprintf("AWSIdentity %q does not allow this namespace: have an administrator add it to spec.allowedNamespaces, or use another one", e.Identity)}
 	case !identity.Lists(e.Region):
 		return false, &identityError{fmt.Sprintf("AWSIdentity %q is not for region %s: have an administrator add that to spec.regions, or correct the region", e.Identity, e.Region)}
 	}
-	return true, nil
+	return identity.Invalid == nil, nil
 }
 
 // isEarly says whether it is not known yet what the entry may have asked.

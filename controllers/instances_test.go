@@ -14,7 +14,6 @@ import (
 	"externalbackend.dev/operator/test/targets"
 )
 
-
 // hostnames are those of the endpoints of a Service, by address.
 func (s *scene) hostnames(ctx context.Context, service string) map[string]string {
 	found := map[string]string{}
