@@ -112,17 +112,19 @@ func byID(ids ...string) func(*v1alpha1.EC2Target) {
 // listed waits until the instances of the account were listed so many times more.
 func (f *fleet) listed(ctx context.Context, times int) {
 	GinkgoHelper()
-	count := func() int {
-		n := 0
-		for _, r := range aws.Requests("DescribeInstances") {
-			if r.Account == f.account.ID() && r.Status != 0 {
-				n++
-			}
+	before := f.listings()
+	Eventually(f.listings).WithContext(ctx).WithTimeout(2 * patience).Should(BeNumerically(">=", before+times))
+}
+
+// listings is how often instances of the account were listed.
+func (f *fleet) listings() int {
+	n := 0
+	for _, r := range aws.Requests("DescribeInstances") {
+		if r.Account == f.account.ID() && r.Status != 0 {
+			n++
 		}
-		return n
 	}
-	before := count()
-	Eventually(count).WithContext(ctx).WithTimeout(2 * patience).Should(BeNumerically(">=", before+times))
+	return n
 }
 
 // fault has requests of the account go wrong until it is removed or the spec ends.

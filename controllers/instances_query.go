@@ -107,14 +107,14 @@ func (w *world) permits(source ec2.Source) (bool, error) {
 	}
 	identity, known := w.identities.Of(source.Identity)
 	switch {
-	case !known || identity.Invalid != nil:
+	case !known:
 		return false, nil
 	case !identity.Allows(w.key.Namespace):
 		return false, &identityError{fmt.Sprintf("AWSIdentity %q does not allow this namespace: have an administrator add it to spec.allowedNamespaces, or use another one", source.Identity)}
 	case !identity.Lists(source.Region):
 		return false, &identityError{fmt.Sprintf("AWSIdentity %q is not for region %s: have an administrator add that to spec.regions, or correct the region", source.Identity, source.Region)}
 	}
-	return true, nil
+	return identity.Invalid == nil, nil
 }
 
 // identityError is that an AWSIdentity must not be used.

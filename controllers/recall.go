@@ -40,9 +40,7 @@ type version struct {
 // else has changed since; nil if something has.
 func (r *ServiceReconciler) recall(w *world) []*pass {
 	last := r.memory.of(w.key)
-	if last == nil || w.service == nil || len(w.former) > 0 || w.scope != last.scope ||
-		w.fleets() && (w.identities != last.identities || w.topology != last.topology) || w.service.ResourceVersion != last.service ||
-		!slices.Equal(last.backends, backendVersions(w)) || !slices.Equal(last.slices, sliceVersions(w.slices)) {
+	if last == nil || w.service == nil || len(w.former) > 0 || !last.isOf(w) {
 		return nil
 	}
 	passes := make([]*pass, len(last.passes))
@@ -58,6 +56,13 @@ func (r *ServiceReconciler) recall(w *world) []*pass {
 	}
 	r.rank(w, passes)
 	return passes
+}
+
+// isOf says whether a world is the one that was remembered.
+func (last *recollection) isOf(w *world) bool {
+	return w.scope == last.scope && (!w.fleets() || w.identities == last.identities && w.topology == last.topology) &&
+		w.service.ResourceVersion == last.service &&
+		slices.Equal(last.backends, backendVersions(w)) && slices.Equal(last.slices, sliceVersions(w.slices))
 }
 
 func turnedAway(s health.Status) bool { return s.Obstacle == health.TooManyChecks }

@@ -21,8 +21,11 @@ type AWSFailure struct {
 	Identity, Region string
 }
 
-// actionAssumeRole is the IAM action without which a role cannot be used.
-const actionAssumeRole = "sts:AssumeRole"
+// IAM actions without which a role cannot be used, the second one with tags.
+const (
+	actionAssumeRole = "sts:AssumeRole"
+	actionTagSession = "sts:TagSession"
+)
 
 // awsReasons are those why instances cannot be listed.
 var awsReasons = []string{
@@ -60,7 +63,7 @@ func (f *AWSFailure) Explain() (reason, text string) {
 }
 
 func (f *AWSFailure) invalid(call string) string {
-	if f.Action == actionAssumeRole {
+	if f.Action == actionAssumeRole || f.Action == actionTagSession {
 		return fmt.Sprintf("the role of the AWSIdentity %q cannot be assumed (%s): have its trust policy allow it to the credentials that assume it, with the external ID in the status of the AWSIdentity", f.Identity, call)
 	}
 	return fmt.Sprintf("AWS does not accept the credentials of the AWSIdentity %q for %s: renew them, or wait until they have been", f.Identity, call)

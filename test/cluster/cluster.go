@@ -63,6 +63,9 @@ type Config struct {
 	// Args are further arguments by program name, if any; they override the
 	// built-in ones.
 	Args map[string][]string
+	// OperatorEnv is what the operator has in its environment besides that of this
+	// process, each as NAME=value; none is required.
+	OperatorEnv []string
 }
 
 // Cluster is a running control plane with one kube-proxy.

@@ -20,7 +20,7 @@ const OperatorBinary = "manager"
 // kubeconfig from ServiceAccountKubeconfig and further arguments, and waits
 // until it says at health (host:port) that it is ready.
 func (c *Cluster) StartOperator(ctx context.Context, name, kubeconfig, health string, args ...string) (*Process, error) {
-	p, err := StartProcess(name, c.cfg.LogDir, filepath.Join(c.cfg.BinDir, OperatorBinary), append([]string{
+	p, err := startProcess(name, c.cfg.LogDir, c.cfg.OperatorEnv, filepath.Join(c.cfg.BinDir, OperatorBinary), append([]string{
 		"--kubeconfig=" + kubeconfig, "--metrics-bind-address=0", "--health-probe-bind-address=" + health,
 	}, args...)...)
 	if err != nil {

@@ -37,6 +37,12 @@ type Process struct {
 // process gets a process group of its own, so a Ctrl-C on the terminal reaches
 // only the program that started it, which can then stop everything in order.
 func StartProcess(name, logDir, path string, args ...string) (*Process, error) {
+	return startProcess(name, logDir, nil, path, args...)
+}
+
+// startProcess is StartProcess with more in the environment than that of this
+// process, each as NAME=value.
+func startProcess(name, logDir string, env []string, path string, args ...string) (*Process, error) {
 	p := &Process{name: name, done: make(chan struct{})}
 	log, err := os.OpenFile(logPath(logDir, name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -44,6 +50,7 @@ func StartProcess(name, logDir, path string, args ...string) (*Process, error) {
 	}
 	defer log.Close() // the child holds its own copy
 	p.cmd = exec.Command(path, args...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {

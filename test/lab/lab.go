@@ -54,7 +54,20 @@ func SandboxOptions(name, binDir, kustomization string) sandbox.Options {
 	for _, binary := range append([]string{cluster.OperatorBinary, cluster.DNSBinary}, cluster.Binaries...) {
 		paths = append(paths, filepath.Join(binDir, binary))
 	}
-	return sandbox.Options{Name: name, Paths: paths, Tools: sandbox.IPTables}
+	return sandbox.Options{Name: name, Paths: paths, Tools: sandbox.IPTables, Env: pythonEnv()}
+}
+
+// pythonEnv lets Python find inside what is installed for the user alone, whose home
+// is another folder there, and leave no compiled files on the machine.
+func pythonEnv() []string {
+	env := []string{"PYTHONDONTWRITEBYTECODE=1"}
+	if base := os.Getenv("PYTHONUSERBASE"); base != "" {
+		return append(env, "PYTHONUSERBASE="+base)
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		env = append(env, "PYTHONUSERBASE="+filepath.Join(home, ".local"))
+	}
+	return env
 }
 
 // Lab is a running lab. All of it ends with the sandbox.
@@ -63,6 +76,7 @@ type Lab struct {
 	Hosts    []*rack.Host
 	Client   *sandbox.Netns // the node is its only way to anywhere
 	Names    *NameServer    // of what is outside, with no records at first
+	AWS      *AWS           // with no instances at first
 	Replicas []*Replica     // of the operator
 	Audit    *Audit
 
@@ -72,7 +86,7 @@ type Lab struct {
 // Start starts everything and returns when all of it is ready.
 func Start(ctx context.Context, cfg Config) (*Lab, error) {
 	l := &Lab{cfg: cfg}
-	for _, step := range []func(context.Context) error{l.setUpNetwork, l.startNames, l.startCluster, l.startOperator} {
+	for _, step := range []func(context.Context) error{l.setUpNetwork, l.startNames, l.startAWS, l.startCluster, l.startOperator} {
 		if err := step(ctx); err != nil {
 			return l, err
 		}
@@ -127,6 +141,11 @@ func (l *Lab) startNames(ctx context.Context) (err error) {
 	return nil
 }
 
+func (l *Lab) startAWS(context.Context) (err error) {
+	l.AWS, err = newAWS()
+	return err
+}
+
 func (l *Lab) startCluster(ctx context.Context) (err error) {
 	if l.Audit, err = newAudit(l.cfg.StateDir); err != nil {
 		return err
@@ -138,6 +157,7 @@ func (l *Lab) startCluster(ctx context.Context) (err error) {
 			"kube-apiserver": l.Audit.flags(),
 			"kube-proxy":     {"--iptables-min-sync-period=" + proxySyncPeriod}, // in nftables mode too
 		},
+		OperatorEnv: l.AWS.Environment(FakeRegion),
 	})
 	if err != nil {
 		return err

@@ -46,7 +46,8 @@ func (r *Replica) StartAlone(ctx context.Context) error { return r.start(ctx, "-
 
 func (r *Replica) start(ctx context.Context, args ...string) error {
 	return sandbox.WithHostname(r.Name, func() (err error) {
-		args = append(args, "--dns-servers="+nameServerAddr.String(), "--dns-min-ttl=1s")
+		args = append(args, "--dns-servers="+nameServerAddr.String(), "--dns-min-ttl=1s",
+			"--ec2-refresh-interval="+instancesRefresh)
 		r.process, err = r.lab.Cluster.StartOperator(ctx, r.Name, r.kubeconfig, r.health, args...)
 		return err
 	})

@@ -25,6 +25,9 @@ const (
 // NodeIPs are the node's addresses on the segment: IPv4, then IPv6.
 var NodeIPs = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
 
+// Segment is the IPv4 prefix that the node and all external hosts are in.
+var Segment = netip.MustParsePrefix("192.0.2.0" + prefixLen4)
+
 // SetUpNode configures this network namespace as the node's.
 func SetUpNode() error {
 	return sandbox.IP(

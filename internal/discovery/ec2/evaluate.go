@@ -6,20 +6,19 @@ package ec2
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // evaluate brings all snapshots up to date, and returns the queries of which they
 // changed since it was called last.
-func (m *machine) evaluate(now time.Time) []*query {
+func (m *machine) evaluate() []*query {
 	if m.allDirty || len(m.dirty) > 0 {
 		many := len(m.dirty) > len(m.records)/4
 		for q := range m.queries {
 			switch {
 			case many || m.concerned(q):
-				m.evaluateOne(q, now)
+				m.evaluateOne(q)
 			case m.allDirty:
-				m.publish(q, now)
+				m.publish(q)
 			}
 		}
 		clear(m.dirty)
@@ -33,7 +32,7 @@ func (m *machine) evaluate(now time.Time) []*query {
 // concerned says whether a query has to do with an instance that changed.
 func (m *machine) concerned(q *query) bool {
 	for id := range m.dirty {
-		if q.knows(id) || q.lists(id) || has(q.matching, id) || has(q.former, id) {
+		if q.knows(id) || has(q.matching, id) || has(q.former, id) {
 			return true
 		}
 		if r := m.records[id]; r != nil && q.Selector.Matches(r.Instance) {
@@ -44,7 +43,7 @@ func (m *machine) concerned(q *query) bool {
 }
 
 // evaluateOne finds out what a query selects, and brings its snapshot up to date.
-func (m *machine) evaluateOne(q *query, now time.Time) {
+func (m *machine) evaluateOne(q *query) {
 	matching := m.match(q)
 	former := slices.Concat(q.former, q.matching)
 	q.setMatching(matching)
@@ -53,13 +52,13 @@ func (m *machine) evaluateOne(q *query, now time.Time) {
 	})
 	slices.SortFunc(former, func(a, b *record) int { return strings.Compare(a.ID, b.ID) })
 	q.setFormer(slices.Compact(former))
-	m.publish(q, now)
+	m.publish(q)
 }
 
 // publish makes a snapshot of what is known, unless it says what the last one does.
-func (m *machine) publish(q *query, now time.Time) {
+func (m *machine) publish(q *query) {
 	old := q.snapshot.Load()
-	if s := m.snapshotOf(q, now); !sameSnapshot(old, s) {
+	if s := m.snapshotOf(q); !sameSnapshot(old, s) {
 		q.snapshot.Store(s)
 		m.changed = append(m.changed, q)
 	}
@@ -84,7 +83,7 @@ func (m *machine) match(q *query) (matching []*record) {
 }
 
 // snapshotOf returns what is known about a query; nil if nothing was heard yet.
-func (m *machine) snapshotOf(q *query, now time.Time) *Snapshot {
+func (m *machine) snapshotOf(q *query) *Snapshot {
 	failure, since := m.failure, m.since
 	if tags := &m.options[interfaceTags]; failure == nil && q.InterfaceTag != "" {
 		failure, since = tags.failure, tags.since
@@ -101,18 +100,6 @@ func (m *machine) snapshotOf(q *query, now time.Time) *Snapshot {
 		}
 	}
 	m.addOthers(s, q)
-	if q.listed.IsZero() {
-		return s
-	}
-	for _, id := range q.ids {
-		if f := m.unfound[id]; f != nil {
-			s.Unfound = append(s.Unfound, id)
-			if s.UnfoundSince.IsZero() || f.since.Before(s.UnfoundSince) {
-				s.UnfoundSince = f.since
-			}
-		}
-	}
-	s.Overdue = len(s.Unfound) > 0 && !s.UnfoundSince.Add(overdueAfter).After(now)
 	return s
 }
 
@@ -143,8 +130,7 @@ func sameSnapshot(a, b *Snapshot) bool {
 		return a == b
 	}
 	return a.Listed.Equal(b.Listed) && slices.Equal(a.Matching, b.Matching) && slices.Equal(a.Others, b.Others) &&
-		slices.Equal(a.Missing, b.Missing) && slices.Equal(a.Unfound, b.Unfound) &&
-		a.UnfoundSince.Equal(b.UnfoundSince) && a.Overdue == b.Overdue &&
+		slices.Equal(a.Missing, b.Missing) &&
 		sameFailure(a.Failure, b.Failure) && a.FailingSince.Equal(b.FailingSince)
 }
 
@@ -165,12 +151,6 @@ func reuse(old, records []*record) []*record {
 // knows says whether an instance is in use already.
 func (q *query) knows(id string) bool {
 	_, ok := slices.BinarySearch(q.Known, id)
-	return ok
-}
-
-// lists says whether the selector lists an id.
-func (q *query) lists(id string) bool {
-	_, ok := slices.BinarySearch(q.ids, id)
 	return ok
 }
 

@@ -15,8 +15,6 @@ const (
 	// confirmations is how many times in a row an instance is missing before it is
 	// believed to be gone.
 	confirmations = 3
-	// overdueAfter is when an id is reported that does not exist.
-	overdueAfter = 5 * time.Minute
 	// maxInstances is how many instances of a source are kept.
 	maxInstances = 100_000
 )
@@ -32,7 +30,6 @@ type machine struct {
 	sorted   []*record           // records by id; nil: to be made
 	strays   map[string]int      // ids in use without a record: how many times in a row they were missing
 	inUse    map[string]int      // ids in Query.Known: in how many
-	unfound  map[string]*search  // ids that selectors list and that do not exist
 	queries  map[*query]struct{} // that are asked
 	dirty    map[string]struct{} // ids about which something changed since the last evaluation
 	allDirty bool                // something changed that is not about an instance
@@ -61,12 +58,6 @@ type record struct {
 	users int
 }
 
-// search is for an id.
-type search struct {
-	since   time.Time
-	overdue bool
-}
-
 // query is a Query that is asked, and what is known about it.
 type query struct {
 	Query
@@ -82,7 +73,7 @@ func newMachine(refresh time.Duration) *machine {
 	return &machine{
 		marks: newMarks(), pace: pace{period: refresh},
 		records: map[string]*record{}, strays: map[string]int{}, inUse: map[string]int{},
-		unfound: map[string]*search{}, queries: map[*query]struct{}{}, dirty: map[string]struct{}{},
+		queries: map[*query]struct{}{}, dirty: map[string]struct{}{},
 	}
 }
 
@@ -99,17 +90,13 @@ func (m *machine) add(q *query, now time.Time) {
 func (m *machine) enter(q *query, now time.Time) {
 	m.queries[q] = struct{}{}
 	q.ids = slices.Compact(slices.Sorted(slices.Values(q.Selector.IDs)))
-	if m.covered(q) {
-		if q.listed.IsZero() {
-			q.listed = m.listed
-		}
-		for _, id := range q.ids {
-			m.seek(id, m.listed)
-		}
-	} else {
+	switch {
+	case !m.covered(q):
 		m.soon(now)
+	case q.listed.IsZero():
+		q.listed = m.listed
 	}
-	m.evaluateOne(q, now)
+	m.evaluateOne(q)
 }
 
 // change makes a query another one of the same source.
@@ -199,7 +186,6 @@ func (m *machine) take(i *Instance, asOf time.Time) {
 		r = &record{}
 		m.records[i.ID], m.sorted = r, nil
 		delete(m.strays, i.ID)
-		delete(m.unfound, i.ID)
 	} else if asOf.Before(r.asOf) {
 		return
 	}
@@ -241,14 +227,6 @@ func (m *machine) drop(id string) {
 	delete(m.lifecycles, id)
 	m.sorted = nil
 	m.dirty[id] = struct{}{}
-}
-
-// seek notes that an id does not exist, if there is no record of it.
-func (m *machine) seek(id string, since time.Time) {
-	if m.records[id] == nil && m.unfound[id] == nil {
-		m.unfound[id] = &search{since: since}
-		m.dirty[id] = struct{}{}
-	}
 }
 
 // inOrder returns all records by id.

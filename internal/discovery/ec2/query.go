@@ -42,12 +42,6 @@ type Snapshot struct {
 	// answers lack, which may be a mistake. An id of Known that is in neither of the
 	// three is gone.
 	Missing []string
-	// Unfound are the ids that the selector lists and that do not exist, sorted, and
-	// UnfoundSince since when the first of them has been looked for. Overdue is true
-	// once that is 5 minutes ago.
-	Unfound      []string
-	UnfoundSince time.Time
-	Overdue      bool
 	// Failure is why the last attempt failed, and FailingSince since when none has
 	// succeeded; nil and zero if it did.
 	Failure      *Failure

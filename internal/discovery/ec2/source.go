@@ -54,7 +54,7 @@ func (s *source) connect(a *account) {
 	} else {
 		s.m.reconnected(&a.identity, now)
 	}
-	changed := s.m.evaluate(now)
+	changed := s.m.evaluate()
 	if before == nil || a == nil {
 		changed = s.m.all()
 	}
@@ -129,7 +129,7 @@ func (s *source) warn(ids []string, w warning, fresh bool) {
 		}
 		s.m.warned(id, w)
 	}
-	changed := s.m.evaluate(s.hub.clock.Now())
+	changed := s.m.evaluate()
 	s.mu.Unlock()
 	tell(changed)
 	poke(s.wakeList)

@@ -108,7 +108,6 @@ func (m *machine) step(r *refresh, now time.Time, chance float64) {
 	}
 	m.last, m.listed, m.ended = r.plan, r.begun, now
 	again := m.count(lacking, r)
-	m.searchAll(r)
 	m.allDirty = m.succeeded(now, again, chance) || m.allDirty
 	m.answer(r, now)
 }
@@ -154,28 +153,6 @@ func (m *machine) count(lacking []string, r *refresh) (again bool) {
 	return again
 }
 
-// searchAll notes which ids of selectors do not exist, after a complete listing.
-func (m *machine) searchAll(r *refresh) {
-	wanted := map[string]struct{}{}
-	for q := range m.queries {
-		for _, id := range q.ids {
-			if m.records[id] == nil {
-				wanted[id] = struct{}{}
-			}
-		}
-		if m.last.covers(&q.Selector) {
-			for _, id := range q.ids {
-				m.seek(id, r.begun)
-			}
-		}
-	}
-	for id := range m.unfound {
-		if _, ok := wanted[id]; !ok {
-			delete(m.unfound, id)
-		}
-	}
-}
-
 // answer notes which queries the listing answers, and has another one follow if
 // there are others.
 func (m *machine) answer(r *refresh, now time.Time) {
@@ -184,7 +161,7 @@ func (m *machine) answer(r *refresh, now time.Time) {
 		case !q.listed.IsZero():
 		case m.covered(q):
 			q.listed = r.begun
-			m.evaluateOne(q, now)
+			m.evaluateOne(q)
 		case m.last.covers(&q.Selector) && !slices.Contains(r.keys, q.InterfaceTag),
 			!m.last.covers(&q.Selector):
 			m.soon(now)

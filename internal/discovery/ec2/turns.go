@@ -28,8 +28,7 @@ const (
 func (s *source) listTurn(ctx context.Context) time.Duration {
 	s.mu.Lock()
 	a, pause := s.plan()
-	now := s.hub.clock.Now()
-	changed := s.m.evaluate(now)
+	changed := s.m.evaluate()
 	s.mu.Unlock()
 	tell(changed)
 	if a == nil {
@@ -134,7 +133,7 @@ func (s *source) finish(ctx context.Context, a *account, r *refresh) time.Durati
 	}
 	now, before := s.hub.clock.Now(), s.state()
 	s.m.step(r, now, rand.Float64()) //nolint:gosec // nobody gains by guessing it
-	changed := s.m.evaluate(now)
+	changed := s.m.evaluate()
 	_, pause := s.plan()
 	after := s.state()
 	s.mu.Unlock()
@@ -193,7 +192,7 @@ func (s *source) statusTurn(ctx context.Context) time.Duration {
 	s.statuses = now.Add(statusPeriod + time.Duration(jitter*rand.Float64()*float64(statusPeriod))) //nolint:gosec // nobody gains by guessing it
 	before := s.state()
 	s.m.takeStatuses(found, failure, now)
-	changed, after := s.m.evaluate(now), s.state()
+	changed, after := s.m.evaluate(), s.state()
 	pause := max(0, s.statuses.Sub(now))
 	s.mu.Unlock()
 	s.settle(&before, &after)
@@ -246,7 +245,7 @@ func (s *source) takeHinted(a *account, r *refresh, found map[string]*Instance, 
 		s.m.takeLifecycles(r.grouped, &r.lifecycles, now)
 	}
 	s.m.hinted(found, asOf)
-	changed, after := s.m.evaluate(now), s.state()
+	changed, after := s.m.evaluate(), s.state()
 	s.mu.Unlock()
 	s.settle(&before, &after)
 	tell(changed)

@@ -36,6 +36,7 @@ type options struct {
 	userns                bool
 	check                 bool // only find out whether this machine can run the lab
 	proxyMode             string
+	ec2                   bool
 }
 
 func main() {
@@ -66,6 +67,7 @@ func parseOptions(args []string) (options, error) {
 	flags.BoolVar(&opts.userns, "userns", os.Geteuid() != 0, "make a user namespace too; default: whether the user is not root")
 	flags.BoolVar(&opts.check, "check", false, "only check whether this machine can run the lab; the binaries need not be there yet")
 	flags.StringVar(&opts.proxyMode, "proxy-mode", string(cluster.NFTables), "kube-proxy's mode: nftables or iptables")
+	flags.BoolVar(&opts.ec2, "ec2", false, "run moto, too, which answers in place of AWS, with an EC2 instance for each external host")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}
@@ -126,7 +128,34 @@ func start(ctx context.Context, box *sandbox.Sandbox, opts options, tell func(st
 	if err != nil {
 		return l, err
 	}
+	if opts.ec2 {
+		if err := launch(ctx, l, tell); err != nil {
+			return l, err
+		}
+	}
 	return l, l.Cluster.SetProxyMode(ctx, cluster.ProxyMode(opts.proxyMode))
+}
+
+// sampleTags are the tags that the sample of an ExternalBackend selects.
+var sampleTags = map[string]string{"app": "fleet", "stage": "production"}
+
+// launch starts moto with an instance for each external host.
+func launch(ctx context.Context, l *lab.Lab, tell func(string, ...any)) error {
+	if err := l.AWS.StartMoto(ctx); err != nil {
+		return err
+	}
+	fleet, err := l.AWS.NewFleet(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range l.Hosts {
+		id, err := fleet.Run(ctx, h, sampleTags)
+		if err != nil {
+			return err
+		}
+		tell("EC2 instance %s is %s, in %s, with the tags %v", id, h.Name, lab.MotoRegion, sampleTags)
+	}
+	return nil
 }
 
 // explain says how to use the lab from another shell.
@@ -149,6 +178,10 @@ func explain(box *sandbox.Sandbox, opts options, l *lab.Lab) error {
 	fmt.Printf("  %-8s %s\n  %-8s %s\n", "node", box.EnterCommand(nil), "client", box.EnterCommand(l.Client))
 	for _, h := range l.Hosts {
 		fmt.Printf("  %-8s %s\n", h.Name, box.EnterCommand(h.Netns()))
+	}
+	if opts.ec2 {
+		fmt.Printf("\nTo ask moto, or change what there is:\n  export %s\n  %s aws ec2 describe-instances\n",
+			strings.Join(append(l.AWS.Environment(lab.MotoRegion), "AWS_DEFAULT_REGION="+lab.MotoRegion), " "), box.EnterCommand(nil))
 	}
 	return nil
 }

@@ -265,8 +265,8 @@ func TestRoleCannotBeAssumed(t *testing.T) {
 		action        string
 		asked         int
 	}{
-		"denied":      {403, "AccessDenied", "not authorized to perform: sts:AssumeRole", ec2.AccessDenied, "sts:AssumeRole", 1},
-		"tags denied": {403, "AccessDenied", "not authorized to perform: sts:TagSession", ec2.AccessDenied, "sts:TagSession", 1},
+		"denied":      {403, "AccessDenied", "not authorized to perform: sts:AssumeRole", ec2.CredentialsInvalid, "sts:AssumeRole", 1},
+		"tags denied": {403, "AccessDenied", "not authorized to perform: sts:TagSession", ec2.CredentialsInvalid, "sts:TagSession", 1},
 		"invalid":     {403, "InvalidClientTokenId", "no", ec2.CredentialsInvalid, "sts:AssumeRole", 1},
 		"server":      {500, "InternalFailure", "no", ec2.Unavailable, "sts:AssumeRole", 5},
 	} {

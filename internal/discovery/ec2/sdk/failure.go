@@ -77,6 +77,9 @@ func failureOf(err error, action, region string) *ec2.Failure {
 		}
 	}
 	failure.Kind = kindOf(err, failure.Code, region)
+	if failure.Kind == ec2.AccessDenied && inner != nil && strings.HasPrefix(inner.OperationName, "AssumeRole") {
+		failure.Kind = ec2.CredentialsInvalid // there are none for the call: no permission of the role helps
+	}
 	return failure
 }
 
