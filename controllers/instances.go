@@ -57,7 +57,6 @@ func (r *ServiceReconciler) instances(w *world, p *pass, entry *translate.Entry)
 	if f.usable {
 		f.snapshot = r.Instances.Lookup(p.subscriber(), entry.Name)
 		p.snapshots[entry.Name] = f.snapshot
-		f.warn()
 	}
 	f.find()
 	f.inherit()
@@ -68,6 +67,12 @@ func (r *ServiceReconciler) instances(w *world, p *pass, entry *translate.Entry)
 // listed says whether there was a complete answer.
 func (f *fleet) listed() bool { return f.snapshot != nil && !f.snapshot.Listed.IsZero() }
 
+// isMissing says whether the last answers lack an instance, which may be a mistake.
+func (f *fleet) isMissing(id string) bool {
+	_, missing := slices.BinarySearch(f.snapshot.Missing, id)
+	return missing
+}
+
 // find finds the addresses of the instances that are to get traffic. What the last
 // answers have comes first, so that one that may be gone holds no address of theirs.
 func (f *fleet) find() {
@@ -77,7 +82,6 @@ func (f *fleet) find() {
 	for _, i := range slices.Concat(f.snapshot.Matching, f.snapshot.Others) {
 		f.byID[i.ID] = i
 	}
-	missing := func(i *ec2.Instance) bool { return slices.Contains(f.snapshot.Missing, i.ID) }
 	for _, i := range f.snapshot.Matching {
 		if f.accepts(i) {
 			f.accepted = append(f.accepted, i)
@@ -85,7 +89,7 @@ func (f *fleet) find() {
 	}
 	for _, last := range []bool{false, true} {
 		for _, i := range f.accepted {
-			if missing(i) == last && f.eligible(i) {
+			if f.isMissing(i.ID) == last && f.eligible(i) {
 				f.add(i, last)
 			}
 		}
@@ -134,7 +138,7 @@ func (f *fleet) eligible(i *ec2.Instance) bool {
 // drains says whether an instance that runs is to be taken out nevertheless.
 func (f *fleet) drains(i *ec2.Instance) bool {
 	e := f.entry.EC2
-	return e.DrainOnImpaired && i.Impaired || e.DrainOnEvent && len(i.Events) > 0 || e.DrainOnInterruption && !i.Interrupted.IsZero()
+	return e.DrainOnImpaired && i.Impaired || e.DrainOnEvent && len(i.Events) > 0 || e.DrainOnInterruption && (!i.Interrupted.IsZero() || f.isWarned(i.ID))
 }
 
 // add adds the addresses of an instance. An address that two instances have, in

@@ -6,7 +6,7 @@ package controllers
 import (
 	"net/netip"
 	"regexp"
-	"slices"
+	"time"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/ec2"
@@ -18,9 +18,9 @@ var instanceID = regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
 // instanceIn returns the id of the instance that an address was published for;
 // empty if it was not for one. Endpoints of headless Services that are for none have
-// the name of their entry.
-func instanceIn(e *sliceplan.Published) string {
-	if e.Hostname == e.Entry || !instanceID.MatchString(e.Hostname) {
+// the name of their entry, which may look like an id.
+func (p *pass) instanceIn(e *sliceplan.Published) string {
+	if entry := p.entries[e.Entry]; e.Hostname == e.Entry && entry != nil && entry.EC2 == nil || !instanceID.MatchString(e.Hostname) {
 		return ""
 	}
 	return e.Hostname
@@ -43,7 +43,7 @@ func (f *fleet) inherit() {
 	// The entry may have got another name while no operator ran.
 	for i := range f.p.published {
 		e := &f.p.published[i]
-		if instanceIn(e) != "" && f.p.entries[e.Entry] == nil && !f.p.isReplaced(e) && !e.Disabled {
+		if f.p.instanceIn(e) != "" && f.p.entries[e.Entry] == nil && !f.p.isReplaced(e) && !e.Disabled {
 			f.keep(e)
 		}
 	}
@@ -65,7 +65,7 @@ func (f *fleet) keepOrRelease(e *sliceplan.Published) {
 	if err != nil || f.seen[addr] {
 		return
 	}
-	id := instanceIn(e)
+	id := f.p.instanceIn(e)
 	i := f.byID[id]
 	switch {
 	case !f.listed():
@@ -74,7 +74,7 @@ func (f *fleet) keepOrRelease(e *sliceplan.Published) {
 	case i != nil && f.deniesInstance(i):
 		f.release(e)
 	case i != nil && i.Holds(addr): // it drains
-	case i == nil && slices.Contains(f.snapshot.Missing, id):
+	case i == nil && f.isMissing(id):
 		f.keep(e)
 	default:
 		f.release(e)
@@ -100,14 +100,14 @@ func (f *fleet) keep(e *sliceplan.Published) {
 		return
 	}
 	f.seen[addr] = true
-	f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: instanceIn(e)})
+	f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: f.p.instanceIn(e)})
 }
 
 // isRevoked says whether what is published of an instance must go whatever AWS says:
 // the instance is a Node, or the entry that it was published for used an AWSIdentity
 // or region that it must not use any more.
 func (p *pass) isRevoked(w *world, addr netip.Addr, e *sliceplan.Published) bool {
-	if w.topology.isNode(instanceIn(e)) {
+	if w.topology.isNode(p.instanceIn(e)) {
 		return true
 	}
 	source := p.former[target.Target{Addr: addr, Entry: e.Entry}].source
@@ -125,21 +125,41 @@ func (f *fleet) release(e *sliceplan.Published) {
 	}
 }
 
-// warn has instances that drained when the operator started be taken for such that
-// AWS is going to reclaim: the message that said so is gone.
-func (f *fleet) warn() {
-	if !f.entry.EC2.DrainOnInterruption || f.listed() || f.entry.State != v1alpha1.TargetActive {
-		return
+// warnedFor is how long before it reclaims an instance AWS warns.
+const warnedFor = 2 * time.Minute
+
+// warned returns the instances that drained when the operator started and may do so
+// because AWS is about to reclaim them: the message that said so is gone. They are
+// left alone for as long as that takes.
+func (r *ServiceReconciler) warned(p *pass) map[string]time.Time {
+	if p.lineageBefore.origins != nil {
+		return r.known.warned(p.subscriber())
 	}
-	var ids []string
-	for _, e := range f.p.publishedOf(f.entry.Name) {
-		if id := instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating {
-			ids = append(ids, id)
+	until := make(map[string]time.Time)
+	for i := range p.published {
+		e := &p.published[i]
+		entry := p.entries[e.Entry]
+		if entry == nil || entry.EC2 == nil || !entry.EC2.DrainOnInterruption || entry.State != v1alpha1.TargetActive {
+			continue
+		}
+		if id := p.instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating {
+			until[id] = r.Clock.Now().Add(warnedFor)
 		}
 	}
-	if len(ids) > 0 {
-		f.r.Instances.Warn(sourceOf(f.entry), ids)
+	r.known.setWarned(p.subscriber(), until)
+	return until
+}
+
+// isWarned says whether an instance is to be left alone since it drained when the
+// operator started.
+func (f *fleet) isWarned(id string) bool {
+	left := f.p.warned[id].Sub(f.now)
+	if left <= 0 {
+		return false
 	}
+	f.p.ending = true
+	f.w.again(left)
+	return true
 }
 
 // occupantOf returns the instance that an address which is served or drains belongs
@@ -149,7 +169,7 @@ func (p *pass) occupantOf(t target.Target) string {
 		return o.id
 	}
 	if e := p.publishedAt(t.Addr); e != nil && e.Entry == t.Entry && !p.serves(t.Addr) {
-		return instanceIn(e)
+		return p.instanceIn(e)
 	}
 	return ""
 }
@@ -157,7 +177,7 @@ func (p *pass) occupantOf(t target.Target) string {
 // isSameInstance says whether what is published of an address tells of the instance
 // that has it now.
 func (p *pass) isSameInstance(t target.Target, e *sliceplan.Published) bool {
-	now, before := p.occupants[t].id, instanceIn(e)
+	now, before := p.occupants[t].id, p.instanceIn(e)
 	return now == "" || before == "" || now == before
 }
 
@@ -183,7 +203,7 @@ func (p *pass) zoneOf(w *world, t target.Target) string {
 	if zone := w.topology.zone(o.zoneID); zone != "" {
 		return zone
 	}
-	if e := p.publishedAt(t.Addr); e != nil && instanceIn(e) == o.id {
+	if e := p.publishedAt(t.Addr); e != nil && p.instanceIn(e) == o.id && !p.lineageBefore.zoned[t.Entry] {
 		return e.Zone
 	}
 	return ""

@@ -51,6 +51,9 @@ type pass struct {
 	// is what AWS says is wrong with them.
 	snapshots map[string]*ec2.Snapshot
 	impaired  []status.Impairment
+	// warned are the instances that drained when the operator started, and until when
+	// they are to be left alone for that.
+	warned map[string]time.Time
 
 	candidates []target.Target
 	// answers are those to what was asked about names, and sources what is known of

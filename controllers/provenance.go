@@ -28,6 +28,8 @@ type lineage struct {
 	former map[target.Target]origin
 	// provenance is what is known of addresses beyond their entries.
 	provenance map[target.Target]provenance
+	// zoned are the entries that say themselves which zone they are in.
+	zoned map[string]bool
 }
 
 // origin is what an entry has its addresses from: a name, instances, or if neither is
@@ -51,9 +53,12 @@ func originOf(e *translate.Entry) origin {
 // trace finds the published addresses whose entry is gone or has been edited, for
 // as long as they are published, whatever becomes of writes.
 func (p *pass) trace() {
-	p.origins = make(map[string]origin, len(p.entries))
+	p.origins, p.zoned = make(map[string]origin, len(p.entries)), make(map[string]bool)
 	for name, e := range p.entries {
 		p.origins[name] = originOf(e)
+		if e.Zone != "" {
+			p.zoned[name] = true
+		}
 	}
 	if len(p.lineageBefore.former) == 0 && maps.Equal(p.lineageBefore.origins, p.origins) {
 		return
