@@ -221,8 +221,11 @@ func (f *fleet) impairments() {
 		note := func(reason string, drains bool, text string) {
 			f.p.impaired = append(f.p.impaired, status.Impairment{Entry: f.entry.Name, Instance: i.ID, Reason: reason, Text: text, Drains: drains})
 		}
-		if !i.Interrupted.IsZero() {
+		switch {
+		case !i.Interrupted.IsZero():
 			note(v1alpha1.ReasonSpotInterruption, e.DrainOnInterruption, "AWS is about to reclaim it")
+		case e.DrainOnInterruption && f.isWarned(i.ID):
+			note(v1alpha1.ReasonSpotInterruption, true, "AWS may be about to reclaim it, since it was draining when the operator started")
 		}
 		if i.Impaired {
 			note(v1alpha1.ReasonStatusImpaired, e.DrainOnImpaired, "status checks say impaired")
