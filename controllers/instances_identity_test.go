@@ -18,7 +18,7 @@ import (
 // only has an identity allow one namespace.
 func only(namespace string) func(*v1alpha1.AWSIdentity) {
 	return func(identity *v1alpha1.AWSIdentity) {
-		identity.Spec.AllowedNamespaces = &v1alpha1.NamespaceSelector{MatchLabels: v1alpha1.MatchLabels{corev1.LabelMetadataName: v1alpha1.LabelValue(namespace)}}
+		identity.Spec.AllowedNamespaces = &v1alpha1.NamespaceSelector{MatchLabels: v1alpha1.MatchLabels{corev1.LabelMetadataName: namespace}}
 	}
 }
 
