@@ -153,7 +153,7 @@ func (f *fleet) add(i *ec2.Instance, missing bool) {
 			continue
 		}
 		f.seen[addr] = true
-		f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: i.ID, zoneID: i.ZoneID})
+		f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: i.ID, zone: f.zone(addr, i)})
 		f.p.setMissing(target.Target{Addr: addr, Entry: f.entry.Name}, missing)
 	}
 }
@@ -168,8 +168,8 @@ func (f *fleet) take(t target.Target, o occupant) {
 
 // occupant is the instance that has an address.
 type occupant struct {
-	id     string
-	zoneID string // of its Availability Zone; empty: not known
+	id   string
+	zone string // that Nodes say it is in, or have said; empty: not known
 }
 
 // choiceOf says which addresses of its instances an entry uses.

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"net/netip"
 	"regexp"
 	"time"
@@ -100,7 +101,7 @@ func (f *fleet) keep(e *sliceplan.Published) {
 		return
 	}
 	f.seen[addr] = true
-	f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: f.p.instanceIn(e)})
+	f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: f.p.instanceIn(e), zone: f.publishedZone(e)})
 }
 
 // isRevoked says whether what is published of an instance must go whatever AWS says:
@@ -193,18 +194,29 @@ func (p *pass) hostname(t target.Target, headless bool) string {
 	return ""
 }
 
-// zoneOf returns the zone of an address that is served: what its entry says, or else
-// the one that Nodes say its instance is in, or that it is published with.
-func (p *pass) zoneOf(w *world, t target.Target) string {
-	o, ok := p.occupants[t]
-	if zone := p.entries[t.Entry].Zone; zone != "" || !ok {
+// zone returns the one that Nodes say an instance is in, or have said before the
+// last of them there went.
+func (f *fleet) zone(addr netip.Addr, i *ec2.Instance) string {
+	if zone := f.w.topology.zone(i.ZoneID); zone != "" {
 		return zone
 	}
-	if zone := w.topology.zone(o.zoneID); zone != "" {
-		return zone
-	}
-	if e := p.publishedAt(t.Addr); e != nil && p.instanceIn(e) == o.id && !p.lineageBefore.zoned[t.Entry] {
-		return e.Zone
+	if e := f.p.publishedAt(addr); e != nil && f.p.instanceIn(e) == i.ID {
+		return f.publishedZone(e)
 	}
 	return ""
+}
+
+// publishedZone returns the zone that an instance is published with, unless it is
+// what the entry said.
+func (f *fleet) publishedZone(e *sliceplan.Published) string {
+	if f.p.lineageBefore.zoned[e.Entry] {
+		return ""
+	}
+	return e.Zone
+}
+
+// zoneOf returns the zone of an address that is served: what its entry says, or else
+// that of its instance.
+func (p *pass) zoneOf(t target.Target) string {
+	return cmp.Or(p.entries[t.Entry].Zone, p.occupants[t].zone)
 }

@@ -248,7 +248,7 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		}
 		entry := p.entries[t.Entry]
 		e := sliceplan.Endpoint{
-			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: p.zoneOf(w, t),
+			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: p.zoneOf(t),
 			Hostname:   p.hostname(t, headless),
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
 			Disabled: entry.State == v1alpha1.TargetDisabled, Priority: p.provenance[t].priority,

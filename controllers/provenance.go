@@ -23,13 +23,13 @@ import (
 type lineage struct {
 	// origins are those of its entries, as it is specified.
 	origins map[string]origin
+	// zoned are its entries that say which zone they are in; nil: none.
+	zoned map[string]bool
 	// former are those of published addresses that come from another origin than
 	// their entry has now.
 	former map[target.Target]origin
 	// provenance is what is known of addresses beyond their entries.
 	provenance map[target.Target]provenance
-	// zoned are the entries that say themselves which zone they are in.
-	zoned map[string]bool
 }
 
 // origin is what an entry has its addresses from: a name, instances, or if neither is
@@ -53,10 +53,13 @@ func originOf(e *translate.Entry) origin {
 // trace finds the published addresses whose entry is gone or has been edited, for
 // as long as they are published, whatever becomes of writes.
 func (p *pass) trace() {
-	p.origins, p.zoned = make(map[string]origin, len(p.entries)), make(map[string]bool)
+	p.origins = make(map[string]origin, len(p.entries))
 	for name, e := range p.entries {
 		p.origins[name] = originOf(e)
 		if e.Zone != "" {
+			if p.zoned == nil {
+				p.zoned = make(map[string]bool)
+			}
 			p.zoned[name] = true
 		}
 	}
