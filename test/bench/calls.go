@@ -1,0 +1,178 @@
+// Copyright 2026 The ExternalBackend Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/discovery/ec2/sdk"
+	"externalbackend.dev/operator/test/aws/fake"
+)
+
+const (
+	// callInstances is how many instances the region of each case has.
+	callInstances = 1000
+	// callsFor is how long requests are counted.
+	callsFor = 4 * time.Minute
+)
+
+// Ways to select instances.
+const (
+	byOneTag    = "the same tag"
+	byOtherTags = "another value of a tag each"
+	byID        = "another id each"
+)
+
+// calls are the requests to AWS for a number of ExternalBackends with the same
+// AWSIdentity and region.
+type calls struct {
+	Selecting string
+	Backends  int
+	Took      time.Duration
+	Refreshes int
+	// Counts are the requests by operation.
+	Counts map[string]int
+}
+
+// caller asks AWS on behalf of a number of ExternalBackends.
+type caller struct {
+	calls
+	account *fake.Account
+	ids     []string
+	found   *ec2.Discoverer[int]
+	listed  time.Time // the last complete listing that was seen
+}
+
+// measureCalls counts the requests of all cases at the same time. Each has an
+// account of its own.
+func measureCalls(ctx context.Context, aws *fake.Server, duration time.Duration) ([]calls, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var callers []*caller
+	var ended []chan error
+	defer func() {
+		cancel()
+		for _, end := range ended {
+			<-end
+		}
+	}()
+	for _, selecting := range []string{byOneTag, byOtherTags, byID} {
+		for _, backends := range []int{1, 100, 1000} {
+			c := newCaller(aws.Account(fmt.Sprintf("2%011d", len(callers))), selecting, backends)
+			callers = append(callers, c)
+			end := make(chan error, 1)
+			ended = append(ended, end)
+			go func() { end <- c.found.Start(ctx) }()
+		}
+	}
+	for _, c := range callers {
+		if err := c.settled(ctx); err != nil {
+			return nil, err
+		}
+	}
+	aws.ForgetRequests()
+	began := now()
+	for now().since(began) < duration {
+		for _, c := range callers {
+			c.look()
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return nil, err
+		}
+	}
+	took, requests := now().since(began), aws.Requests()
+	var all []calls
+	for _, c := range callers {
+		c.Took = took
+		c.count(requests)
+		all = append(all, c.calls)
+	}
+	return all, nil
+}
+
+func newCaller(account *fake.Account, selecting string, backends int) *caller {
+	connector := sdk.New(sdk.Options{})
+	c := &caller{
+		calls: calls{Selecting: selecting, Backends: backends}, account: account,
+		found: ec2.New(ec2.Options[int]{Connector: connector}),
+	}
+	specs := make([]fake.Instance, callInstances)
+	for n := range specs {
+		specs[n].Tags = map[string]string{"app": "web", "part": fmt.Sprint(n)}
+	}
+	region := account.Region(awsRegion)
+	c.ids = region.LaunchAll(specs...)
+	region.Settle()
+	key := account.User("operator")
+	c.found.SetIdentity("default", ec2.Identity{
+		AccessKey: &ec2.AccessKey{ID: key.ID, Secret: key.Secret}, InstanceStatus: true, AutoScaling: true,
+	})
+	for n := range backends {
+		c.found.Ensure(n, []ec2.Query{{
+			Name: "fleet", Source: ec2.Source{Identity: "default", Region: awsRegion}, Selector: c.selector(n),
+		}})
+	}
+	return c
+}
+
+// selector is that of the ExternalBackend of this number.
+func (c *caller) selector(n int) ec2.Selector {
+	switch c.Selecting {
+	case byOneTag:
+		return ec2.Selector{Filters: []ec2.Filter{{Name: "tag:app", Values: []string{"web"}}}}
+	case byOtherTags:
+		return ec2.Selector{Filters: []ec2.Filter{{Name: "tag:part", Values: []string{fmt.Sprint(n)}}}}
+	default:
+		return ec2.Selector{IDs: []string{c.ids[n]}}
+	}
+}
+
+// settled returns when every ExternalBackend has its instances.
+func (c *caller) settled(ctx context.Context) error {
+	return poll(ctx, "the instances are not found", func(context.Context) (bool, error) {
+		for n := range c.Backends {
+			s := c.found.Lookup(n, "fleet")
+			if s == nil || s.Listed.IsZero() {
+				return false, nil
+			}
+			if want := c.wanted(); len(s.Matching) != want {
+				return false, fmt.Errorf("an ExternalBackend selects %d instances by %s, not %d", len(s.Matching), c.Selecting, want)
+			}
+		}
+		return true, nil
+	})
+}
+
+// wanted is how many instances each ExternalBackend selects.
+func (c *caller) wanted() int {
+	if c.Selecting == byOneTag {
+		return callInstances
+	}
+	return 1
+}
+
+// look counts a refresh that has ended since it was called last.
+func (c *caller) look() {
+	for _, s := range c.found.Sources() {
+		if !c.listed.IsZero() && s.Listed.After(c.listed) {
+			c.Refreshes++
+		}
+		c.listed = s.Listed
+	}
+}
+
+// count takes those of the requests that this one made.
+func (c *caller) count(requests []fake.Request) {
+	c.look()
+	c.Counts = map[string]int{}
+	for _, r := range requests {
+		if r.Account == c.account.ID() {
+			c.Counts[r.Operation]++
+		}
+	}
+}
