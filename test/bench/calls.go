@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,14 +52,14 @@ type caller struct {
 
 // measureCalls counts the requests of all cases at the same time. Each has an
 // account of its own.
-func measureCalls(ctx context.Context, aws *fake.Server, duration time.Duration) ([]calls, error) {
+func measureCalls(ctx context.Context, aws *fake.Server, duration time.Duration) (all []calls, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var callers []*caller
 	var ended []chan error
 	defer func() {
 		cancel()
 		for _, end := range ended {
-			<-end
+			err = errors.Join(err, <-end)
 		}
 	}()
 	for _, selecting := range []string{byOneTag, byOtherTags, byID} {
@@ -86,7 +87,6 @@ func measureCalls(ctx context.Context, aws *fake.Server, duration time.Duration)
 		}
 	}
 	took, requests := now().since(began), aws.Requests()
-	var all []calls
 	for _, c := range callers {
 		c.Took = took
 		c.count(requests)

@@ -82,7 +82,8 @@ func TestCallsAreThoseOfTheAccount(t *testing.T) {
 	}
 	c := newCaller(aws.Account("200000000001"), byID, 3)
 	c.count([]fake.Request{
-		{Account: "200000000001", Operation: "DescribeInstances"}, {Account: "200000000002", Operation: "DescribeInstances"},
+		{Account: "200000000001", Operation: "DescribeInstances"},
+		{Account: "200000000002", Operation: "DescribeInstances"},
 		{Account: "200000000001", Operation: "DescribeInstanceStatus"},
 	})
 	if c.Counts["DescribeInstances"] != 1 || c.total() != 2 {
