@@ -35,10 +35,49 @@ const (
 type calls struct {
 	Selecting string
 	Backends  int
-	Took      time.Duration
-	Refreshes int
-	// Counts are the requests by operation.
-	Counts map[string]int
+	// Listings and Statuses are those of the two operations that are called again
+	// and again, and Others how many requests there were besides.
+	Listings, Statuses rounds
+	Others             int
+}
+
+// rounds are requests that come in bursts.
+type rounds struct {
+	seen int // requests at the last look
+	// first and last are when two bursts were over, and before and after the requests
+	// until then; between says how many bursts came after the first.
+	first, last            moment
+	before, after, between int
+}
+
+// look takes the number of requests so far. A burst is over when there is none from
+// one look to the next.
+func (r *rounds) look(at moment, count int) {
+	if count == r.seen && count > r.after {
+		if r.first == 0 {
+			r.first, r.before = at, count
+		} else {
+			r.between++
+		}
+		r.last, r.after = at, count
+	}
+	r.seen = count
+}
+
+// each is how many requests a burst has, and perMinute how many there are in a
+// minute; zero if there were not two bursts.
+func (r *rounds) each() float64 {
+	if r.between == 0 {
+		return 0
+	}
+	return float64(r.after-r.before) / float64(r.between)
+}
+
+func (r *rounds) perMinute() float64 {
+	if r.between == 0 {
+		return 0
+	}
+	return float64(r.after-r.before) / r.last.since(r.first).Minutes()
 }
 
 // caller asks AWS on behalf of a number of ExternalBackends.
@@ -47,7 +86,6 @@ type caller struct {
 	account *fake.Account
 	ids     []string
 	found   *ec2.Discoverer[int]
-	listed  time.Time // the last complete listing that was seen
 }
 
 // measureCalls counts the requests of all cases at the same time. Each has an
@@ -79,17 +117,15 @@ func measureCalls(ctx context.Context, aws *fake.Server, duration time.Duration)
 	aws.ForgetRequests()
 	began := now()
 	for now().since(began) < duration {
+		at, requests := now(), aws.Requests()
 		for _, c := range callers {
-			c.look()
+			c.look(at, requests)
 		}
 		if err := sleep(ctx, time.Second); err != nil {
 			return nil, err
 		}
 	}
-	took, requests := now().since(began), aws.Requests()
 	for _, c := range callers {
-		c.Took = took
-		c.count(requests)
 		all = append(all, c.calls)
 	}
 	return all, nil
@@ -156,23 +192,20 @@ func (c *caller) wanted() int {
 	return 1
 }
 
-// look counts a refresh that has ended since it was called last.
-func (c *caller) look() {
-	for _, s := range c.found.Sources() {
-		if !c.listed.IsZero() && s.Listed.After(c.listed) {
-			c.Refreshes++
-		}
-		c.listed = s.Listed
-	}
-}
-
-// count takes those of the requests that this one made.
-func (c *caller) count(requests []fake.Request) {
-	c.look()
-	c.Counts = map[string]int{}
+// look takes those of the requests that this one made.
+func (c *caller) look(at moment, requests []fake.Request) {
+	counts := map[string]int{}
+	others := 0
 	for _, r := range requests {
-		if r.Account == c.account.ID() {
-			c.Counts[r.Operation]++
+		switch {
+		case r.Account != c.account.ID():
+		case r.Operation == "DescribeInstances", r.Operation == "DescribeInstanceStatus":
+			counts[r.Operation]++
+		default:
+			others++
 		}
 	}
+	c.Listings.look(at, counts["DescribeInstances"])
+	c.Statuses.look(at, counts["DescribeInstanceStatus"])
+	c.Others = others
 }

@@ -81,20 +81,35 @@ func TestCallsAreThoseOfTheAccount(t *testing.T) {
 		}
 	}
 	c := newCaller(aws.Account("200000000001"), byID, 3)
-	c.count([]fake.Request{
-		{Account: "200000000001", Operation: "DescribeInstances"},
-		{Account: "200000000002", Operation: "DescribeInstances"},
-		{Account: "200000000001", Operation: "DescribeInstanceStatus"},
-	})
-	if c.Counts["DescribeInstances"] != 1 || c.total() != 2 {
-		t.Errorf("got %v", c.Counts)
+	mine := fake.Request{Account: "200000000001", Operation: "DescribeInstances"}
+	status := fake.Request{Account: "200000000001", Operation: "DescribeInstanceStatus"}
+	requests := []fake.Request{mine, status, {Account: "200000000001"}, {Account: "200000000002", Operation: "DescribeInstances"}}
+	c.look(1, requests)
+	if c.Listings.seen != 1 || c.Statuses.seen != 1 || c.Others != 1 {
+		t.Errorf("got %+v", c.calls)
+	}
+}
+
+func TestRoundsAreBursts(t *testing.T) {
+	var r rounds
+	for second, count := range []int{0, 2, 2, 2, 3, 5, 5, 5, 8, 8, 10} { // the last one is not over
+		r.look(moment(time.Duration(second+1)*time.Second), count)
+	}
+	if r.each() != 3 || r.perMinute() != 6/(7.0/60) {
+		t.Errorf("got %.2f a round, %.2f a minute", r.each(), r.perMinute())
+	}
+	if r = (rounds{}); r.each() != 0 || r.perMinute() != 0 {
+		t.Errorf("without any, got %.2f a round, %.2f a minute", r.each(), r.perMinute())
 	}
 }
 
 func TestReportOfEC2(t *testing.T) {
 	r := &results{Fleet: fleet{
-		Calls: []calls{{Selecting: byOneTag, Backends: 100, Took: 2 * time.Minute, Refreshes: 4, Counts: map[string]int{"DescribeInstances": 4, "DescribeInstanceStatus": 6}}},
-		Size:  5000, Before: 40e6,
+		Calls: []calls{{
+			Selecting: byOneTag, Backends: 100, Others: 1,
+			Listings: rounds{last: moment(time.Minute), after: 2, between: 2}, Statuses: rounds{last: moment(time.Minute), after: 3, between: 1},
+		}},
+		Size: 5000, Before: 40e6,
 		Starts: []fleetStart{{
 			First: time.Second, All: 2 * time.Second, Writes: writes{"create": 50}, CPU: 3 * time.Second,
 			Calls: map[string]int{"DescribeInstances": 5}, Memory: 80e6, Peak: 90e6,
@@ -109,7 +124,7 @@ func TestReportOfEC2(t *testing.T) {
 		t.Fatalf("the parts are %v", parts)
 	}
 	for _, want := range []string{
-		"| the same tag | 100 | 1.0 | 2.0 | 3.0 | 5.0 |",
+		"| the same tag | 100 | 1.0 | 3.0 | 2.0 | 3.0 | 1 |",
 		"| 1 | 1.00 | 2.00 | 50 create | 5 DescribeInstances | 3.00 | 80 | 90 |",
 		"Without any instances, the operator has 40 MB of memory.",
 		"| 60.00 | 2 | 3 DescribeInstanceStatus, 10 DescribeInstances | 150.0 | 1.20 | none | some | 70 |",

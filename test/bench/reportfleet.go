@@ -25,32 +25,16 @@ func (r *results) fleetMarkdown() string {
 func (f *fleet) writeCalls(d *document) {
 	var rows [][]string
 	for _, c := range f.Calls {
-		listings := c.Counts["DescribeInstances"]
-		aRefresh := "none"
-		if c.Refreshes > 0 {
-			aRefresh = fmt.Sprintf("%.1f", float64(listings)/float64(c.Refreshes))
-		}
 		rows = append(rows, []string{
-			c.Selecting, fmt.Sprint(c.Backends), aRefresh,
-			c.perMinute(listings), c.perMinute(c.Counts["DescribeInstanceStatus"]), c.perMinute(c.total()),
+			c.Selecting, fmt.Sprint(c.Backends), fmt.Sprintf("%.1f", c.Listings.each()), fmt.Sprintf("%.1f", c.Statuses.each()),
+			fmt.Sprintf("%.1f", c.Listings.perMinute()), fmt.Sprintf("%.1f", c.Statuses.perMinute()), fmt.Sprint(c.Others),
 		})
 	}
 	d.heading(fmt.Sprintf("Requests to AWS: one AWSIdentity, one region with %d instances", callInstances))
 	d.table([]string{
-		"ExternalBackends select by", "ExternalBackends", "DescribeInstances a refresh", "DescribeInstances a minute",
-		"DescribeInstanceStatus a minute", "all requests a minute",
+		"ExternalBackends select by", "ExternalBackends", "DescribeInstances a refresh", "DescribeInstanceStatus a round",
+		"DescribeInstances a minute", "DescribeInstanceStatus a minute", "others altogether",
 	}, rows)
-}
-
-func (c *calls) perMinute(count int) string {
-	return fmt.Sprintf("%.1f", float64(count)/c.Took.Minutes())
-}
-
-func (c *calls) total() (count int) {
-	for _, n := range c.Counts {
-		count += n
-	}
-	return count
 }
 
 func (f *fleet) writeStarts(d *document) {
@@ -84,7 +68,7 @@ func (f *fleet) writeIdle(d *document) {
 	d.heading(fmt.Sprintf("%d instances of which nothing changes", f.Size))
 	d.table([]string{
 		"for, s", "refreshes", "requests to AWS", "CPU of a refresh, ms", "CPU besides, % of a core", "slice writes",
-		"status writes", "memory, MB",
+		"other writes", "memory, MB",
 	}, [][]string{{
 		seconds(i.Took), fmt.Sprint(i.Refreshes), countsText(i.Calls), millis(i.CPU), fmt.Sprintf("%.2f", 100*i.Idle),
 		i.Writes.String(), patched, megabytes(i.Memory),
