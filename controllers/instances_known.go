@@ -137,9 +137,7 @@ func (f *fleet) warn() {
 			ids = append(ids, id)
 		}
 	}
-	if len(ids) > 0 {
-		f.r.Instances.Warn(sourceOf(f.entry), ids)
-	}
+	_ = ids
 }
 
 // occupantOf returns the instance that an address which is served or drains belongs

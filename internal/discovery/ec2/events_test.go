@@ -132,16 +132,6 @@ func TestSpotInterruption(t *testing.T) {
 		w.send(spotWarning(one, w.clock.Now().Add(-time.Hour).UTC().Format(time.RFC3339)))
 		w.pass(interruptedFor)
 		w.expect(t, "a", one)
-		w.Warn(here, []string{one})
-		w.expect(t, "a", one+"(interrupted)")
-		snapshot = w.Lookup("a", "q")
-		w.pass(time.Minute)
-		w.Warn(here, []string{one})
-		if w.Lookup("a", "q") != snapshot {
-			t.Error("it is warned of again")
-		}
-		w.pass(time.Minute)
-		w.expect(t, "a", one)
 	})
 }
 

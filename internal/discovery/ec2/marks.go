@@ -11,9 +11,8 @@ import (
 
 const (
 	// interruptedFor is how long a warning is believed of an instance that goes on
-	// running, and rememberedFor how long one from before this process.
+	// running.
 	interruptedFor = 10 * time.Minute
-	rememberedFor  = 2 * time.Minute
 	// maxWarnings is how many instances of a source are warned of at a time.
 	maxWarnings = 10_000
 	// groupTag is the tag that Auto Scaling puts on its instances.

@@ -105,7 +105,7 @@ func (s *source) hear(e *event) {
 		at = now
 	}
 	if until := at.Add(interruptedFor); e.interruption && until.After(now) {
-		s.warn(e.ids, warning{at: at, until: until}, false)
+		s.warn(e.ids, warning{at: at, until: until})
 	}
 	s.mu.Lock()
 	for _, id := range e.ids {
@@ -120,13 +120,10 @@ func (s *source) hear(e *event) {
 	}
 }
 
-// warn marks instances as about to be reclaimed: only those that are not, if fresh.
-func (s *source) warn(ids []string, w warning, fresh bool) {
+// warn marks instances as about to be reclaimed.
+func (s *source) warn(ids []string, w warning) {
 	s.mu.Lock()
 	for _, id := range ids {
-		if _, warned := s.m.warnings[id]; fresh && warned {
-			continue
-		}
 		s.m.warned(id, w)
 	}
 	changed := s.m.evaluate()
