@@ -205,7 +205,7 @@ func TestStatuses(t *testing.T) {
 		w.pass(2 * time.Minute)
 		w.expect(t, "a", "i-1(impaired) i-2")
 		w.failing("", nil)
-		w.pass(2 * time.Minute)
+		w.pass(3 * time.Minute)
 		w.expect(t, "a", "i-1 i-2")
 	})
 }

@@ -186,7 +186,7 @@ func TestRefusedListingsAreWidened(t *testing.T) {
 	s.ask("a", "tag:app=web")
 	s.failing("tag:app", &Failure{Kind: Refused, Code: "InvalidParameterValue"})
 	s.list(t)
-	s.expect(t, "a", "unlisted Refused")
+	s.expect(t, "a", "nothing") // it may be due to the filters
 	s.list(t)
 	s.expect(t, "a", "i-1")
 }
