@@ -236,3 +236,23 @@ func TestInterfaceTags(t *testing.T) {
 		}
 	})
 }
+
+func TestAQueueOfASourceThatIsAnotherOne(t *testing.T) {
+	inWorld(t, withQueue(), []Instance{instance(one, "app=web")}, func(t *testing.T, w *world) {
+		w.ask("a", "tag:app=web")
+		w.pass(time.Second)
+		w.Forget("a")
+		w.ask("b", "tag:app=web")
+		w.pass(time.Second)
+		w.send(spotWarning(one, w.clock.Now().UTC().Format(time.RFC3339)))
+		w.pass(time.Second)
+		w.expect(t, "b", one+"(interrupted)")
+		w.Forget("b")
+		w.deleted = nil
+		w.send(stateChange(one))
+		w.pass(time.Second)
+		if len(w.deleted) > 0 {
+			t.Error("a message is deleted that nobody has heard")
+		}
+	})
+}

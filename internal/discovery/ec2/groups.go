@@ -56,8 +56,8 @@ func (m *machine) nextGrouped() []string {
 }
 
 // grouped returns whom to ask about, in order: those that are new or that there is a
-// hint about, and then, as far as there are requests left, those that were asked
-// about least recently.
+// hint about, and then, as far as requests are left, those that were asked about least
+// recently.
 func (m *machine) grouped() []string {
 	var urgent, others []*record
 	for id, r := range m.records {
@@ -73,7 +73,7 @@ func (m *machine) grouped() []string {
 	order := func(a, b *record) int { return cmp.Or(cmp.Compare(a.round, b.round), strings.Compare(a.ID, b.ID)) }
 	slices.SortFunc(urgent, order)
 	slices.SortFunc(others, order)
-	others = others[:min(len(others), m.groups.left*MaxLifecycles)]
+	others = others[:min(len(others), max(0, m.groups.left*MaxLifecycles-len(urgent)))]
 	ids := make([]string, 0, len(urgent)+len(others))
 	for _, r := range slices.Concat(urgent, others) {
 		ids = append(ids, r.ID)

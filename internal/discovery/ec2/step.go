@@ -77,13 +77,14 @@ func (m *machine) step(r *refresh, now time.Time, chance float64) {
 	for _, i := range r.byID {
 		m.take(i, r.begun)
 	}
+	again := m.count(lacking, r)
+	m.swept = true
 	if m.full {
 		m.allDirty = m.failed(tooMany(m.most), now, !m.listed.IsZero(), chance) || m.allDirty
+		m.followUp()
 		return
 	}
-	m.last, m.listed, m.ended = r.plan, r.begun, now
-	m.doubted, m.swept = false, true
-	again := m.count(lacking, r)
+	m.last, m.listed, m.ended, m.doubted = r.plan, r.begun, now, false
 	m.allDirty = m.succeeded(now, again, chance) || m.allDirty
 	m.followUp()
 	m.answer(now)
