@@ -12,6 +12,7 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
 )
@@ -127,12 +128,29 @@ func (f *fleet) eligible(i *ec2.Instance) bool {
 		waits = strings.HasPrefix(i.Lifecycle, pendingPrefix)
 	case f.drains(i):
 		state = "taken out by drainOn"
+	case f.isUndecided(i) && !f.isServed(i.ID):
+		state, waits = "AWS was not heard on whether it is to be in service", true
 	default:
 		return true
 	}
 	f.unserved[i.ID] = state
 	f.pending = f.pending || waits
 	return false
+}
+
+// isUndecided says whether AWS was not heard yet on what may take an instance out
+// that runs. One that is served goes on until then, and no other begins: it may have
+// been taken out for that before the operator started.
+func (f *fleet) isUndecided(i *ec2.Instance) bool {
+	e := f.entry.EC2
+	return i.LifecycleUnknown || (e.DrainOnImpaired || e.DrainOnEvent) && i.StatusUnknown
+}
+
+// isServed says whether an instance is published, and not on its way out.
+func (f *fleet) isServed(id string) bool {
+	return slices.ContainsFunc(f.p.publishedOf(f.entry.Name), func(e *sliceplan.Published) bool {
+		return f.p.instanceIn(e) == id && !conditionsOf(e.Conditions).Terminating
+	})
 }
 
 // drains says whether an instance that runs is to be taken out nevertheless.
