@@ -12,7 +12,6 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/ec2"
-	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
 )
@@ -41,6 +40,9 @@ type fleet struct {
 	unserved    map[string]string
 	addressless []string
 	pending     bool // some of them are to be waited for
+	// served are the instances that are published, and not on their way out, once it
+	// is asked which.
+	served map[string]bool
 }
 
 // instances returns the addresses of the instances that an entry selects, and
@@ -148,9 +150,15 @@ func (f *fleet) isUndecided(i *ec2.Instance) bool {
 
 // isServed says whether an instance is published, and not on its way out.
 func (f *fleet) isServed(id string) bool {
-	return slices.ContainsFunc(f.p.publishedOf(f.entry.Name), func(e *sliceplan.Published) bool {
-		return f.p.instanceIn(e) == id && !conditionsOf(e.Conditions).Terminating
-	})
+	if f.served == nil {
+		f.served = make(map[string]bool)
+		for _, e := range f.p.publishedOf(f.entry.Name) {
+			if !conditionsOf(e.Conditions).Terminating {
+				f.served[f.p.instanceIn(e)] = true
+			}
+		}
+	}
+	return f.served[id]
 }
 
 // drains says whether an instance that runs is to be taken out nevertheless.
