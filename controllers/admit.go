@@ -273,7 +273,7 @@ func (p *pass) admit(t target.Target, entry *translate.Entry) {
 		p.excluded = append(p.excluded, t)
 	case entry.State == v1alpha1.TargetDrain && !p.isNamed(entry):
 		// What of it is published drains, the rest is not wanted.
-		if entry.FQDN != nil {
+		if entry.FQDN != nil || entry.EC2 != nil {
 			if p.byState == nil {
 				p.byState = make(map[target.Target]bool)
 			}

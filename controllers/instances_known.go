@@ -134,7 +134,7 @@ func (f *fleet) warn() {
 	}
 	var ids []string
 	for _, e := range f.p.publishedOf(f.entry.Name) {
-		if id := instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating {
+		if id := instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating && !e.ByState {
 			ids = append(ids, id)
 		}
 	}
