@@ -149,7 +149,8 @@ var _ = Describe("AWSIdentities", func() {
 		s.expectCondition(ctx, bad.identity.Name, v1alpha1.ConditionTargetsResolved, no(v1alpha1.ReasonAWSAccessDenied))
 		good.ready(ctx)
 		s.expectCondition(ctx, good.identity.Name, v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
-		Expect(statusOfIdentity(ctx, good.identity.Name).Regions).To(ConsistOf(v1alpha1.AWSRegionStatus{Region: region}))
+		Eventually(statusOfIdentity).WithContext(ctx).WithArguments(good.identity.Name).Should(
+			HaveField("Regions", ConsistOf(v1alpha1.AWSRegionStatus{Region: region})), "which is told at most every 5 s")
 	})
 
 	It("say which optional calls are denied, and go on without", func(ctx SpecContext) {

@@ -143,7 +143,7 @@ func (r *ServiceReconciler) warned(p *pass) map[string]time.Time {
 		if entry == nil || entry.EC2 == nil || !entry.EC2.DrainOnInterruption || entry.State != v1alpha1.TargetActive {
 			continue
 		}
-		if id := p.instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating {
+		if id := p.instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating && !e.ByState {
 			until[id] = r.Clock.Now().Add(warnedFor)
 		}
 	}

@@ -77,6 +77,18 @@ var _ = Describe("A message about an instance", func() {
 		Expect(history.all()).To(BeEmpty())
 	})
 
+	It("is not made up by the next leader of a drain that an entry asked for and that is taken back", func(ctx SpecContext) {
+		eb := s.backend(ctx, "payments", drainFor("1h"), f.selected("fleet", drainOn(v1alpha1.DrainOnSpotInterruption)))
+		s.expect(ctx, "payments", both)
+		edit(ctx, eb, set(v1alpha1.TargetDrain))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "192.0.2.11": leaving})
+		o.stop()
+		edit(ctx, eb, set(v1alpha1.TargetActive))
+		o = ownOperator(operatorOptions{})
+		s.expect(ctx, "payments", both)
+		Expect(s.condition(ctx, "payments", v1alpha1.ConditionInstancesImpaired)).To(withdrawn)
+	})
+
 	DescribeTable("has it looked at:", func(ctx SpecContext, message func() string, change func()) {
 		serve(ctx)
 		change()

@@ -85,8 +85,8 @@ type pass struct {
 	began map[netip.Addr]time.Time
 	// portless are the entries that have no port that is resolved.
 	portless map[string]bool
-	// byState are the addresses of names that drain since the state of their entry
-	// says so.
+	// byState are the addresses of names and instances that drain since the state of
+	// their entry says so.
 	byState map[target.Target]bool
 	// awaiting is true as long as its first publication is held.
 	awaiting bool
