@@ -11,5 +11,9 @@
 // says nothing by itself: it is then asked for by its id, and believed to be gone
 // once it was missing that way, too, three times in a row.
 //
+// What a listing does not say, such as the states of instances in Auto Scaling groups,
+// is asked for afterwards, by itself: it delays no listing, and what was known of it
+// stays when it fails.
+//
 // The package knows neither the AWS SDK nor Kubernetes: it calls AWS through API.
 package ec2

@@ -36,7 +36,7 @@ func TestInstancesAreKnownBeforeTheirGroups(t *testing.T) {
 		w.expect(t, "a", "i-1(group?) i-2")
 		w.change("i-2", func(i *Instance) { i.State = Stopped })
 		w.took()
-		w.pass(optionLimit + 4*time.Second)
+		w.pass(34 * time.Second)
 		w.expect(t, "a", "i-1(group?) i-2(stopped)")
 		if n := len(w.took("groups")); n != 1 {
 			t.Errorf("%d listings, while a request for states does not end", n)

@@ -111,7 +111,7 @@ func (m *machine) enter(q *query, now time.Time) {
 			q.listed = m.listed
 		}
 	case m.lists(q):
-		m.tagsDue = true
+		m.tagsDue = true // nothing else is missing
 	default:
 		m.soon(now)
 	}

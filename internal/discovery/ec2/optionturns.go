@@ -67,8 +67,8 @@ func (s *source) groupTurn(ctx context.Context) time.Duration {
 // tagTurn lists the tags of interfaces, if they are to be.
 func (s *source) tagTurn(ctx context.Context) time.Duration {
 	s.mu.Lock()
-	a, keys := s.usable(), s.m.keys()
-	if a == nil || !s.m.tagsDue || len(keys) == 0 || s.m.listed.IsZero() {
+	a := s.usable()
+	if a == nil || !s.m.tagsDue || s.m.listed.IsZero() {
 		s.mu.Unlock()
 		return forever
 	}
@@ -76,8 +76,12 @@ func (s *source) tagTurn(ctx context.Context) time.Duration {
 		s.mu.Unlock()
 		return wait
 	}
+	keys := s.m.keys()
 	s.m.tagsDue = false
 	s.mu.Unlock()
+	if len(keys) == 0 {
+		return forever
+	}
 	ctx, done := s.bounded(ctx, a, optionLimit)
 	defer done()
 	tags, failure := listTags(ctx, a.api(s.Region), keys)

@@ -36,7 +36,7 @@ type Snapshot struct {
 	Matching []*Instance
 	// Others are those of Query.Known, and those that matched before, of which is
 	// known that they do not match or are terminated, by id. They stay for as long as
-	// they are Known.
+	// they are Known, and those that are not until after the next complete listing.
 	Others []*Instance
 	// Missing are the ids, sorted, of Matching, Others and Query.Known that the last
 	// answers lack, which may be a mistake. An id of Known that is in neither of the

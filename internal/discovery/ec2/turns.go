@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// refreshLimit bounds a refresh, and optionLimit what it asks for besides
-	// instances, which it waits for.
+	// refreshLimit bounds a refresh, and optionLimit an attempt to find out what it
+	// does not say, or what a hint is about.
 	refreshLimit = 5 * time.Minute
-	optionLimit  = 30 * time.Second
+	optionLimit  = 20 * time.Second
 	// slotLimit is how long a refresh waits for others at most: those that hang
 	// delay it by no more.
 	slotLimit = 10 * time.Second
