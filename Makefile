@@ -83,7 +83,7 @@ test: ## Run all tests with the race detector. Settings: TESTFLAGS, PROCESSES, K
 		| bin/testsummary -trim $(MODULE)/
 
 .PHONY: bench
-bench: ## Measure speed, writes and processor time beside kube-controller-manager (Linux, about 17 minutes). Settings: BENCHFLAGS.
+bench: ## Measure speed, writes and processor time beside kube-controller-manager (Linux, about 27 minutes). Settings: BENCHFLAGS.
 	@hack/controlplane.sh etcd kube-apiserver kube-controller-manager
 	@go build -o bin/bench ./test/bench
 	@bin/bench $(BENCHFLAGS)

@@ -40,6 +40,9 @@ type fleet struct {
 	unserved    map[string]string
 	addressless []string
 	pending     bool // some of them are to be waited for
+	// served are the instances that are published, and not on their way out, once it
+	// is asked which.
+	served map[string]bool
 }
 
 // instances returns the addresses of the instances that an entry selects, and
@@ -57,7 +60,6 @@ func (r *ServiceReconciler) instances(w *world, p *pass, entry *translate.Entry)
 	if f.usable {
 		f.snapshot = r.Instances.Lookup(p.subscriber(), entry.Name)
 		p.snapshots[entry.Name] = f.snapshot
-		f.warn()
 	}
 	f.find()
 	f.inherit()
@@ -68,6 +70,12 @@ func (r *ServiceReconciler) instances(w *world, p *pass, entry *translate.Entry)
 // listed says whether there was a complete answer.
 func (f *fleet) listed() bool { return f.snapshot != nil && !f.snapshot.Listed.IsZero() }
 
+// isMissing says whether the last answers lack an instance, which may be a mistake.
+func (f *fleet) isMissing(id string) bool {
+	_, missing := slices.BinarySearch(f.snapshot.Missing, id)
+	return missing
+}
+
 // find finds the addresses of the instances that are to get traffic. What the last
 // answers have comes first, so that one that may be gone holds no address of theirs.
 func (f *fleet) find() {
@@ -77,7 +85,6 @@ func (f *fleet) find() {
 	for _, i := range slices.Concat(f.snapshot.Matching, f.snapshot.Others) {
 		f.byID[i.ID] = i
 	}
-	missing := func(i *ec2.Instance) bool { return slices.Contains(f.snapshot.Missing, i.ID) }
 	for _, i := range f.snapshot.Matching {
 		if f.accepts(i) {
 			f.accepted = append(f.accepted, i)
@@ -85,7 +92,7 @@ func (f *fleet) find() {
 	}
 	for _, last := range []bool{false, true} {
 		for _, i := range f.accepted {
-			if missing(i) == last && f.eligible(i) {
+			if f.isMissing(i.ID) == last && f.eligible(i) {
 				f.add(i, last)
 			}
 		}
@@ -123,6 +130,8 @@ func (f *fleet) eligible(i *ec2.Instance) bool {
 		waits = strings.HasPrefix(i.Lifecycle, pendingPrefix)
 	case f.drains(i):
 		state = "taken out by drainOn"
+	case f.isUndecided(i) && !f.isServed(i.ID):
+		state, waits = "AWS was not heard on whether it is to be in service", true
 	default:
 		return true
 	}
@@ -131,10 +140,31 @@ func (f *fleet) eligible(i *ec2.Instance) bool {
 	return false
 }
 
+// isUndecided says whether AWS was not heard yet on what may take an instance out
+// that runs. One that is served goes on until then, and no other begins: it may have
+// been taken out for that before the operator started.
+func (f *fleet) isUndecided(i *ec2.Instance) bool {
+	e := f.entry.EC2
+	return i.LifecycleUnknown || (e.DrainOnImpaired || e.DrainOnEvent) && i.StatusUnknown
+}
+
+// isServed says whether an instance is published, and not on its way out.
+func (f *fleet) isServed(id string) bool {
+	if f.served == nil {
+		f.served = make(map[string]bool)
+		for _, e := range f.p.publishedOf(f.entry.Name) {
+			if !conditionsOf(e.Conditions).Terminating {
+				f.served[f.p.instanceIn(e)] = true
+			}
+		}
+	}
+	return f.served[id]
+}
+
 // drains says whether an instance that runs is to be taken out nevertheless.
 func (f *fleet) drains(i *ec2.Instance) bool {
 	e := f.entry.EC2
-	return e.DrainOnImpaired && i.Impaired || e.DrainOnEvent && len(i.Events) > 0 || e.DrainOnInterruption && !i.Interrupted.IsZero()
+	return e.DrainOnImpaired && i.Impaired || e.DrainOnEvent && len(i.Events) > 0 || e.DrainOnInterruption && (!i.Interrupted.IsZero() || f.isWarned(i.ID))
 }
 
 // add adds the addresses of an instance. An address that two instances have, in
@@ -149,7 +179,7 @@ func (f *fleet) add(i *ec2.Instance, missing bool) {
 			continue
 		}
 		f.seen[addr] = true
-		f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: i.ID, zoneID: i.ZoneID})
+		f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: i.ID, zone: f.zone(addr, i)})
 		f.p.setMissing(target.Target{Addr: addr, Entry: f.entry.Name}, missing)
 	}
 }
@@ -164,8 +194,8 @@ func (f *fleet) take(t target.Target, o occupant) {
 
 // occupant is the instance that has an address.
 type occupant struct {
-	id     string
-	zoneID string // of its Availability Zone; empty: not known
+	id   string
+	zone string // that Nodes say it is in, or have said; empty: not known
 }
 
 // choiceOf says which addresses of its instances an entry uses.

@@ -51,6 +51,30 @@ var _ = Describe("Entries with instances", func() {
 		Expect(seen.gaps("payments", "192.0.2.10", "192.0.2.11")).To(BeEmpty())
 	})
 
+	It("that are to drain do, and are back once that is taken back, though AWS is not asked any more", func(ctx SpecContext) {
+		f.run(s, "192.0.2.10")
+		eb := f.served(ctx, s, []string{"192.0.2.10"}, drainFor("1h"))
+		edit(ctx, eb, set(v1alpha1.TargetDrain))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving})
+		f.remove(ctx)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonIdentityNotFound))
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": leaving}))
+		edit(ctx, eb, set(v1alpha1.TargetActive))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+	})
+
+	It("that move to another Service take their instances along, though AWS is not asked any more", func(ctx SpecContext) {
+		f.run(s, "192.0.2.10")
+		s.service(ctx, "search")
+		eb := f.served(ctx, s, []string{"192.0.2.10"}, drainFor("1h"))
+		f.remove(ctx)
+		s.expectStale(ctx, "payments", v1alpha1.ReasonIdentityNotFound)
+		edit(ctx, eb, of("search"))
+		s.expect(ctx, "search", endpoints{"192.0.2.10": in})
+		s.expect(ctx, "payments", endpoints{})
+		Expect(s.hostnames(ctx, "search")).To(HaveLen(1))
+	})
+
 	It("are served beside others", func(ctx SpecContext) {
 		f.run(s, "192.0.2.10")
 		s.host("192.0.2.11")

@@ -18,7 +18,7 @@ import (
 // only has an identity allow one namespace.
 func only(namespace string) func(*v1alpha1.AWSIdentity) {
 	return func(identity *v1alpha1.AWSIdentity) {
-		identity.Spec.AllowedNamespaces = &v1alpha1.NamespaceSelector{MatchLabels: v1alpha1.MatchLabels{corev1.LabelMetadataName: v1alpha1.LabelValue(namespace)}}
+		identity.Spec.AllowedNamespaces = &v1alpha1.NamespaceSelector{MatchLabels: v1alpha1.MatchLabels{corev1.LabelMetadataName: namespace}}
 	}
 }
 
@@ -47,16 +47,6 @@ var _ = Describe("The AWSIdentity of instances", func() {
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonIdentityNotAllowed, parts...))
 		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
 	}
-	// listings are the requests that list instances of the account.
-	listings := func(f *fleet) (n int) {
-		for _, r := range aws.Requests("DescribeInstances") {
-			if r.Account == f.account.ID() {
-				n++
-			}
-		}
-		return n
-	}
-
 	It("may be created later", func(ctx SpecContext) {
 		f := s.fleet(ctx)
 		f.remove(ctx)
@@ -90,7 +80,7 @@ var _ = Describe("The AWSIdentity of instances", func() {
 		f.run(s, "192.0.2.10")
 		s.backend(ctx, "payments", drainFor("1h"), f.selected("fleet"))
 		denied(ctx, s, f.identity.Name, "spec.allowedNamespaces")
-		Expect(listings(f)).To(BeZero())
+		Expect(f.listings()).To(BeZero())
 		edit(ctx, f.identity, only(s.namespace))
 		s.expect(ctx, "payments", served)
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionAccepted, yes(v1alpha1.ReasonAccepted))

@@ -14,6 +14,7 @@ import (
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/test/aws/fake"
+	"externalbackend.dev/operator/test/targets"
 )
 
 // nodeOn makes a Node that is an instance, as long as the spec lasts.
@@ -101,5 +102,17 @@ var _ = Describe("Nodes of the cluster", func() {
 		f.listed(ctx, 3)
 		expectZones(known)
 		Expect(history.all()).To(BeEmpty())
+		s.hosts["192.0.2.10:8080"].Set(targets.Refuse)
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": out, "192.0.2.11": in, "192.0.2.12": in})
+		expectZones(known)
+	})
+
+	It("tell no zone of an instance that has no other than what an edit took away", func(ctx SpecContext) {
+		f.run(s, "192.0.2.10")
+		eb := f.served(ctx, s, []string{"192.0.2.10"})
+		for _, zone := range []string{"ours", ""} {
+			edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].Zone = zone })
+			Eventually(s.topologyOf).WithContext(ctx).WithArguments("payments").Should(Equal(map[string]string{"192.0.2.10": zone}))
+		}
 	})
 })

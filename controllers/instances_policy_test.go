@@ -124,6 +124,17 @@ var _ = Describe("Policies about instances", func() {
 		Expect(history.all()).NotTo(ContainElement(HaveField("Endpoints", HaveKeyWithValue("192.0.2.10", leaving))), "nothing drains")
 	})
 
+	It("take an instance out at once that lacks a tag which they ask for by now, though AWS is down", func(ctx SpecContext) {
+		policy := s.policy(ctx, "ec2", grantingEC2(f, nil))
+		f.run(s, "192.0.2.10")
+		f.run(s, "192.0.2.11", ownedBy(s.namespace))
+		f.served(ctx, s, []string{"192.0.2.10", "192.0.2.11"}, drainFor("1h"))
+		down(fake.Deny())
+		s.expectStale(ctx, "payments", v1alpha1.ReasonAWSAccessDenied)
+		edit(ctx, policy, func(policy *v1alpha1.ExternalBackendPolicy) { policy.Spec.Allow.EC2.RequiredTags = tags })
+		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
+	})
+
 	It("take an instance out at once that drains and loses the tag", func(ctx SpecContext) {
 		s.policy(ctx, "ec2", grantingEC2(f, tags))
 		id := f.run(s, "192.0.2.10", ownedBy(s.namespace))

@@ -5,18 +5,21 @@ package controllers
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
+	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
 )
 
 // ensureListed has everything listed that the pass wants to know of instances, and
 // nothing else.
 func (r *ServiceReconciler) ensureListed(w *world, p *pass) {
-	p.snapshots = make(map[string]*ec2.Snapshot)
+	p.snapshots, p.warned = make(map[string]*ec2.Snapshot), r.warned(p)
 	var queries []ec2.Query
 	for i := range p.backend.Entries {
 		entry := &p.backend.Entries[i]
@@ -31,9 +34,71 @@ func (r *ServiceReconciler) ensureListed(w *world, p *pass) {
 			Name: entry.Name, Source: sourceOf(entry), Selector: selectorOf(entry.EC2), InterfaceTag: entry.EC2.TagKey, Known: p.knownInstances(entry),
 		})
 	}
+	queries = append(queries, p.formerQueries(w)...)
 	if len(queries) > 0 || p.lineageBefore.fleets() {
 		r.Instances.Ensure(p.subscriber(), queries)
 	}
+}
+
+// formerQueries are about the instances that are published for entries which have
+// been removed, or now have their addresses from elsewhere.
+func (p *pass) formerQueries(w *world) []ec2.Query {
+	ids := make(map[ec2.Source][]string)
+	for i := range p.published {
+		e := &p.published[i]
+		if source := p.formerSource(e); source != (ec2.Source{}) && !w.isEarly() {
+			ids[source] = append(ids[source], p.instanceIn(e))
+		}
+	}
+	var queries []ec2.Query
+	for source, list := range ids {
+		if usable, err := w.permits(source); !usable || err != nil {
+			continue
+		}
+		slices.Sort(list)
+		list = slices.Compact(list)
+		queries = append(queries, ec2.Query{Name: formerQuery(source), Source: source, Selector: ec2.Selector{IDs: list}, Known: list})
+	}
+	return queries
+}
+
+// formerQuery is the name of a query that is none of an entry.
+func formerQuery(source ec2.Source) string { return source.Region + "/" + source.Identity }
+
+// formerSource is where an instance was found that is published for what its entry is
+// not any more; zero if it is not such a one.
+func (p *pass) formerSource(e *sliceplan.Published) ec2.Source {
+	addr, err := netip.ParseAddr(e.Address)
+	if err != nil || p.instanceIn(e) == "" {
+		return ec2.Source{}
+	}
+	return p.former[target.Target{Addr: addr, Entry: e.Entry}].source
+}
+
+// releaseFormer takes addresses out at once that drain and that their instances do
+// not have any more.
+func (r *ServiceReconciler) releaseFormer(p *pass) {
+	for i := range p.published {
+		e := &p.published[i]
+		source := p.formerSource(e)
+		if source == (ec2.Source{}) {
+			continue
+		}
+		snapshot := r.Instances.Lookup(p.subscriber(), formerQuery(source))
+		p.snapshots[formerQuery(source)] = snapshot
+		addr, err := netip.ParseAddr(e.Address)
+		if err == nil && snapshot != nil && !snapshot.Listed.IsZero() && !holds(snapshot, p.instanceIn(e), addr) {
+			p.markRefused(addr)
+		}
+	}
+}
+
+// holds says whether an instance has an address still, or may have it.
+func holds(snapshot *ec2.Snapshot, id string, addr netip.Addr) bool {
+	if _, missing := slices.BinarySearch(snapshot.Missing, id); missing {
+		return true
+	}
+	return slices.ContainsFunc(slices.Concat(snapshot.Matching, snapshot.Others), func(i *ec2.Instance) bool { return i.ID == id && i.Holds(addr) })
 }
 
 // fleets says whether some addresses are, or may be, those of instances.
@@ -67,7 +132,7 @@ func selectorOf(e *translate.EC2) ec2.Selector {
 func (p *pass) knownInstances(entry *translate.Entry) []string {
 	var ids []string
 	for _, e := range p.publishedOf(entry.Name) {
-		if id := instanceIn(e); id != "" && !p.isReplaced(e) {
+		if id := p.instanceIn(e); id != "" && !p.isReplaced(e) {
 			ids = append(ids, id)
 		}
 	}

@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"context"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -132,6 +134,30 @@ var _ = Describe("When the operator restarts, instances", func() {
 		s.expectStale(ctx, "payments", v1alpha1.ReasonAWSCredentialsInvalid)
 		Expect(s.endpointsOf(ctx, "payments")).To(Equal(left))
 	})
+})
+
+var _ = Describe("What is revoked while no operator runs", func() {
+	DescribeTable("goes at once, though AWS is down:", func(ctx SpecContext, revoke func(context.Context, *scene, *fleet)) {
+		o := ownOperator(operatorOptions{})
+		s := newScene(ctx)
+		f := s.fleet(ctx)
+		s.service(ctx, "payments")
+		f.run(s, "192.0.2.10")
+		f.served(ctx, s, []string{"192.0.2.10"}, drainFor("1h"))
+		history := s.watch(ctx)
+		o.stop()
+		down(fake.Deny())
+		revoke(ctx, s, f)
+		ownOperator(operatorOptions{})
+		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
+		Expect(history.all()).To(HaveLen(1), "it does not drain")
+	},
+		Entry("the AWSIdentity", func(ctx context.Context, _ *scene, f *fleet) { edit(ctx, f.identity, only("somebody-else")) }),
+		Entry("the region", func(ctx context.Context, _ *scene, f *fleet) {
+			edit(ctx, f.identity, func(identity *v1alpha1.AWSIdentity) { identity.Spec.Regions = []v1alpha1.Region{"eu-central-1"} })
+		}),
+		Entry("the permission of the policies", func(ctx context.Context, s *scene, _ *fleet) { s.policy(ctx, "networks", allowing("192.0.2.0/24")) }),
+	)
 })
 
 var _ = Describe("Instances of an entry that is removed", func() {

@@ -69,6 +69,8 @@ func (f *fleet) failure(note func(reason, problem string)) {
 	switch {
 	case !f.w.identities.Readable:
 		note(v1alpha1.ReasonIdentityNotFound, "AWSIdentities cannot be read by an operator that is limited to namespaces: run one for the whole cluster to target EC2 instances")
+	case !known && f.isYoung():
+		note(v1alpha1.ReasonInstancesPending, "")
 	case !known:
 		note(v1alpha1.ReasonIdentityNotFound, fmt.Sprintf("there is no AWSIdentity %q: have an administrator create it, or correct identityRef", e.Identity))
 	case identity.Invalid != nil:
@@ -87,6 +89,21 @@ func (f *fleet) failure(note func(reason, problem string)) {
 	case !f.listed():
 		note(v1alpha1.ReasonInstancesPending, "")
 	}
+}
+
+// youth is how long an AWSIdentity may come after an ExternalBackend that was applied
+// together with it.
+const youth = 5 * time.Second
+
+// isYoung says whether the ExternalBackend was just made.
+func (f *fleet) isYoung() bool {
+	left := youth - f.now.Sub(f.p.eb.CreationTimestamp.Time)
+	if left <= 0 {
+		return false
+	}
+	f.p.ending = true
+	f.w.again(min(left, youth))
+	return true
 }
 
 // staleSince is since when addresses are served by an answer that cannot be had
@@ -204,8 +221,11 @@ func (f *fleet) impairments() {
 		note := func(reason string, drains bool, text string) {
 			f.p.impaired = append(f.p.impaired, status.Impairment{Entry: f.entry.Name, Instance: i.ID, Reason: reason, Text: text, Drains: drains})
 		}
-		if !i.Interrupted.IsZero() {
+		switch {
+		case !i.Interrupted.IsZero():
 			note(v1alpha1.ReasonSpotInterruption, e.DrainOnInterruption, "AWS is about to reclaim it")
+		case e.DrainOnInterruption && f.isWarned(i.ID):
+			note(v1alpha1.ReasonSpotInterruption, true, "AWS may be about to reclaim it, since it was draining when the operator started")
 		}
 		if i.Impaired {
 			note(v1alpha1.ReasonStatusImpaired, e.DrainOnImpaired, "status checks say impaired")

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/aws/fake"
 	"externalbackend.dev/operator/test/nameserver"
 )
 
@@ -31,15 +32,16 @@ type controlPlane struct {
 	client     client.Client // for ExternalBackends
 	audit      *auditLog
 	nameServer *nameserver.Server // the only one that the operator asks
+	aws        *fake.Server       // what it takes for AWS
 
 	operator          *operator
 	controllerManager *process
 }
 
-func startControlPlane(binaries, folder string) (_ *controlPlane, err error) {
+func startControlPlane(binaries, folder string, aws *fake.Server) (_ *controlPlane, err error) {
 	c := &controlPlane{
 		folder: folder, binaries: binaries, kubeconfig: filepath.Join(folder, "kubeconfig"),
-		audit: &auditLog{path: filepath.Join(folder, "audit.log")},
+		audit: &auditLog{path: filepath.Join(folder, "audit.log")}, aws: aws,
 	}
 	policy := filepath.Join(folder, "audit-policy.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {

@@ -8,8 +8,8 @@
 // processor time that it takes, cold start and restart. It does so on a real
 // etcd and kube-apiserver, in turn with kube-controller-manager, whose
 // EndpointSlice controller does the equivalent for Pods; and of the operator
-// alone beside names that no name server answers for. It also runs the Go
-// benchmarks of the packages below internal.
+// alone beside names that no name server answers for, and with EC2 instances. It
+// also runs the Go benchmarks of the packages below internal.
 //
 // Operator, kube-controller-manager and the consumer are processes of their
 // own. The operator is wired as cmd/manager does it and has its default
@@ -31,6 +31,8 @@ import (
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"externalbackend.dev/operator/test/aws/fake"
 )
 
 // roleOperator is the argument that makes this program be the operator.
@@ -45,6 +47,7 @@ type options struct {
 	cold       int
 	coldRounds int
 	names      int
+	fleet      int
 	goTests    bool
 	opponent   bool
 }
@@ -82,6 +85,8 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.cold, "cold", 10000, "number of endpoints of the Service that is published anew; 0: none")
 	flags.IntVar(&o.coldRounds, "cold-rounds", 3, "how often cold start and restart are measured")
 	flags.IntVar(&o.names, "names", 10000, "number of names that a name server stops answering for, beside flips; 0: none")
+	flags.IntVar(&o.fleet, "ec2", maxFleet, "number of EC2 instances that are published; 0: nothing about EC2 is measured")
+	only := flags.String("only", "", "measure nothing but this: ec2")
 	flags.BoolVar(&o.goTests, "go", true, "run the Go benchmarks as well")
 	flags.BoolVar(&o.opponent, "opponent", true, "measure kube-controller-manager as well")
 	if err := flags.Parse(args); err != nil {
@@ -103,7 +108,22 @@ func parseOptions(args []string) (options, error) {
 	if o.names < 0 || o.names > maxNames {
 		return o, fmt.Errorf("-names must be between 0 and %d", maxNames)
 	}
-	return o, nil
+	if o.fleet < 0 || o.fleet > maxFleet {
+		return o, fmt.Errorf("-ec2 must be between 0 and %d", maxFleet)
+	}
+	return o, o.restrict(*only)
+}
+
+// restrict leaves a part of what is measured.
+func (o *options) restrict(only string) error {
+	switch only {
+	case "":
+	case "ec2":
+		o.sizes, o.cold, o.names, o.goTests = nil, 0, 0, false
+	default:
+		return fmt.Errorf("-only: there is no %q, only ec2", only)
+	}
+	return nil
 }
 
 // run measures everything, prints it, and writes the report if there is to be
@@ -125,27 +145,45 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := measureOnCluster(ctx, o, folder, r, say); err != nil {
+	if err := measureWithAWS(ctx, o, folder, r, say); err != nil {
 		return fmt.Errorf("%w (logs are in %s)", err, folder)
 	}
 	say("done")
-	text := r.markdown()
-	fmt.Print(text)
-	if o.report != "" {
-		if err := writeReport(o.report, text); err != nil {
+	for _, part := range r.parts() {
+		fmt.Print(part.text)
+		if o.report == "" {
+			continue
+		}
+		if err := writeReport(o.report, part.marks, part.text); err != nil {
 			return err
 		}
 	}
 	return os.RemoveAll(folder)
 }
 
+// measureWithAWS takes the figures that want AWS, or an API server.
+func measureWithAWS(ctx context.Context, o options, folder string, r *results, say func(string, ...any)) error {
+	aws, err := startAWS()
+	if err != nil {
+		return err
+	}
+	defer aws.Close()
+	if o.fleet > 0 {
+		say("requests to AWS of 1, 100 and 1000 ExternalBackends, for %s", callsFor)
+		if r.Fleet.Calls, err = measureCalls(ctx, aws, callsFor); err != nil {
+			return fmt.Errorf("requests to AWS: %w", err)
+		}
+	}
+	return measureOnCluster(ctx, o, folder, aws, r, say)
+}
+
 // measureOnCluster takes the figures that want an API server.
-func measureOnCluster(ctx context.Context, o options, folder string, r *results, say func(string, ...any)) error {
-	if o.cold == 0 && len(o.sizes) == 0 && o.names == 0 {
+func measureOnCluster(ctx context.Context, o options, folder string, aws *fake.Server, r *results, say func(string, ...any)) error {
+	if o.cold == 0 && len(o.sizes) == 0 && o.names == 0 && o.fleet == 0 {
 		return nil
 	}
 	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard))) // the operator process has a log of its own
-	c, err := startControlPlane(o.binaries, folder)
+	c, err := startControlPlane(o.binaries, folder, aws)
 	if err != nil {
 		return err
 	}
@@ -168,6 +206,11 @@ func measureOnCluster(ctx context.Context, o options, folder string, r *results,
 	if o.names > 0 {
 		if err := c.measureNames(ctx, o, r, say); err != nil {
 			return fmt.Errorf("beside names: %w", err)
+		}
+	}
+	if o.fleet > 0 {
+		if err := c.measureFleet(ctx, o, r, say); err != nil {
+			return fmt.Errorf("EC2 instances: %w", err)
 		}
 	}
 	return nil

@@ -31,6 +31,7 @@ import (
 	"externalbackend.dev/operator/controllers"
 	"externalbackend.dev/operator/internal/discovery/dns"
 	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/discovery/ec2/sdk"
 	"externalbackend.dev/operator/internal/discovery/static"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/internal/metrics"
@@ -123,15 +124,13 @@ func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (
 		Literals:     static.Resolve,
 		Guard:        reach,
 		Credentials:  &controllers.Credentials{},
-		Instances:    ec2.New(ec2.Options[health.Subscriber]{}),
-		Identities:   &controllers.Identities{},
-		Topology:     &controllers.Topology{},
 		Metrics:      recorder,
 		Events:       mgr.GetEventRecorder("externalbackend-operator"),
 		Clock:        clock.RealClock{},
 		MaxEndpoints: sliceplan.DefaultMaxEndpoints,
 		Reports:      rate.NewLimiter(apiQPS/4, apiBurst/4),
 	}
+	fleets := wireFleets(mgr, reconciler)
 	scheduler = probe.New(probe.Options{Executor: passing{}, Guard: reach.Dial, Notify: reconciler.Wake})
 	source := newInjector(scheduler, reconciler.Wake)
 	names := dns.New(dns.Options[health.Subscriber]{
@@ -139,7 +138,26 @@ func wire(ctx context.Context, mgr ctrl.Manager, nameServers []netip.AddrPort) (
 		Group: func(s health.Subscriber) string { return s.Namespace },
 	})
 	reconciler.Health, reconciler.Names, reach.Changed = source, names, reconciler.Revet
-	return source, errors.Join(reach.SetupWithManager(ctx, mgr), mgr.Add(names), mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))
+	return source, errors.Join(fleets(ctx), reach.SetupWithManager(ctx, mgr), mgr.Add(names), mgr.Add(scheduler), reconciler.SetupWithManager(ctx, mgr, workers))
+}
+
+// wireFleets has EC2 instances found by what the environment says is AWS. The
+// function that it returns sets that up.
+func wireFleets(mgr ctrl.Manager, reconciler *controllers.ServiceReconciler) func(context.Context) error {
+	identities := &controllers.Identities{Discover: true, Clock: clock.RealClock{}, Changed: reconciler.Revisit}
+	topology := &controllers.Topology{Discover: true, Clock: clock.RealClock{}, Changed: reconciler.Revisit}
+	controller := &controllers.IdentityController{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Identities: identities,
+		Events: mgr.GetEventRecorder("externalbackend-operator"), Clock: clock.RealClock{},
+	}
+	instances := ec2.New(ec2.Options[health.Subscriber]{
+		Connector: sdk.New(sdk.Options{}), Changed: reconciler.Wake, IdentityChanged: controller.Look,
+	})
+	controller.Instances = instances
+	reconciler.Instances, reconciler.Identities, reconciler.Topology = instances, identities, topology
+	return func(ctx context.Context) error {
+		return errors.Join(mgr.Add(instances), identities.SetupWithManager(ctx, mgr), topology.SetupWithManager(ctx, mgr), controller.SetupWithManager(ctx, mgr))
+	}
 }
 
 // obey carries out the commands, one a line, until there are no more.

@@ -14,31 +14,58 @@ import (
 	"time"
 )
 
-// The generated part of a report is what stands between these.
-const (
-	beginMark = "<!-- results: begin; made by `make bench-report` -->"
-	endMark   = "<!-- results: end -->"
+// marks are what a generated part of a report stands between.
+type marks struct{ begin, end string }
+
+// The generated parts: what is about EC2, and the rest. One that was not measured
+// stays as it is.
+var (
+	mainMarks = marks{"<!-- results: begin; made by `make bench-report` -->", "<!-- results: end -->"}
+	ec2Marks  = marks{"<!-- EC2: begin; made by `make bench-report` -->", "<!-- EC2: end -->"}
 )
 
-// writeReport puts the results into a file between its marks. What stands
-// around them is written by people.
-func writeReport(path, results string) error {
+// part is a generated part of a report.
+type part struct {
+	marks
+	text string
+}
+
+// parts returns those that were measured.
+func (r *results) parts() (list []part) {
+	if r.Go != nil || r.ColdStarts != nil || r.Flips != nil || r.Names != nil {
+		list = append(list, part{mainMarks, r.markdown()})
+	}
+	if r.Fleet.Calls != nil {
+		list = append(list, part{ec2Marks, r.fleetMarkdown()})
+	}
+	return list
+}
+
+// writeReport puts results into a file between their marks. What stands around them
+// is written by people.
+func writeReport(path string, at marks, results string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, begun := strings.Cut(string(content), beginMark)
-	_, after, ended := strings.Cut(rest, endMark)
+	before, rest, begun := strings.Cut(string(content), at.begin)
+	_, after, ended := strings.Cut(rest, at.end)
 	if !begun || !ended {
-		return fmt.Errorf("%s lacks the lines %q and %q between which the results go", path, beginMark, endMark)
+		return fmt.Errorf("%s lacks the lines %q and %q between which the results go", path, at.begin, at.end)
 	}
-	return os.WriteFile(path, []byte(before+beginMark+"\n\n"+strings.TrimSpace(results)+"\n\n"+endMark+after), 0o600)
+	return os.WriteFile(path, []byte(before+at.begin+"\n\n"+strings.TrimSpace(results)+"\n\n"+at.end+after), 0o600)
 }
 
 // document is Markdown in the making.
 type document struct{ strings.Builder }
 
 func (d *document) line(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
+
+// machine says what the figures were taken on.
+func (d *document) machine(m *machine) {
+	d.line("Taken on %s, at revision %s, on %s with %d cores (%s), load average %s before; %s, Kubernetes %s.",
+		m.Date.Format("2006-01-02 15:04 UTC"), m.Revision, m.CPU, m.Cores, m.Kernel, m.LoadBefore, m.Go, m.Kubernetes)
+}
 
 func (d *document) heading(text string) { d.line("\n### %s\n", text) }
 
@@ -54,9 +81,7 @@ func (d *document) table(header []string, rows [][]string) {
 // markdown returns all results that there are.
 func (r *results) markdown() string {
 	d := &document{}
-	m := r.Machine
-	d.line("Taken on %s, at revision %s, on %s with %d cores (%s), load average %s before; %s, Kubernetes %s.",
-		m.Date.Format("2006-01-02 15:04 UTC"), m.Revision, m.CPU, m.Cores, m.Kernel, m.LoadBefore, m.Go, m.Kubernetes)
+	d.machine(&r.Machine)
 	r.writeTargets(d)
 	if len(r.Flips) > 0 {
 		r.writeLatencies(d)

@@ -106,22 +106,22 @@ func TestReportLeavesOutWhatWasNotMeasured(t *testing.T) {
 
 func TestWriteReportKeepsWhatIsAround(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.md")
-	if err := os.WriteFile(path, []byte("before\n"+beginMark+"\nold\n"+endMark+"\nafter\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("before\n"+ec2Marks.begin+"\nold\n"+ec2Marks.end+"\nafter\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := writeReport(path, "new\n"); err != nil {
+		if err := writeReport(path, ec2Marks, "new\n"); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)
-		if want := "before\n" + beginMark + "\n\nnew\n\n" + endMark + "\nafter\n"; err != nil || string(got) != want {
+		if want := "before\n" + ec2Marks.begin + "\n\nnew\n\n" + ec2Marks.end + "\nafter\n"; err != nil || string(got) != want {
 			t.Errorf("the file is %q, %v; want %q", got, err, want)
 		}
 	}
 	if err := os.WriteFile(path, []byte("no marks"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeReport(path, "new"); err == nil || !strings.Contains(err.Error(), path) {
+	if err := writeReport(path, mainMarks, "new"); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error = %v, want one that names the file", err)
 	}
 }

@@ -32,6 +32,7 @@ type results struct {
 	Restarts   []restart
 	Flips      []*flips
 	Names      []nameFlips
+	Fleet      fleet
 }
 
 // machine says what the figures were taken on.
