@@ -58,6 +58,8 @@ type keptIdentity struct {
 	// it may be patched again if no condition changes.
 	stored *v1alpha1.AWSIdentity
 	next   time.Time
+	// failing is what has been logged and has not ended.
+	failing map[awsCall]*ec2.Failure
 }
 
 // SetupWithManager has the identities looked at while the operator leads. What waits
@@ -139,6 +141,7 @@ func (c *IdentityController) look(ctx context.Context, name string) time.Duratio
 		c.Instances.SetIdentity(name, identity)
 		k.given = &identity
 	}
+	c.log(ctx, k)
 	if after := c.report(ctx, k, problem); after > 0 && (again == 0 || after < again) {
 		again = after
 	}
@@ -181,21 +184,38 @@ func (c *IdentityController) credentials(ctx context.Context, k *keptIdentity, k
 	if k.known = known; changed {
 		c.forgetKeys()
 	}
+	identity = optionsOf(known)
 	if known.Invalid != nil {
-		return ec2.Identity{Unusable: true}, "", 0
-	}
-	identity = ec2.Identity{InstanceStatus: known.InstanceStatus, AutoScaling: known.AutoScaling, Region: known.Regions[0]}
-	for _, q := range known.Queues {
-		identity.Queues = append(identity.Queues, ec2.Queue{URL: q.URL, Region: q.Region})
-	}
-	if known.RoleARN != "" {
-		identity.Role = &ec2.Role{ARN: known.RoleARN, ExternalID: known.ExternalID, SessionTags: known.SessionTags}
+		identity.Unusable = true
+		return identity, "", 0
 	}
 	if known.SecretName != "" {
 		identity.AccessKey, problem, again = c.keys.get(ctx, known.SecretName, changed)
 	}
 	if problem != "" {
-		return ec2.Identity{Unusable: true}, problem, again
+		identity.Unusable, identity.AccessKey = true, nil
+		return identity, problem, again
+	}
+	if known.RoleARN != "" {
+		identity.Role = &ec2.Role{ARN: known.RoleARN, ExternalID: known.ExternalID, SessionTags: known.SessionTags}
 	}
 	return identity, "", again
+}
+
+// optionsOf are what AWS is asked for on behalf of an identity, whether or not there
+// are credentials: what was found out stays only as long as it is.
+func optionsOf(known *KnownIdentity) ec2.Identity {
+	identity := ec2.Identity{InstanceStatus: known.InstanceStatus, AutoScaling: known.AutoScaling, Region: ownRegion(known)}
+	for _, q := range known.Queues {
+		identity.Queues = append(identity.Queues, ec2.Queue{URL: q.URL, Region: q.Region})
+	}
+	return identity
+}
+
+// ownRegion is where it is asked who the credentials belong to; empty: nowhere.
+func ownRegion(known *KnownIdentity) string {
+	if len(known.Regions) == 0 {
+		return ""
+	}
+	return known.Regions[0]
 }

@@ -82,7 +82,7 @@ func (c *IdentityController) facts(identity *v1alpha1.AWSIdentity, known *KnownI
 	}
 	facts.AccountID, facts.ARN = said.Caller.AccountID, said.Caller.ARN
 	facts.Asked = said.Failure != nil || said.Caller != ec2.Caller{}
-	facts.Failure = awsFailure(said.Failure, known.Name, "")
+	facts.Failure = awsFailure(said.Failure, known.Name, ownRegion(known))
 	for _, region := range said.Regions {
 		facts.Regions = append(facts.Regions, status.RegionFacts{
 			Region: region.Region, Failure: awsFailure(region.Failure, known.Name, region.Region), FailingSince: region.FailingSince,
@@ -90,7 +90,7 @@ func (c *IdentityController) facts(identity *v1alpha1.AWSIdentity, known *KnownI
 	}
 	facts.Denied = said.Denied
 	for _, queue := range said.Queues {
-		if failure := awsFailure(queue.Failure, known.Name, ""); failure != nil {
+		if failure := awsFailure(queue.Failure, known.Name, queueRegion(known, queue.URL)); failure != nil {
 			facts.Queues = append(facts.Queues, status.QueueFacts{URL: queue.URL, Failure: *failure})
 		}
 	}

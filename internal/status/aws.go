@@ -47,7 +47,7 @@ func (f *AWSFailure) Explain() (reason, text string) {
 	case "CredentialsUnavailable":
 		return v1alpha1.ReasonIdentityNotUsable, fmt.Sprintf("the AWSIdentity %q has no credentials to ask AWS with: its status says why", f.Identity)
 	case "Throttled":
-		return v1alpha1.ReasonAWSThrottled, fmt.Sprintf("AWS answers %s with too many calls in the account: it is tried again; find out what else makes so many, or have the limit raised", call)
+		return v1alpha1.ReasonAWSThrottled, f.throttled(call)
 	case "RegionUnknown":
 		return v1alpha1.ReasonAWSRegionUnknown, fmt.Sprintf("the region %q does not exist, or is not enabled in the account (%s): correct it, or enable it", f.Region, call)
 	case "Unavailable":
@@ -60,6 +60,14 @@ func (f *AWSFailure) Explain() (reason, text string) {
 		return v1alpha1.ReasonAWSUnavailable, fmt.Sprintf("AWS refuses %s: it is tried again; see the log of the operator", call)
 	}
 	return v1alpha1.ReasonAWSUnavailable, fmt.Sprintf("AWS gives no answer to %s: it is tried again", call)
+}
+
+// throttled tells AWS' limit from the operator's own, which has no code.
+func (f *AWSFailure) throttled(call string) string {
+	if f.Code == "" {
+		return fmt.Sprintf("the operator's own limit of 2 requests a second, which all that uses the AWSIdentity %q shares, has left no time for %s: it is tried again; if that does not help, have the filters of targets select fewer instances", f.Identity, call)
+	}
+	return fmt.Sprintf("AWS answers %s with too many calls in the account: it is tried again; find out what else makes so many, or have the limit raised", call)
 }
 
 func (f *AWSFailure) invalid(call string) string {

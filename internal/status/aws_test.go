@@ -106,6 +106,11 @@ func TestExplain(t *testing.T) {
 			v1alpha1.ReasonAWSThrottled,
 			"AWS answers ec2:DescribeInstances in eu-west-1 (RequestLimitExceeded) with too many calls in the account: it is tried again; find out what else makes so many, or have the limit raised",
 		},
+		"own limit": {
+			status.AWSFailure{Kind: "Throttled", Action: describe, Identity: "default", Region: "eu-west-1"},
+			v1alpha1.ReasonAWSThrottled,
+			`the operator's own limit of 2 requests a second, which all that uses the AWSIdentity "default" shares, has left no time for ec2:DescribeInstances in eu-west-1: it is tried again; if that does not help, have the filters of targets select fewer instances`,
+		},
 		"region": {
 			status.AWSFailure{Kind: "RegionUnknown", Action: describe, Identity: "default", Region: "eu-west-9"},
 			v1alpha1.ReasonAWSRegionUnknown,

@@ -86,7 +86,8 @@ func call[I, O, P any](
 	if err := c.usable(action); err != nil {
 		return nil, err
 	}
-	limited, cancel := context.WithTimeout(ctx, timeout)
+	var key string
+	limited, cancel := context.WithTimeout(context.WithValue(ctx, usedKey{}, &key), timeout)
 	defer cancel()
 	ready, err := c.ready(limited)
 	var out *O
@@ -94,6 +95,7 @@ func call[I, O, P any](
 		out, err = choose(ready)(limited, in, options...)
 	}
 	if err == nil {
+		c.session.trust.accept(c.region)
 		return out, nil
 	}
 	if ctx.Err() != nil {
@@ -101,9 +103,7 @@ func call[I, O, P any](
 	}
 	failure := failureOf(err, action, c.region)
 	failure.Err = redact(err, c.session.secrets.list())
-	if failure.Kind == ec2.CredentialsInvalid {
-		c.session.reject()
-	}
+	c.conclude(ctx, failure, key)
 	return nil, failure
 }
 
@@ -145,7 +145,7 @@ func (c *connection) InterfaceTags(ctx context.Context, keys []string, next stri
 	}
 	in := &awsec2.DescribeNetworkInterfacesInput{
 		Filters: filters([]ec2.Filter{
-			{Name: "tag-key", Values: keys},
+			{Name: "tag-key", Values: literal(keys)},
 			{Name: "attachment.status", Values: []string{"attached"}},
 		}),
 		MaxResults: aws.Int32(pageSize),

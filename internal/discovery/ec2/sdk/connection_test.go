@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,7 @@ func TestFailures(t *testing.T) {
 		"expired":          {400, ec2Error("RequestExpired", "no"), ec2.CredentialsInvalid, "RequestExpired", 1},
 		"throttled":        {503, ec2Error("RequestLimitExceeded", "no"), ec2.Throttled, "RequestLimitExceeded", 5},
 		"throttled by 429": {429, ec2Error("X", "no"), ec2.Throttled, "X", 1},
+		"429 of a proxy":   {429, "<html>no", ec2.Throttled, "429", 1},
 		"server":           {500, ec2Error("InternalError", "no"), ec2.Unavailable, "InternalError", 5},
 		"page of a proxy":  {502, "<html>no", ec2.Unavailable, "", 5},
 		"hangs":            {0, "", ec2.Unavailable, "", 2},
@@ -127,6 +129,38 @@ func TestEveryAttemptWaitsForItsTurn(t *testing.T) {
 		asked := a.asked("DescribeInstances")
 		if took := asked[13].at.Sub(asked[0].at); took.Round(time.Millisecond) != 2*time.Second {
 			t.Errorf("14 requests in %v", took)
+		}
+	})
+}
+
+// What does not get its turn is no word of AWS, and has no code.
+func TestTurnDoesNotComeInTime(t *testing.T) {
+	settings(t)
+	synctest.Test(t, func(t *testing.T) {
+		a, c := start(t, func(request) (int, string) { return 200, instancesXML("") })
+		api := c.Connect(ec2.Identity{}, region)
+		if _, _, err := api.Instances(t.Context(), ec2.InstancesRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(250 * time.Millisecond) // so that no turn comes at the very end
+		var all sync.WaitGroup
+		var late atomic.Int32
+		for range 80 {
+			all.Go(func() {
+				_, _, err := api.Instances(t.Context(), ec2.InstancesRequest{})
+				if err == nil {
+					return
+				}
+				late.Add(1)
+				if failure := failureIn(t, err); failure.Kind != ec2.Throttled || failure.Code != "" || failure.Action != "ec2:DescribeInstances" {
+					t.Errorf("got %v", failure)
+				}
+			})
+		}
+		all.Wait()
+		// The rest is what the rate allows within the time of a call.
+		if asked := len(a.asked("DescribeInstances")); asked != 70 || late.Load() != 11 {
+			t.Errorf("asked %d times, %d had no turn", asked, late.Load())
 		}
 	})
 }

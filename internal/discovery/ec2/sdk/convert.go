@@ -26,6 +26,18 @@ func filters(all []ec2.Filter) []types.Filter {
 	return converted
 }
 
+// unescaped are the characters that AWS takes for others in the values of filters.
+var unescaped = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `\`, `\\`)
+
+// literal returns values of a filter that stand for these texts alone.
+func literal(texts []string) []string {
+	values := make([]string, len(texts))
+	for n, text := range texts {
+		values[n] = unescaped.Replace(text)
+	}
+	return values
+}
+
 func token(text string) *string {
 	if text == "" {
 		return nil

@@ -4,11 +4,13 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -77,10 +79,21 @@ func failureOf(err error, action, region string) *ec2.Failure {
 		}
 	}
 	failure.Kind = kindOf(err, failure.Code, region)
+	failure.Code = cmp.Or(failure.Code, codeOfStatus(err))
 	if failure.Kind == ec2.AccessDenied && inner != nil && strings.HasPrefix(inner.OperationName, "AssumeRole") {
 		failure.Kind = ec2.CredentialsInvalid // there are none for the call: no permission of the role helps
 	}
 	return failure
+}
+
+// codeOfStatus returns the status of an answer that says that there are too many
+// calls, maybe without a code. Only the limit of this program has none at all.
+func codeOfStatus(err error) string {
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || response.HTTPStatusCode() != http.StatusTooManyRequests {
+		return ""
+	}
+	return strconv.Itoa(http.StatusTooManyRequests)
 }
 
 // operationOf returns the innermost operation that failed; nil: none.

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
 	"externalbackend.dev/operator/internal/discovery/ec2"
@@ -36,6 +37,7 @@ type session struct {
 	own      *own
 	trace    func(*middleware.Stack) error
 	secrets  *secrets
+	trust    *trust
 	// role has the credentials of the assumed role; nil: none is assumed.
 	role *aws.CredentialsCache
 }
@@ -46,6 +48,7 @@ func newSession(identity ec2.Identity, own *own, observe observer) *session {
 		own:      own,
 		trace:    attempts(newLimits(), observe),
 		secrets:  &secrets{},
+		trust:    newTrust(),
 	}
 	if identity.Role != nil {
 		s.role = aws.NewCredentialsCache(assumer{s}, func(o *aws.CredentialsCacheOptions) {
@@ -63,7 +66,7 @@ func (s *session) config(ctx context.Context, region string) (aws.Config, error)
 		return aws.Config{}, err
 	}
 	if s.role != nil {
-		cfg.Credentials = recorder{roleProvider{cache: s.role, region: region}, s.secrets}
+		cfg.Credentials = recorder{roleProvider{s.role, region, s.identity.Region}, s.secrets}
 	}
 	return cfg, nil
 }
@@ -83,9 +86,10 @@ func (s *session) base(ctx context.Context, region string) (aws.Config, error) {
 	return cfg, nil
 }
 
-// reject forgets credentials that AWS does not accept, though they have not run out.
-func (s *session) reject() {
-	if s.role != nil {
+// reject forgets credentials of the role that AWS does not accept, though they have
+// not run out, by their access key.
+func (s *session) reject(key string) {
+	if s.role != nil && s.trust.reject(key) {
 		s.role.Invalidate()
 	}
 }
@@ -93,22 +97,40 @@ func (s *session) reject() {
 // regionKey is the key of a context for the region where the role is assumed.
 type regionKey struct{}
 
-// roleProvider provides the credentials of the assumed role to one region.
+// roleProvider provides the credentials of the assumed role to one region. own is
+// that of the identity; empty: it has none.
 type roleProvider struct {
-	cache  *aws.CredentialsCache
-	region string
+	cache       *aws.CredentialsCache
+	region, own string
 }
 
 // Retrieve implements aws.CredentialsProvider. Whoever needs the credentials first
 // assumes the role in its region. If that fails it says nothing about the others:
-// one that has waited for it tries in its own.
+// one that has waited for it tries in its own. Where STS does not know the account,
+// the role is assumed in the region of the identity.
 func (p roleProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	ctx = context.WithValue(ctx, regionKey{}, p.region)
-	creds, err := p.cache.Retrieve(ctx)
+	creds, err := p.retrieve(ctx, p.region)
 	if failed, ok := errors.AsType[*roleError](err); ok && failed.region != p.region {
-		creds, err = p.cache.Retrieve(ctx)
+		creds, err = p.retrieve(ctx, p.region)
+	}
+	if p.own != "" && p.own != p.region && isNotEnabled(err) {
+		creds, err = p.retrieve(ctx, p.own)
+	}
+	if used, ok := ctx.Value(usedKey{}).(*string); ok && err == nil {
+		*used = creds.AccessKeyID
 	}
 	return creds, err
+}
+
+func (p roleProvider) retrieve(ctx context.Context, region string) (aws.Credentials, error) {
+	return p.cache.Retrieve(context.WithValue(ctx, regionKey{}, region))
+}
+
+// isNotEnabled says whether STS has refused as it does in regions that are not
+// enabled in the account.
+func isNotEnabled(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && (api.ErrorCode() == "InvalidClientTokenId" || api.ErrorCode() == "RegionDisabledException")
 }
 
 // assumer assumes the role of a session.
@@ -129,6 +151,7 @@ func (a assumer) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, &roleError{region, err}
 	}
+	a.session.trust.obtained(creds.AccessKeyID)
 	return creds, nil
 }
 
