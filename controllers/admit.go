@@ -37,6 +37,7 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 				}
 			}
 		}
+		r.releaseFormer(p)
 		r.ensureAsked(w, p)
 		p.limit(w.scope.MaxAddresses())
 	}
@@ -81,7 +82,7 @@ func (p *pass) vet(scope *guard.Scope, t target.Target, entry *translate.Entry) 
 	switch {
 	case err == nil:
 		return true
-	case isStaged(err) && (p.isNamed(entry) || p.freeze(t.Addr, set, entry.State)):
+	case isStaged(err) && (p.isNamed(entry) || p.freeze(t, set, entry.State)):
 		p.pending = append(p.pending, status.Rejection{Entry: entry.Name, Err: err, Reason: v1alpha1.ReasonAddressDenied})
 		if denied, ok := errors.AsType[*guard.DeniedError](err); ok && denied.Since.After(p.pendingSince) {
 			p.pendingSince = denied.Since
@@ -147,16 +148,16 @@ func denialReason(err error) string {
 
 // freeze keeps an address as it is published on the Service, if it is to have the
 // ports that it has, and is not on its way out unless it is meant to be.
-func (p *pass) freeze(addr netip.Addr, ports int, state v1alpha1.TargetState) bool {
-	was := p.publishedAt(addr)
-	if was == nil || !equality.Semantic.DeepEqual(was.Ports, p.backend.PortSets[ports]) ||
+func (p *pass) freeze(t target.Target, ports int, state v1alpha1.TargetState) bool {
+	was := p.publishedAt(t.Addr)
+	if was == nil || !p.isSameInstance(t, was) || !equality.Semantic.DeepEqual(was.Ports, p.backend.PortSets[ports]) ||
 		conditionsOf(was.Conditions).Terminating && state != v1alpha1.TargetDrain {
 		return false
 	}
 	if p.frozen == nil {
 		p.frozen = make(map[netip.Addr]*sliceplan.Published)
 	}
-	p.frozen[addr] = was
+	p.frozen[t.Addr] = was
 	return true
 }
 
@@ -273,7 +274,7 @@ func (p *pass) admit(t target.Target, entry *translate.Entry) {
 		p.excluded = append(p.excluded, t)
 	case entry.State == v1alpha1.TargetDrain && !p.isNamed(entry):
 		// What of it is published drains, the rest is not wanted.
-		if entry.FQDN != nil {
+		if !entry.IsListed() {
 			if p.byState == nil {
 				p.byState = make(map[target.Target]bool)
 			}

@@ -112,17 +112,19 @@ func byID(ids ...string) func(*v1alpha1.EC2Target) {
 // listed waits until the instances of the account were listed so many times more.
 func (f *fleet) listed(ctx context.Context, times int) {
 	GinkgoHelper()
-	count := func() int {
-		n := 0
-		for _, r := range aws.Requests("DescribeInstances") {
-			if r.Account == f.account.ID() && r.Status != 0 {
-				n++
-			}
+	before := f.listings()
+	Eventually(f.listings).WithContext(ctx).WithTimeout(2 * patience).Should(BeNumerically(">=", before+times))
+}
+
+// listings is how often instances of the account were listed.
+func (f *fleet) listings() int {
+	n := 0
+	for _, r := range aws.Requests("DescribeInstances") {
+		if r.Account == f.account.ID() && r.Status != 0 {
+			n++
 		}
-		return n
 	}
-	before := count()
-	Eventually(count).WithContext(ctx).WithTimeout(2 * patience).Should(BeNumerically(">=", before+times))
+	return n
 }
 
 // fault has requests of the account go wrong until it is removed or the spec ends.
@@ -131,4 +133,40 @@ func (f *fleet) fault(fault fake.Fault) *fake.Injection {
 	injected := aws.Inject(fault)
 	DeferCleanup(injected.Remove)
 	return injected
+}
+
+// down has every request to AWS go wrong until that is removed or the spec ends.
+func down(effect fake.Effect) *fake.Injection {
+	injected := aws.Inject(fake.Fault{Effect: effect})
+	DeferCleanup(injected.Remove)
+	return injected
+}
+
+// expectStale waits until the status says that instances cannot be listed, why, and
+// since when. It takes some time, since a call that fails is tried again.
+func (s *scene) expectStale(ctx context.Context, name, reason string, parts ...string) {
+	GinkgoHelper()
+	Eventually(s.condition).WithContext(ctx).WithTimeout(3*patience).
+		WithArguments(name, v1alpha1.ConditionStale).Should(yes(reason, append(parts, "since ")...))
+}
+
+// expectFresh waits until they can be again.
+func (s *scene) expectFresh(ctx context.Context, name string) {
+	GinkgoHelper()
+	Eventually(s.condition).WithContext(ctx).WithTimeout(3*patience).
+		WithArguments(name, v1alpha1.ConditionStale).Should(withdrawn)
+}
+
+// served makes an ExternalBackend of the instances with the tag app=payments, and
+// waits until these addresses, and no others, are ready.
+func (f *fleet) served(ctx context.Context, s *scene, addresses []string, edits ...func(*v1alpha1.ExternalBackend)) *v1alpha1.ExternalBackend {
+	GinkgoHelper()
+	eb := s.backend(ctx, "payments", append(edits, f.selected("fleet"))...)
+	want := endpoints{}
+	for _, address := range addresses {
+		want[address] = in
+	}
+	s.expect(ctx, "payments", want)
+	s.expectCondition(ctx, "payments", v1alpha1.ConditionReady, yes(v1alpha1.ReasonReady))
+	return eb
 }

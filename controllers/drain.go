@@ -65,7 +65,7 @@ func (p *pass) departures(w *world, passes []*pass, hosts map[netip.Addr]string,
 			continue
 		}
 		t := target.Target{Addr: addr, Entry: e.Entry}
-		if p.cameByDenied(w.scope, t, p.hostLeaving(t, hosts)) {
+		if p.cameByDenied(w.scope, t, p.hostLeaving(t, hosts)) || p.isRevoked(w, addr, e) {
 			p.markRefused(addr)
 		}
 		lacksPorts := p.backend.Publishable && len(e.Ports) == 0 != p.backend.Portless

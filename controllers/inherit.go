@@ -39,7 +39,7 @@ func (l *lookup) inherit() {
 	for i := range l.p.published {
 		e := &l.p.published[i]
 		addr, _ := netip.ParseAddr(e.Address)
-		if _, removed := l.p.former[target.Target{Addr: addr, Entry: e.Entry}]; !removed && !e.Disabled && l.p.entries[e.Entry] == nil && instanceIn(e) == "" {
+		if _, removed := l.p.former[target.Target{Addr: addr, Entry: e.Entry}]; !removed && !e.Disabled && l.p.entries[e.Entry] == nil && l.p.instanceIn(e) == "" {
 			l.keep(e)
 		}
 	}

@@ -30,15 +30,19 @@ type fleet struct {
 	snapshot *ec2.Snapshot
 	found    []target.Target
 	seen     map[netip.Addr]bool
-	// accepted are the instances that match and may be targeted, and byID all that
-	// something is known of.
+	// accepted are the instances that match and may be targeted, nodes those that may
+	// not since they are Nodes, and byID all that something is known of.
 	accepted []*ec2.Instance
+	nodes    []string
 	byID     map[string]*ec2.Instance
 	// unserved tells why instances that match get no traffic, by id, and addressless
 	// are those that run and have no address of the kind that is asked for.
 	unserved    map[string]string
 	addressless []string
 	pending     bool // some of them are to be waited for
+	// served are the instances that are published, and not on their way out, once it
+	// is asked which.
+	served map[string]bool
 }
 
 // instances returns the addresses of the instances that an entry selects, and
@@ -56,7 +60,6 @@ func (r *ServiceReconciler) instances(w *world, p *pass, entry *translate.Entry)
 	if f.usable {
 		f.snapshot = r.Instances.Lookup(p.subscriber(), entry.Name)
 		p.snapshots[entry.Name] = f.snapshot
-		f.warn()
 	}
 	f.find()
 	f.inherit()
@@ -67,6 +70,12 @@ func (r *ServiceReconciler) instances(w *world, p *pass, entry *translate.Entry)
 // listed says whether there was a complete answer.
 func (f *fleet) listed() bool { return f.snapshot != nil && !f.snapshot.Listed.IsZero() }
 
+// isMissing says whether the last answers lack an instance, which may be a mistake.
+func (f *fleet) isMissing(id string) bool {
+	_, missing := slices.BinarySearch(f.snapshot.Missing, id)
+	return missing
+}
+
 // find finds the addresses of the instances that are to get traffic. What the last
 // answers have comes first, so that one that may be gone holds no address of theirs.
 func (f *fleet) find() {
@@ -76,7 +85,6 @@ func (f *fleet) find() {
 	for _, i := range slices.Concat(f.snapshot.Matching, f.snapshot.Others) {
 		f.byID[i.ID] = i
 	}
-	missing := func(i *ec2.Instance) bool { return slices.Contains(f.snapshot.Missing, i.ID) }
 	for _, i := range f.snapshot.Matching {
 		if f.accepts(i) {
 			f.accepted = append(f.accepted, i)
@@ -84,7 +92,7 @@ func (f *fleet) find() {
 	}
 	for _, last := range []bool{false, true} {
 		for _, i := range f.accepted {
-			if missing(i) == last && f.eligible(i) {
+			if f.isMissing(i.ID) == last && f.eligible(i) {
 				f.add(i, last)
 			}
 		}
@@ -94,11 +102,15 @@ func (f *fleet) find() {
 // accepts says whether an instance may be targeted. What policy denies is not told:
 // that there is such an instance is nothing that the namespace may know.
 func (f *fleet) accepts(i *ec2.Instance) bool {
+	if f.w.scope.Instance(f.w.key.Namespace, f.entry.EC2.Identity, f.entry.EC2.Region, i.Tags) != nil {
+		return false
+	}
 	if f.w.topology.isNode(i.ID) {
+		f.nodes = append(f.nodes, i.ID)
 		f.p.reject(f.entry.Name, fmt.Errorf("instance %s is a Node of this cluster, which has Services of its own: select others", i.ID), v1alpha1.ReasonAddressDenied)
 		return false
 	}
-	return f.w.scope.Instance(f.w.key.Namespace, f.entry.EC2.Identity, f.entry.EC2.Region, i.Tags) == nil
+	return true
 }
 
 // States of an instance in its Auto Scaling group, as the API has them.
@@ -118,6 +130,8 @@ func (f *fleet) eligible(i *ec2.Instance) bool {
 		waits = strings.HasPrefix(i.Lifecycle, pendingPrefix)
 	case f.drains(i):
 		state = "taken out by drainOn"
+	case f.isUndecided(i) && !f.isServed(i.ID):
+		state, waits = "AWS was not heard on whether it is to be in service", true
 	default:
 		return true
 	}
@@ -126,10 +140,31 @@ func (f *fleet) eligible(i *ec2.Instance) bool {
 	return false
 }
 
+// isUndecided says whether AWS was not heard yet on what may take an instance out
+// that runs. One that is served goes on until then, and no other begins: it may have
+// been taken out for that before the operator started.
+func (f *fleet) isUndecided(i *ec2.Instance) bool {
+	e := f.entry.EC2
+	return i.LifecycleUnknown || (e.DrainOnImpaired || e.DrainOnEvent) && i.StatusUnknown
+}
+
+// isServed says whether an instance is published, and not on its way out.
+func (f *fleet) isServed(id string) bool {
+	if f.served == nil {
+		f.served = make(map[string]bool)
+		for _, e := range f.p.publishedOf(f.entry.Name) {
+			if !conditionsOf(e.Conditions).Terminating {
+				f.served[f.p.instanceIn(e)] = true
+			}
+		}
+	}
+	return f.served[id]
+}
+
 // drains says whether an instance that runs is to be taken out nevertheless.
 func (f *fleet) drains(i *ec2.Instance) bool {
 	e := f.entry.EC2
-	return e.DrainOnImpaired && i.Impaired || e.DrainOnEvent && len(i.Events) > 0 || e.DrainOnInterruption && !i.Interrupted.IsZero()
+	return e.DrainOnImpaired && i.Impaired || e.DrainOnEvent && len(i.Events) > 0 || e.DrainOnInterruption && (!i.Interrupted.IsZero() || f.isWarned(i.ID))
 }
 
 // add adds the addresses of an instance. An address that two instances have, in
@@ -144,7 +179,7 @@ func (f *fleet) add(i *ec2.Instance, missing bool) {
 			continue
 		}
 		f.seen[addr] = true
-		f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: i.ID, zoneID: i.ZoneID})
+		f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: i.ID, zone: f.zone(addr, i)})
 		f.p.setMissing(target.Target{Addr: addr, Entry: f.entry.Name}, missing)
 	}
 }
@@ -159,8 +194,8 @@ func (f *fleet) take(t target.Target, o occupant) {
 
 // occupant is the instance that has an address.
 type occupant struct {
-	id     string
-	zoneID string // of its Availability Zone; empty: not known
+	id   string
+	zone string // that Nodes say it is in, or have said; empty: not known
 }
 
 // choiceOf says which addresses of its instances an entry uses.

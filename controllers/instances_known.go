@@ -4,9 +4,10 @@
 package controllers
 
 import (
+	"cmp"
 	"net/netip"
 	"regexp"
-	"slices"
+	"time"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/ec2"
@@ -18,9 +19,9 @@ var instanceID = regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
 // instanceIn returns the id of the instance that an address was published for;
 // empty if it was not for one. Endpoints of headless Services that are for none have
-// the name of their entry.
-func instanceIn(e *sliceplan.Published) string {
-	if e.Hostname == e.Entry || !instanceID.MatchString(e.Hostname) {
+// the name of their entry, which may look like an id.
+func (p *pass) instanceIn(e *sliceplan.Published) string {
+	if entry := p.entries[e.Entry]; e.Hostname == e.Entry && entry != nil && entry.EC2 == nil || !instanceID.MatchString(e.Hostname) {
 		return ""
 	}
 	return e.Hostname
@@ -43,7 +44,7 @@ func (f *fleet) inherit() {
 	// The entry may have got another name while no operator ran.
 	for i := range f.p.published {
 		e := &f.p.published[i]
-		if instanceIn(e) != "" && f.p.entries[e.Entry] == nil && !f.p.isReplaced(e) && !e.Disabled {
+		if f.p.instanceIn(e) != "" && f.p.entries[e.Entry] == nil && !f.p.isReplaced(e) && !e.Disabled {
 			f.keep(e)
 		}
 	}
@@ -65,7 +66,7 @@ func (f *fleet) keepOrRelease(e *sliceplan.Published) {
 	if err != nil || f.seen[addr] {
 		return
 	}
-	id := instanceIn(e)
+	id := f.p.instanceIn(e)
 	i := f.byID[id]
 	switch {
 	case !f.listed():
@@ -74,7 +75,7 @@ func (f *fleet) keepOrRelease(e *sliceplan.Published) {
 	case i != nil && f.deniesInstance(i):
 		f.release(e)
 	case i != nil && i.Holds(addr): // it drains
-	case i == nil && slices.Contains(f.snapshot.Missing, id):
+	case i == nil && f.isMissing(id):
 		f.keep(e)
 	default:
 		f.release(e)
@@ -90,12 +91,32 @@ func (f *fleet) deniesInstance(i *ec2.Instance) bool {
 // keep has an address stay as it is published.
 func (f *fleet) keep(e *sliceplan.Published) {
 	addr, err := netip.ParseAddr(e.Address)
-	if err != nil || f.seen[addr] || !f.p.hasFamily(addr) || f.w.topology.isNode(instanceIn(e)) ||
-		conditionsOf(e.Conditions).Terminating && !e.ByState {
+	switch {
+	case err != nil || f.seen[addr] || !f.p.hasFamily(addr):
+		return
+	case f.p.isRevoked(f.w, addr, e):
+		f.release(e)
+		return
+	case conditionsOf(e.Conditions).Terminating && !e.ByState:
 		return
 	}
 	f.seen[addr] = true
-	f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: instanceIn(e)})
+	f.take(target.Target{Addr: addr, Entry: f.entry.Name}, occupant{id: f.p.instanceIn(e), zone: f.publishedZone(e)})
+}
+
+// isRevoked says whether what is published of an instance must go whatever AWS says:
+// the instance is a Node, or the entry that it was published for used an AWSIdentity
+// or region that it must not use any more.
+func (p *pass) isRevoked(w *world, addr netip.Addr, e *sliceplan.Published) bool {
+	if w.topology.isNode(p.instanceIn(e)) {
+		return true
+	}
+	source := p.former[target.Target{Addr: addr, Entry: e.Entry}].source
+	if source == (ec2.Source{}) || w.isEarly() {
+		return false
+	}
+	_, err := w.permits(source)
+	return err != nil
 }
 
 // release has an address taken out at once, without a grace.
@@ -105,21 +126,41 @@ func (f *fleet) release(e *sliceplan.Published) {
 	}
 }
 
-// warn has instances that drained when the operator started be taken for such that
-// AWS is going to reclaim: the message that said so is gone.
-func (f *fleet) warn() {
-	if !f.entry.EC2.DrainOnInterruption || f.listed() || f.entry.State != v1alpha1.TargetActive {
-		return
+// warnedFor is how long before it reclaims an instance AWS warns.
+const warnedFor = 2 * time.Minute
+
+// warned returns the instances that drained when the operator started and may do so
+// because AWS is about to reclaim them: the message that said so is gone. They are
+// left alone for as long as that takes.
+func (r *ServiceReconciler) warned(p *pass) map[string]time.Time {
+	if p.lineageBefore.origins != nil {
+		return r.known.warned(p.subscriber())
 	}
-	var ids []string
-	for _, e := range f.p.publishedOf(f.entry.Name) {
-		if id := instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating {
-			ids = append(ids, id)
+	until := make(map[string]time.Time)
+	for i := range p.published {
+		e := &p.published[i]
+		entry := p.entries[e.Entry]
+		if entry == nil || entry.EC2 == nil || !entry.EC2.DrainOnInterruption || entry.State != v1alpha1.TargetActive {
+			continue
+		}
+		if id := p.instanceIn(e); id != "" && conditionsOf(e.Conditions).Terminating {
+			until[id] = r.Clock.Now().Add(warnedFor)
 		}
 	}
-	if len(ids) > 0 {
-		f.r.Instances.Warn(sourceOf(f.entry), ids)
+	r.known.setWarned(p.subscriber(), until)
+	return until
+}
+
+// isWarned says whether an instance is to be left alone since it drained when the
+// operator started.
+func (f *fleet) isWarned(id string) bool {
+	left := f.p.warned[id].Sub(f.now)
+	if left <= 0 {
+		return false
 	}
+	f.p.ending = true
+	f.w.again(left)
+	return true
 }
 
 // occupantOf returns the instance that an address which is served or drains belongs
@@ -129,7 +170,7 @@ func (p *pass) occupantOf(t target.Target) string {
 		return o.id
 	}
 	if e := p.publishedAt(t.Addr); e != nil && e.Entry == t.Entry && !p.serves(t.Addr) {
-		return instanceIn(e)
+		return p.instanceIn(e)
 	}
 	return ""
 }
@@ -137,7 +178,7 @@ func (p *pass) occupantOf(t target.Target) string {
 // isSameInstance says whether what is published of an address tells of the instance
 // that has it now.
 func (p *pass) isSameInstance(t target.Target, e *sliceplan.Published) bool {
-	now, before := p.occupants[t].id, instanceIn(e)
+	now, before := p.occupants[t].id, p.instanceIn(e)
 	return now == "" || before == "" || now == before
 }
 
@@ -153,18 +194,29 @@ func (p *pass) hostname(t target.Target, headless bool) string {
 	return ""
 }
 
-// zoneOf returns the zone of an address that is served: what its entry says, or else
-// the one that Nodes say its instance is in, or that it is published with.
-func (p *pass) zoneOf(w *world, t target.Target) string {
-	o, ok := p.occupants[t]
-	if zone := p.entries[t.Entry].Zone; zone != "" || !ok {
+// zone returns the one that Nodes say an instance is in, or have said before the
+// last of them there went.
+func (f *fleet) zone(addr netip.Addr, i *ec2.Instance) string {
+	if zone := f.w.topology.zone(i.ZoneID); zone != "" {
 		return zone
 	}
-	if zone := w.topology.zone(o.zoneID); zone != "" {
-		return zone
-	}
-	if e := p.publishedAt(t.Addr); e != nil && instanceIn(e) == o.id {
-		return e.Zone
+	if e := f.p.publishedAt(addr); e != nil && f.p.instanceIn(e) == i.ID {
+		return f.publishedZone(e)
 	}
 	return ""
+}
+
+// publishedZone returns the zone that an instance is published with, unless it is
+// what the entry said.
+func (f *fleet) publishedZone(e *sliceplan.Published) string {
+	if f.p.lineageBefore.zoned[e.Entry] {
+		return ""
+	}
+	return e.Zone
+}
+
+// zoneOf returns the zone of an address that is served: what its entry says, or else
+// that of its instance.
+func (p *pass) zoneOf(t target.Target) string {
+	return cmp.Or(p.entries[t.Entry].Zone, p.occupants[t].zone)
 }

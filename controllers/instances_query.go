@@ -5,18 +5,21 @@ package controllers
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/ec2"
+	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/status"
+	"externalbackend.dev/operator/internal/target"
 	"externalbackend.dev/operator/internal/translate"
 )
 
 // ensureListed has everything listed that the pass wants to know of instances, and
 // nothing else.
 func (r *ServiceReconciler) ensureListed(w *world, p *pass) {
-	p.snapshots = make(map[string]*ec2.Snapshot)
+	p.snapshots, p.warned = make(map[string]*ec2.Snapshot), r.warned(p)
 	var queries []ec2.Query
 	for i := range p.backend.Entries {
 		entry := &p.backend.Entries[i]
@@ -31,14 +34,81 @@ func (r *ServiceReconciler) ensureListed(w *world, p *pass) {
 			Name: entry.Name, Source: sourceOf(entry), Selector: selectorOf(entry.EC2), InterfaceTag: entry.EC2.TagKey, Known: p.knownInstances(entry),
 		})
 	}
+	queries = append(queries, p.formerQueries(w)...)
 	if len(queries) > 0 || p.lineageBefore.fleets() {
 		r.Instances.Ensure(p.subscriber(), queries)
 	}
 }
 
-// fleets says whether some addresses are those of instances.
+// formerQueries are about the instances that are published for entries which have
+// been removed, or now have their addresses from elsewhere.
+func (p *pass) formerQueries(w *world) []ec2.Query {
+	ids := make(map[ec2.Source][]string)
+	for i := range p.published {
+		e := &p.published[i]
+		if source := p.formerSource(e); source != (ec2.Source{}) && !w.isEarly() {
+			ids[source] = append(ids[source], p.instanceIn(e))
+		}
+	}
+	var queries []ec2.Query
+	for source, list := range ids {
+		if usable, err := w.permits(source); !usable || err != nil {
+			continue
+		}
+		slices.Sort(list)
+		list = slices.Compact(list)
+		queries = append(queries, ec2.Query{Name: formerQuery(source), Source: source, Selector: ec2.Selector{IDs: list}, Known: list})
+	}
+	return queries
+}
+
+// formerQuery is the name of a query that is none of an entry.
+func formerQuery(source ec2.Source) string { return source.Region + "/" + source.Identity }
+
+// formerSource is where an instance was found that is published for what its entry is
+// not any more; zero if it is not such a one.
+func (p *pass) formerSource(e *sliceplan.Published) ec2.Source {
+	addr, err := netip.ParseAddr(e.Address)
+	if err != nil || p.instanceIn(e) == "" {
+		return ec2.Source{}
+	}
+	return p.former[target.Target{Addr: addr, Entry: e.Entry}].source
+}
+
+// releaseFormer takes addresses out at once that drain and that their instances do
+// not have any more.
+func (r *ServiceReconciler) releaseFormer(p *pass) {
+	for i := range p.published {
+		e := &p.published[i]
+		source := p.formerSource(e)
+		if source == (ec2.Source{}) {
+			continue
+		}
+		snapshot := r.Instances.Lookup(p.subscriber(), formerQuery(source))
+		p.snapshots[formerQuery(source)] = snapshot
+		addr, err := netip.ParseAddr(e.Address)
+		if err == nil && snapshot != nil && !snapshot.Listed.IsZero() && !holds(snapshot, p.instanceIn(e), addr) {
+			p.markRefused(addr)
+		}
+	}
+}
+
+// holds says whether an instance has an address still, or may have it.
+func holds(snapshot *ec2.Snapshot, id string, addr netip.Addr) bool {
+	if _, missing := slices.BinarySearch(snapshot.Missing, id); missing {
+		return true
+	}
+	return slices.ContainsFunc(slices.Concat(snapshot.Matching, snapshot.Others), func(i *ec2.Instance) bool { return i.ID == id && i.Holds(addr) })
+}
+
+// fleets says whether some addresses are, or may be, those of instances.
 func (l *lineage) fleets() bool {
 	for _, from := range l.origins {
+		if from.source != (ec2.Source{}) {
+			return true
+		}
+	}
+	for _, from := range l.former {
 		if from.source != (ec2.Source{}) {
 			return true
 		}
@@ -62,7 +132,7 @@ func selectorOf(e *translate.EC2) ec2.Selector {
 func (p *pass) knownInstances(entry *translate.Entry) []string {
 	var ids []string
 	for _, e := range p.publishedOf(entry.Name) {
-		if id := instanceIn(e); id != "" && !p.isReplaced(e) {
+		if id := p.instanceIn(e); id != "" && !p.isReplaced(e) {
 			ids = append(ids, id)
 		}
 	}
@@ -84,28 +154,32 @@ func (r *ServiceReconciler) instancesHold(p *pass) bool {
 // of its namespace, and with which credentials. The error says why it must not be;
 // without one, it is only not known.
 func (f *fleet) permitted() (bool, error) {
-	e := f.entry.EC2
-	if f.isEarly() {
+	if f.w.isEarly() {
 		return false, nil
 	}
-	if err := f.w.scope.Region(e.Identity, e.Region); err != nil {
+	return f.w.permits(sourceOf(f.entry))
+}
+
+// isEarly says whether it is not known yet which instances may be asked for.
+func (w *world) isEarly() bool {
+	return w.topology == nil || w.identities == nil || w.identities.Readable && !w.identities.Knows(w.key.Namespace)
+}
+
+// permits says of a source what permitted does of an entry, if that is not early.
+func (w *world) permits(source ec2.Source) (bool, error) {
+	if err := w.scope.Region(source.Identity, source.Region); err != nil {
 		return false, err
 	}
-	identity, known := f.w.identities.Of(e.Identity)
+	identity, known := w.identities.Of(source.Identity)
 	switch {
 	case !known:
 		return false, nil
-	case !identity.Allows(f.w.key.Namespace):
-		return false, &identityError{fmt.Sprintf("AWSIdentity %q does not allow this namespace: have an administrator add it to spec.allowedNamespaces, or use another one", e.Identity)}
-	case !identity.Lists(e.Region):
-		return false, &identityError{fmt.Sprintf("AWSIdentity %q is not for region %s: have an administrator add that to spec.regions, or correct the region", e.Identity, e.Region)}
+	case !identity.Allows(w.key.Namespace):
+		return false, &identityError{fmt.Sprintf("AWSIdentity %q does not allow this namespace: have an administrator add it to spec.allowedNamespaces, or use another one", source.Identity)}
+	case !identity.Lists(source.Region):
+		return false, &identityError{fmt.Sprintf("AWSIdentity %q is not for region %s: have an administrator add that to spec.regions, or correct the region", source.Identity, source.Region)}
 	}
 	return identity.Invalid == nil, nil
-}
-
-// isEarly says whether it is not known yet what the entry may have asked.
-func (f *fleet) isEarly() bool {
-	return f.w.topology == nil || f.w.identities == nil || f.w.identities.Readable && !f.w.identities.Knows(f.w.key.Namespace)
 }
 
 // identityError is that an AWSIdentity must not be used.

@@ -61,7 +61,7 @@ func (p *pass) setSource(entry string, source status.Source) {
 // failure tells why nothing can be asked, or why what was asked has failed.
 func (f *fleet) failure(note func(reason, problem string)) {
 	e := f.entry.EC2
-	if f.isEarly() {
+	if f.w.isEarly() {
 		note(v1alpha1.ReasonInstancesPending, "")
 		return
 	}
@@ -69,6 +69,8 @@ func (f *fleet) failure(note func(reason, problem string)) {
 	switch {
 	case !f.w.identities.Readable:
 		note(v1alpha1.ReasonIdentityNotFound, "AWSIdentities cannot be read by an operator that is limited to namespaces: run one for the whole cluster to target EC2 instances")
+	case !known && f.isYoung():
+		note(v1alpha1.ReasonInstancesPending, "")
 	case !known:
 		note(v1alpha1.ReasonIdentityNotFound, fmt.Sprintf("there is no AWSIdentity %q: have an administrator create it, or correct identityRef", e.Identity))
 	case identity.Invalid != nil:
@@ -89,10 +91,25 @@ func (f *fleet) failure(note func(reason, problem string)) {
 	}
 }
 
+// youth is how long an AWSIdentity may come after an ExternalBackend that was applied
+// together with it.
+const youth = 5 * time.Second
+
+// isYoung says whether the ExternalBackend was just made.
+func (f *fleet) isYoung() bool {
+	left := youth - f.now.Sub(f.p.eb.CreationTimestamp.Time)
+	if left <= 0 {
+		return false
+	}
+	f.p.ending = true
+	f.w.again(min(left, youth))
+	return true
+}
+
 // staleSince is since when addresses are served by an answer that cannot be had
 // again; zero if it can, or there are none.
 func (f *fleet) staleSince() time.Time {
-	failing := !f.usable && !f.isEarly() || f.snapshot != nil && f.snapshot.Failure != nil
+	failing := !f.usable && !f.w.isEarly() || f.snapshot != nil && f.snapshot.Failure != nil
 	before := f.p.staleBefore(f.entry.Name)
 	switch {
 	case len(f.found) == 0:
@@ -131,7 +148,7 @@ func (f *fleet) shortfall(note func(reason, problem string)) {
 	for _, i := range f.accepted {
 		found[i.ID] = true
 	}
-	unfound := slices.DeleteFunc(slices.Sorted(slices.Values(f.entry.EC2.IDs)), func(id string) bool { return found[id] || f.w.topology.isNode(id) })
+	unfound := slices.DeleteFunc(slices.Sorted(slices.Values(f.entry.EC2.IDs)), func(id string) bool { return found[id] || slices.Contains(f.nodes, id) })
 	switch waited := f.now.Sub(f.snapshot.Listed); {
 	case len(unfound) > 0 && waited < unfoundAfter && !f.wasUnfound():
 		f.p.ending = true
@@ -204,8 +221,11 @@ func (f *fleet) impairments() {
 		note := func(reason string, drains bool, text string) {
 			f.p.impaired = append(f.p.impaired, status.Impairment{Entry: f.entry.Name, Instance: i.ID, Reason: reason, Text: text, Drains: drains})
 		}
-		if !i.Interrupted.IsZero() {
+		switch {
+		case !i.Interrupted.IsZero():
 			note(v1alpha1.ReasonSpotInterruption, e.DrainOnInterruption, "AWS is about to reclaim it")
+		case e.DrainOnInterruption && f.isWarned(i.ID):
+			note(v1alpha1.ReasonSpotInterruption, true, "AWS may be about to reclaim it, since it was draining when the operator started")
 		}
 		if i.Impaired {
 			note(v1alpha1.ReasonStatusImpaired, e.DrainOnImpaired, "status checks say impaired")

@@ -60,9 +60,6 @@ type Instances interface {
 	// long as nothing changes; nil if there is none, its identity is not known, or
 	// nothing was heard yet.
 	Lookup(sub health.Subscriber, query string) *ec2.Snapshot
-	// Warn notes that AWS has warned before this process started that it is going to
-	// reclaim instances, about now.
-	Warn(source ec2.Source, ids []string)
 	// Forget ends what is asked for a subscriber.
 	Forget(sub health.Subscriber)
 }

@@ -48,6 +48,8 @@ type knownBackend struct {
 	hosts map[netip.Addr]string
 	// lineage is that of the last pass.
 	lineage lineage
+	// warned are the instances that drained when the operator started.
+	warned map[string]time.Time
 	// tiers is which of them serve; nil if there is only one, or not known.
 	tiers *health.TierState
 	// fresh is true from the first publication until everything about it is known,
@@ -243,6 +245,21 @@ func (k *knownBackends) setLineage(sub health.Subscriber, l lineage) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.bySub[sub].lineage = l
+}
+
+// warned returns what setWarned recorded.
+func (k *knownBackends) warned(sub health.Subscriber) map[string]time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.bySub[sub].warned
+}
+
+// setWarned records which instances drained when the operator started, and until when
+// they are left alone. The map is not changed afterwards.
+func (k *knownBackends) setWarned(sub health.Subscriber, until map[string]time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.bySub[sub].warned = until
 }
 
 // tiers returns what setTiers recorded.

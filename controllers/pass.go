@@ -51,6 +51,9 @@ type pass struct {
 	// is what AWS says is wrong with them.
 	snapshots map[string]*ec2.Snapshot
 	impaired  []status.Impairment
+	// warned are the instances that drained when the operator started, and until when
+	// they are to be left alone for that.
+	warned map[string]time.Time
 
 	candidates []target.Target
 	// answers are those to what was asked about names, and sources what is known of
@@ -245,7 +248,7 @@ func (p *pass) endpoints(w *world, settled time.Time) []sliceplan.Endpoint {
 		}
 		entry := p.entries[t.Entry]
 		e := sliceplan.Endpoint{
-			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: p.zoneOf(w, t),
+			Address: t.Addr.String(), Family: familyOf(t.Addr), Entry: t.Entry, Ports: p.portSetOf(t), Zone: p.zoneOf(t),
 			Hostname:   p.hostname(t, headless),
 			Conditions: translate.Conditions(h.Verdict, entry.State, publishNotReady), Changed: changed(h),
 			Disabled: entry.State == v1alpha1.TargetDisabled, Priority: p.provenance[t].priority,

@@ -23,6 +23,8 @@ import (
 type lineage struct {
 	// origins are those of its entries, as it is specified.
 	origins map[string]origin
+	// zoned are its entries that say which zone they are in; nil: none.
+	zoned map[string]bool
 	// former are those of published addresses that come from another origin than
 	// their entry has now.
 	former map[target.Target]origin
@@ -54,6 +56,12 @@ func (p *pass) trace() {
 	p.origins = make(map[string]origin, len(p.entries))
 	for name, e := range p.entries {
 		p.origins[name] = originOf(e)
+		if e.Zone != "" {
+			if p.zoned == nil {
+				p.zoned = make(map[string]bool)
+			}
+			p.zoned[name] = true
+		}
 	}
 	if len(p.lineageBefore.former) == 0 && maps.Equal(p.lineageBefore.origins, p.origins) {
 		return

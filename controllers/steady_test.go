@@ -51,11 +51,12 @@ var _ = Describe("In steady state", SpecPriority(1), func() {
 		s := newScene(ctx)
 		o := ownOperator(operatorOptions{leaderElection: true, serveMetrics: true, fenceNamespace: shipped.account.Namespace})
 		hosts := s.steadyWorld(ctx)
+		f := s.steadyFleet(ctx)
 		reader := newScraper(ctx, o, s.namespace, metricsReaderRole)
 		waitForSilence()
 
 		mark, sent, begin := audit.mark(), o.requests.counts(), time.Now()
-		checks, scrapes := attempts(hosts), 0
+		checks, listings, scrapes := attempts(hosts), f.listings(), 0
 		versions := s.versions(ctx)
 		Consistently(func(g Gomega) {
 			g.Expect(reader.get(ctx)).To(And(
@@ -72,6 +73,7 @@ var _ = Describe("In steady state", SpecPriority(1), func() {
 		Expect(s.versions(ctx)).To(Equal(versions))
 		Expect(counts["get secrets"]).To(BeNumerically("<=", 1+steadyWindow()/time.Minute), "one a minute of the only Secret")
 		Expect(scrapes).To(BeNumerically(">", 3))
+		Expect(f.listings()-listings).To(BeNumerically(">", 3), "instances are being listed all the while")
 		for i, after := range attempts(hosts) {
 			Expect(after-checks[i]).To(BeNumerically(">", 3), "every target is being checked all the while")
 		}
@@ -115,6 +117,22 @@ func (s *scene) steadyWorld(ctx context.Context) []*targets.Host {
 		s.expectCondition(ctx, name, v1alpha1.ConditionHealthy, no(v1alpha1.ReasonSomeUnhealthy, "9 of 10"))
 	}
 	return hosts
+}
+
+// steadyFleet makes a Service with EC2 instances that are listed every second.
+func (s *scene) steadyFleet(ctx context.Context) *fleet {
+	GinkgoHelper()
+	f := s.fleet(ctx)
+	want := endpoints{}
+	for n := range 5 {
+		address := fmt.Sprintf("192.0.2.%d", 100+n)
+		f.run(s, address)
+		want[address] = in
+	}
+	s.service(ctx, "fleet")
+	s.backend(ctx, "fleet", f.selected("fleet"))
+	s.expect(ctx, "fleet", want)
+	return f
 }
 
 // waitForSilence waits until reports that were held back have been written.

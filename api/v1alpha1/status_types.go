@@ -20,7 +20,8 @@ type ExternalBackendStatus struct {
 	// are always there; Stalled is there while only an edit can help, Conflict
 	// while EndpointSlices of somebody else are on the Service,
 	// CredentialsUnavailable while checks lack a credential, Stale while
-	// addresses are those of an old answer.
+	// addresses are those of an old answer, InstancesImpaired while AWS says that
+	// something is wrong with an EC2 instance.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -128,7 +129,8 @@ type SourceStatus struct {
 	Problem string `json:"problem,omitempty"`
 
 	// staleSince is since when no name server has answered for the name of the
-	// entry, so that its addresses are those of the last answer.
+	// entry, or AWS for its instances, so that its addresses are those of the last
+	// answer.
 	// +optional
 	StaleSince *metav1.Time `json:"staleSince,omitempty"`
 }

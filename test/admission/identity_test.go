@@ -112,7 +112,7 @@ var _ = Describe("An AWSIdentity", Ordered, func() {
 
 	It("is no matter of how many entries there are", func(ctx SpecContext) {
 		var entries, ids []string
-		for i := range 20 {
+		for i := range 10 {
 			ids = append(ids, fmt.Sprintf("i-%017d", i))
 		}
 		all := "selector: {instanceIDs: [" + strings.Join(ids, ",") + "]}"

@@ -100,7 +100,7 @@ var _ = Describe("The installation for some namespaces", Ordered, func() {
 		all := rulesOf(render(ctx, filepath.Join("..", "..", "config", "default")), "externalbackend-manager-role")
 		all = slices.DeleteFunc(all, func(rule string) bool {
 			resource := rule[strings.LastIndex(rule, " ")+1:]
-			return slices.Contains([]string{"nodes", "namespaces", "servicecidrs", "externalbackendpolicies"}, resource)
+			return slices.Contains([]string{"nodes", "namespaces", "servicecidrs", "externalbackendpolicies", "awsidentities", "awsidentities/status"}, resource)
 		})
 		some := append(rulesOf(objects, "some-externalbackend-namespaced-manager-role"), rulesOf(objects, "some-externalbackend-metrics-auth-role")...)
 		Expect(some).To(ConsistOf(all))

@@ -33,6 +33,22 @@ func listings() int {
 	return count
 }
 
+// curious is an ExternalBackend that has instances listed soon, and not only with the
+// next refresh, whenever it asks for others than before. There are none of them.
+func (s *scene) curious(ctx context.Context, region v1alpha1.Region, identity v1alpha1.IdentityName) (ask func(what string)) {
+	GinkgoHelper()
+	s.service(ctx, "curious")
+	backend := s.backend(ctx, "curious", nil, s.instances(region, identity, func(e *v1alpha1.EC2Target) {
+		e.Selector.Filters[0].Values = []v1alpha1.FilterValue{"nothing"}
+	}))
+	return func(what string) {
+		GinkgoHelper()
+		edit(ctx, backend, func(b *v1alpha1.ExternalBackend) {
+			b.Spec.Targets[0].EC2.Selector.Filters[0].Values = []v1alpha1.FilterValue{v1alpha1.FilterValue(what)}
+		})
+	}
+}
+
 // seen waits until the operator has acted on what the ExternalBackend says now.
 func (s *scene) seen(ctx context.Context, backend *v1alpha1.ExternalBackend) {
 	GinkgoHelper()
@@ -53,6 +69,7 @@ var _ = Describe("EC2 instances", func() {
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
 		s.scripted(ctx, installed.Hosts)
+		ask := s.curious(ctx, lab.FakeRegion, v1alpha1.IdentityName(s.namespace))
 		s.eventuallyRouted(ctx, "web", "http", ipv4(installed.Hosts...)...)
 		f := startFlow(clusterIPs(service, 80)[0])
 		before := s.versions(ctx, "web")
@@ -67,16 +84,19 @@ var _ = Describe("EC2 instances", func() {
 		} {
 			By("having it say " + trouble.reason)
 			fault := cloud.Inject(trouble.fault)
+			ask(trouble.reason)
 			Expect(s.eventuallyStaleFor(ctx, "web", trouble.reason)).To(ContainSubstring(trouble.saying))
 			fault.Remove()
 			s.eventuallyStaleFor(ctx, "web", "")
 			Expect(s.versions(ctx, "web")).To(Equal(before))
 		}
 		By("having it answer once that there are none")
-		fault := cloud.Inject(fake.Fault{Operation: listing, Effect: fake.Empty(), Times: 1})
-		Eventually(fault.Hits).WithContext(ctx).WithTimeout(listBound).Should(Equal(1))
 		answered := listings()
-		Eventually(listings).WithContext(ctx).WithTimeout(listBound).Should(BeNumerically(">=", answered+4), "the pages of who asks for them by id, and of the next listing")
+		fault := cloud.Inject(fake.Fault{Operation: listing, Effect: fake.Empty(), Times: 1})
+		ask("empty")
+		Eventually(fault.Hits).WithContext(ctx).WithTimeout(listBound).Should(Equal(1))
+		Eventually(listings).WithContext(ctx).WithTimeout(listBound).Should(BeNumerically(">=", answered+1+2+2),
+			"the empty answer, two pages about each of them by its id, and two pages of the next listing")
 		f.expectNoFailure(ctx, time.Time{})
 		Expect(s.versions(ctx, "web")).To(Equal(before), "no slice was written in all that time")
 	})
@@ -85,12 +105,14 @@ var _ = Describe("EC2 instances", func() {
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
 		ids := s.scripted(ctx, installed.Hosts)
+		ask := s.curious(ctx, lab.FakeRegion, v1alpha1.IdentityName(s.namespace))
 		s.eventuallyRouted(ctx, "web", "http", ipv4(installed.Hosts...)...)
 		f := startFlow(clusterIPs(service, 80)[0])
 		before := s.versions(ctx, "web")
 
 		Expect(installed.AWS.Down()).To(Succeed())
 		DeferCleanup(installed.AWS.Up)
+		ask("down")
 		s.eventuallyStaleFor(ctx, "web", v1alpha1.ReasonAWSUnavailable)
 		bothAgain()
 		for _, r := range installed.Replicas { // none is left that remembers

@@ -32,8 +32,8 @@ const (
 	// one begins 11 s later at most. All of it doubled.
 	failBound = 2 * (11 + 15) * time.Second
 	// spotBound is how long the operator may take to act on a message of a queue that
-	// it waits at.
-	spotBound = 5 * time.Second
+	// it waits at. It is well below listBound, though no listing has what it says.
+	spotBound = 10 * time.Second
 )
 
 // caseTag is the tag of a case's instances; its value is the case's namespace.

@@ -58,16 +58,16 @@ func SandboxOptions(name, binDir, kustomization string) sandbox.Options {
 }
 
 // pythonEnv lets Python find inside what is installed for the user alone, whose home
-// is another folder there.
+// is another folder there, and leave no compiled files on the machine.
 func pythonEnv() []string {
+	env := []string{"PYTHONDONTWRITEBYTECODE=1"}
 	if base := os.Getenv("PYTHONUSERBASE"); base != "" {
-		return []string{"PYTHONUSERBASE=" + base}
+		return append(env, "PYTHONUSERBASE="+base)
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return nil // then there is nothing
+	if home, err := os.UserHomeDir(); err == nil {
+		env = append(env, "PYTHONUSERBASE="+filepath.Join(home, ".local"))
 	}
-	return []string{"PYTHONUSERBASE=" + filepath.Join(home, ".local")}
+	return env
 }
 
 // Lab is a running lab. All of it ends with the sandbox.

@@ -155,15 +155,6 @@ func (d *Discoverer[S]) Forget(sub S) {
 	delete(d.changed, sub)
 }
 
-// Warn notes that AWS has warned before this process started that it is going to
-// reclaim instances, about now. It has no effect on a source that nobody asks for.
-func (d *Discoverer[S]) Warn(source Source, ids []string) {
-	if s := d.hub.find(source); s != nil {
-		now := d.opts.Clock.Now()
-		s.warn(ids, warning{at: now, until: now.Add(rememberedFor)}, true)
-	}
-}
-
 // note remembers whom to tell.
 func (d *Discoverer[S]) note(sub S) {
 	d.mu.Lock()

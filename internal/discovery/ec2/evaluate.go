@@ -11,6 +11,9 @@ import (
 // evaluate brings all snapshots up to date, and returns the queries of which they
 // changed since it was called last.
 func (m *machine) evaluate() []*query {
+	if m.swept {
+		m.sweep()
+	}
 	if m.allDirty || len(m.dirty) > 0 {
 		many := len(m.dirty) > len(m.records)/4
 		for q := range m.queries {
@@ -27,6 +30,19 @@ func (m *machine) evaluate() []*query {
 	changed := m.changed
 	m.changed = nil
 	return changed
+}
+
+// sweep has queries forget the instances that matched before the last evaluation and
+// that are not in use, now that there was a complete listing since.
+func (m *machine) sweep() {
+	m.swept = false
+	for q := range m.queries {
+		kept := slices.DeleteFunc(slices.Clone(q.former), func(r *record) bool { return !q.knows(r.ID) })
+		if len(kept) < len(q.former) {
+			q.setFormer(kept)
+			m.evaluateOne(q)
+		}
+	}
 }
 
 // concerned says whether a query has to do with an instance that changed.
@@ -66,6 +82,9 @@ func (m *machine) publish(q *query) {
 
 // match returns the records that a query selects and that are not terminated.
 func (m *machine) match(q *query) (matching []*record) {
+	if m.doubted && q.listed.IsZero() {
+		return nil // they may be those of another account
+	}
 	if len(q.ids) > 0 {
 		for _, id := range q.ids {
 			if r := m.records[id]; r != nil && r.State != Terminated && q.Selector.filtered(r.Instance) {

@@ -132,16 +132,6 @@ func TestSpotInterruption(t *testing.T) {
 		w.send(spotWarning(one, w.clock.Now().Add(-time.Hour).UTC().Format(time.RFC3339)))
 		w.pass(interruptedFor)
 		w.expect(t, "a", one)
-		w.Warn(here, []string{one})
-		w.expect(t, "a", one+"(interrupted)")
-		snapshot = w.Lookup("a", "q")
-		w.pass(time.Minute)
-		w.Warn(here, []string{one})
-		if w.Lookup("a", "q") != snapshot {
-			t.Error("it is warned of again")
-		}
-		w.pass(time.Minute)
-		w.expect(t, "a", one)
 	})
 }
 
@@ -215,7 +205,7 @@ func TestStatuses(t *testing.T) {
 		w.pass(2 * time.Minute)
 		w.expect(t, "a", "i-1(impaired) i-2")
 		w.failing("", nil)
-		w.pass(2 * time.Minute)
+		w.pass(3 * time.Minute)
 		w.expect(t, "a", "i-1 i-2")
 	})
 }
@@ -243,6 +233,26 @@ func TestInterfaceTags(t *testing.T) {
 		w.expect(t, "a", "i-1")
 		if got := choice.Addresses(w.Lookup("b", "q").Matching[0]); len(got) != 1 {
 			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestAQueueOfASourceThatIsAnotherOne(t *testing.T) {
+	inWorld(t, withQueue(), []Instance{instance(one, "app=web")}, func(t *testing.T, w *world) {
+		w.ask("a", "tag:app=web")
+		w.pass(time.Second)
+		w.Forget("a")
+		w.ask("b", "tag:app=web")
+		w.pass(time.Second)
+		w.send(spotWarning(one, w.clock.Now().UTC().Format(time.RFC3339)))
+		w.pass(time.Second)
+		w.expect(t, "b", one+"(interrupted)")
+		w.Forget("b")
+		w.deleted = nil
+		w.send(stateChange(one))
+		w.pass(time.Second)
+		if len(w.deleted) > 0 {
+			t.Error("a message is deleted that nobody has heard")
 		}
 	})
 }

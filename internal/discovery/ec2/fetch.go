@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 )
 
 const (
@@ -29,6 +28,10 @@ func failureOf(err error, action string) *Failure {
 		return failure
 	}
 	return &Failure{Kind: Unavailable, Action: action, Err: err}
+}
+
+func tooMany(most int) *Failure {
+	return &Failure{Kind: TooMany, Action: instancesAction, Err: fmt.Errorf("there are more than %d instances", most)}
 }
 
 // pages reads all pages of an answer. A token that comes again would go on for ever.
@@ -71,10 +74,7 @@ func listAll(ctx context.Context, api API, requests [][]Filter) (map[string]*Ins
 				}
 			}
 			if len(found) > maxInstances {
-				return "", &Failure{
-					Kind: TooMany, Action: instancesAction,
-					Err: fmt.Errorf("there are more than %d instances", maxInstances),
-				}
+				return "", tooMany(maxInstances)
 			}
 			return next, nil
 		})
@@ -117,32 +117,27 @@ func rescue(ctx context.Context, api API, chunks [][]string, answered bool) (fou
 }
 
 // listTags returns the tags of all interfaces with one of the keys.
-func listTags(ctx context.Context, api API, keys []string) (a answer[map[string]map[string]string]) {
+func listTags(ctx context.Context, api API, keys []string) (map[string]map[string]string, *Failure) {
 	const action = "ec2:DescribeNetworkInterfaces"
-	a.asked, a.value = true, map[string]map[string]string{}
-	a.failure = pages(ctx, action, func(token string) (string, error) {
+	found := map[string]map[string]string{}
+	failure := pages(ctx, action, func(token string) (string, error) {
 		page, next, err := api.InterfaceTags(ctx, keys, token)
 		if err == nil {
-			maps.Copy(a.value, page)
+			maps.Copy(found, page)
 		}
 		return next, err
 	})
-	return a
+	return found, failure
 }
 
-// listLifecycles returns the states of instances in their groups.
-func listLifecycles(ctx context.Context, api API, ids []string) (a answer[map[string]string]) {
+// listLifecycles returns the states of up to MaxLifecycles instances in their groups.
+func listLifecycles(ctx context.Context, api API, ids []string) (states map[string]string, f *Failure) {
 	const action = "autoscaling:DescribeAutoScalingInstances"
-	a.asked, a.value = true, map[string]string{}
-	for chunk := range slices.Chunk(ids, MaxLifecycles) {
-		states, err := api.Lifecycles(ctx, chunk)
-		if err != nil {
-			a.failure = failureOf(err, action)
-			return a
-		}
-		maps.Copy(a.value, states)
-	}
-	return a
+	f = pages(ctx, action, func(string) (_ string, err error) {
+		states, err = api.Lifecycles(ctx, ids)
+		return "", err
+	})
+	return states, f
 }
 
 // listStatuses returns the statuses of all instances that have a problem.

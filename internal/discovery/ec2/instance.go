@@ -36,8 +36,13 @@ type Instance struct {
 	// Group is the Auto Scaling group that it is in; empty: none. Lifecycle is its
 	// state there, such as InService; empty if that is not known or not asked for.
 	Group, Lifecycle string
-	// Impaired is true if a status check says so.
-	Impaired bool
+	// LifecycleUnknown is true of an instance that is new, in a Group whose states are
+	// observed, as long as its Lifecycle has not been asked for: until there was an
+	// answer or there is no permission, or after three failures in a row.
+	LifecycleUnknown bool
+	// Impaired is true if a status check says so. StatusUnknown is true if statuses
+	// are observed, as long as the first attempt to list those of the source goes on.
+	Impaired, StatusUnknown bool
 	// Events that AWS has scheduled, by time.
 	Events []Event
 	// Interrupted is when AWS warned last that it is going to reclaim the instance;

@@ -97,3 +97,61 @@ func TestNothingIsLost(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingIsKeptForEver: of what nobody uses, nothing stays.
+func TestNothingIsKeptForEver(t *testing.T) {
+	s := newSteps()
+	s.ask("a", "tag:app=web")
+	for n := range 50 {
+		id := fmt.Sprintf("i-%d", n)
+		s.set(instance(id, "app=web"))
+		s.list(t)
+		s.change(id, func(i *Instance) { i.State = Terminated })
+		s.list(t)
+		s.remove(id)
+		for range 4 {
+			s.list(t)
+		}
+	}
+	if n := len(s.source.m.records); n > 1 {
+		t.Errorf("%d records: %s", n, s.shown("a"))
+	}
+}
+
+func TestRetaggedInstancesAreForgotten(t *testing.T) {
+	for _, query := range []string{"tag:app=web", "tag:app=web known i-1"} {
+		s := newSteps(instance("i-1", "app=web"))
+		s.ask("a", query)
+		s.list(t)
+		s.change("i-1", func(i *Instance) { i.Tags["app"] = "db" })
+		s.list(t)
+		s.expect(t, "a", "other:i-1")
+		s.ask("a", "tag:app=web") // it has drained
+		s.list(t)
+		s.took()
+		s.list(t)
+		s.expect(t, "a", "")
+		s.expectCalls(t, "list tag:app=web")
+	}
+}
+
+func TestATableThatIsFull(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=web"))
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.source.m.most = 2
+	s.set(instance("i-3", "app=web"))
+	s.change("i-1", func(i *Instance) { i.State = Stopping })
+	s.list(t)
+	s.expect(t, "a", "i-1(stopping) i-2 TooMany")
+	s.change("i-1", func(i *Instance) { i.State = Terminated })
+	s.remove("i-2")
+	for range 4 {
+		s.list(t)
+	}
+	s.remove("i-1")
+	for range 4 {
+		s.list(t)
+	}
+	s.expect(t, "a", "i-3")
+}

@@ -40,9 +40,20 @@ type machine struct {
 	last          plan
 	listed, ended time.Time
 	lastKeys      []string
-	// wide is true once AWS refused a narrowed listing.
-	wide    bool
-	options [optionCount]permission
+	// doubted is true after a change of credentials, until a listing has succeeded.
+	doubted bool
+	// swept is true after a complete listing, until the next evaluation.
+	swept bool
+	// full is true once there was no room for an instance. most is how many there are
+	// at most.
+	full bool
+	most int
+	// refused is the narrowed listing that AWS refused, and refusedAt when; nil: none.
+	refused   *plan
+	refusedAt time.Time
+	options   [optionCount]permission
+	groups    groups
+	tagsDue   bool // tags of interfaces are to be asked for
 }
 
 // record is what is kept of an instance.
@@ -56,6 +67,9 @@ type record struct {
 	missing bool
 	// users is how many queries it matches or has matched.
 	users int
+	// round is the last one in which its state in its group was asked for; zero: never,
+	// or there is a hint about it.
+	round int
 }
 
 // query is a Query that is asked, and what is known about it.
@@ -71,7 +85,7 @@ type query struct {
 
 func newMachine(refresh time.Duration) *machine {
 	return &machine{
-		marks: newMarks(), pace: pace{period: refresh},
+		marks: newMarks(), pace: pace{period: refresh}, most: maxInstances,
 		records: map[string]*record{}, strays: map[string]int{}, inUse: map[string]int{},
 		queries: map[*query]struct{}{}, dirty: map[string]struct{}{},
 	}
@@ -90,11 +104,16 @@ func (m *machine) add(q *query, now time.Time) {
 func (m *machine) enter(q *query, now time.Time) {
 	m.queries[q] = struct{}{}
 	q.ids = slices.Compact(slices.Sorted(slices.Values(q.Selector.IDs)))
+	m.groups.stale = true
 	switch {
-	case !m.covered(q):
+	case m.covered(q):
+		if q.listed.IsZero() {
+			q.listed = m.listed
+		}
+	case m.lists(q):
+		m.tagsDue = true
+	default:
 		m.soon(now)
-	case q.listed.IsZero():
-		q.listed = m.listed
 	}
 	m.evaluateOne(q)
 }
@@ -136,17 +155,29 @@ func (m *machine) unuse(id string) {
 
 // covered says whether the listing at hand answers a query.
 func (m *machine) covered(q *query) bool {
-	return !m.listed.IsZero() && m.last.covers(&q.Selector) &&
-		(q.InterfaceTag == "" || slices.Contains(m.lastKeys, q.InterfaceTag))
+	return m.lists(q) && (q.InterfaceTag == "" || slices.Contains(m.lastKeys, q.InterfaceTag))
+}
+
+// lists says whether the listing at hand has all that a query selects.
+func (m *machine) lists(q *query) bool {
+	return !m.listed.IsZero() && !m.doubted && m.last.covers(&q.Selector)
 }
 
 // plan returns what the next refresh lists.
-func (m *machine) plan() plan {
+func (m *machine) plan(now time.Time) plan {
 	selectors := make([]*Selector, 0, len(m.queries))
 	for q := range m.queries {
 		selectors = append(selectors, &q.Selector)
 	}
-	return newPlan(selectors, m.wide)
+	p := newPlan(selectors, false)
+	if m.refused == nil {
+		return p
+	}
+	if !now.Before(m.refusedAt.Add(widened)) || !samePlan(&p, m.refused) {
+		m.refused = nil
+		return p
+	}
+	return newPlan(selectors, true)
 }
 
 // keys are those of which tags of interfaces are asked for, sorted.
@@ -166,26 +197,18 @@ func (m *machine) matters(id string) bool {
 	return m.inUse[id] > 0 || r != nil && r.users > 0
 }
 
-// selected says whether a query selects an instance.
-func (m *machine) selected(i *Instance) bool {
-	for q := range m.queries {
-		if q.Selector.Matches(i) {
-			return true
-		}
-	}
-	return false
-}
-
 // take keeps what was asked for at a time about an instance.
 func (m *machine) take(i *Instance, asOf time.Time) {
 	r := m.records[i.ID]
 	if r == nil {
-		if len(m.records) >= maxInstances {
+		if len(m.records) >= m.most {
+			m.full = true
 			return
 		}
 		r = &record{}
 		m.records[i.ID], m.sorted = r, nil
 		delete(m.strays, i.ID)
+		m.await(i)
 	} else if asOf.Before(r.asOf) {
 		return
 	}
@@ -196,6 +219,7 @@ func (m *machine) take(i *Instance, asOf time.Time) {
 	}
 	if i.State == Terminated {
 		delete(m.warnings, i.ID)
+		delete(m.fresh, i.ID)
 	}
 	if r.Instance == nil || !sameListed(r.Instance, i) {
 		own := *i // not the page that it is in
@@ -225,6 +249,7 @@ func (m *machine) drop(id string) {
 	delete(m.records, id)
 	delete(m.warnings, id)
 	delete(m.lifecycles, id)
+	delete(m.fresh, id)
 	m.sorted = nil
 	m.dirty[id] = struct{}{}
 }

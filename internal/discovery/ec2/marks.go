@@ -11,9 +11,8 @@ import (
 
 const (
 	// interruptedFor is how long a warning is believed of an instance that goes on
-	// running, and rememberedFor how long one from before this process.
+	// running.
 	interruptedFor = 10 * time.Minute
-	rememberedFor  = 2 * time.Minute
 	// maxWarnings is how many instances of a source are warned of at a time.
 	maxWarnings = 10_000
 	// groupTag is the tag that Auto Scaling puts on its instances.
@@ -26,12 +25,18 @@ type marks struct {
 	lifecycles map[string]string
 	tags       map[string]map[string]string // of interfaces
 	warnings   map[string]warning
+	// checked is true while statuses are observed, and tried once they were asked for.
+	checked, tried bool
+	// observed is true while states in groups are. fresh are the new instances whose
+	// state is not known: how many times in a row it could not be asked for.
+	observed bool
+	fresh    map[string]int
 }
 
 // warning is that AWS is going to reclaim an instance.
 type warning struct{ at, until time.Time }
 
-func newMarks() marks { return marks{warnings: map[string]warning{}} }
+func newMarks() marks { return marks{warnings: map[string]warning{}, fresh: map[string]int{}} }
 
 // put returns the instance with its marks: itself if it has them already.
 func (m *marks) put(i *Instance) *Instance {
@@ -40,15 +45,15 @@ func (m *marks) put(i *Instance) *Instance {
 	if group != "" {
 		lifecycle = m.lifecycles[i.ID]
 	}
-	interrupted := m.warnings[i.ID].at
+	_, fresh := m.fresh[i.ID]
+	marked := *i
+	marked.Group, marked.Lifecycle, marked.LifecycleUnknown = group, lifecycle, fresh && group != ""
+	marked.Impaired, marked.StatusUnknown = status.Impaired, m.checked && !m.tried
+	marked.Events, marked.Interrupted = status.Events, m.warnings[i.ID].at
 	retagged := slices.ContainsFunc(i.Interfaces, func(n Interface) bool { return !maps.Equal(n.Tags, m.tags[n.ID]) })
-	if !retagged && i.Group == group && i.Lifecycle == lifecycle && i.Impaired == status.Impaired &&
-		slices.Equal(i.Events, status.Events) && i.Interrupted.Equal(interrupted) {
+	if !retagged && sameMarks(i, &marked) {
 		return i
 	}
-	marked := *i
-	marked.Group, marked.Lifecycle = group, lifecycle
-	marked.Impaired, marked.Events, marked.Interrupted = status.Impaired, status.Events, interrupted
 	if retagged {
 		marked.Interfaces = slices.Clone(i.Interfaces)
 		for n := range marked.Interfaces {
@@ -56,6 +61,12 @@ func (m *marks) put(i *Instance) *Instance {
 		}
 	}
 	return &marked
+}
+
+func sameMarks(a, b *Instance) bool {
+	return a.Group == b.Group && a.Lifecycle == b.Lifecycle && a.LifecycleUnknown == b.LifecycleUnknown &&
+		a.Impaired == b.Impaired && a.StatusUnknown == b.StatusUnknown &&
+		slices.Equal(a.Events, b.Events) && a.Interrupted.Equal(b.Interrupted)
 }
 
 // warn notes a warning, and says whether that is news.

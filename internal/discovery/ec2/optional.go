@@ -18,25 +18,25 @@ const (
 	optionCount
 )
 
-// deniedPause is how long an option is left alone for which there is no permission.
+// deniedPause is how long an option is left alone for which there is no permission,
+// and the longest time that one is left alone that fails.
 const deniedPause = 5 * time.Minute
 
 // permission is how asking for an option goes.
 type permission struct {
-	failure *Failure
-	since   time.Time
-	until   time.Time // it is left alone until then
+	failure  *Failure
+	since    time.Time
+	failures int       // in a row
+	until    time.Time // it is left alone until then
 }
-
-// mayAsk says whether it is time to ask for an option.
-func (m *machine) mayAsk(o option, now time.Time) bool { return !m.options[o].until.After(now) }
 
 // asked notes what came of asking for an option.
 func (m *machine) asked(o option, f *Failure, now time.Time) {
 	p := &m.options[o]
-	if p.until = (time.Time{}); f != nil && f.Kind == AccessDenied {
-		p.until = now.Add(deniedPause)
+	if p.failures++; f == nil {
+		p.failures = 0
 	}
+	p.until = now.Add(pauseAfter(f, p.failures, m.period))
 	switch {
 	case f == nil:
 		p.since = time.Time{}
@@ -49,6 +49,21 @@ func (m *machine) asked(o option, f *Failure, now time.Time) {
 	}
 }
 
+// pauseAfter returns how long an option is left alone that failed some times in a row.
+func pauseAfter(f *Failure, failures int, period time.Duration) time.Duration {
+	switch {
+	case f == nil:
+		return 0
+	case f.Kind == AccessDenied:
+		return deniedPause
+	}
+	pause := period
+	for n := 1; n < failures && pause < deniedPause; n++ {
+		pause *= 2
+	}
+	return min(pause, deniedPause)
+}
+
 // denied returns the actions that options need and that are denied.
 func (m *machine) denied() (actions []string) {
 	for o := range m.options {
@@ -59,54 +74,35 @@ func (m *machine) denied() (actions []string) {
 	return actions
 }
 
-// takeOptional takes what a refresh brought besides instances. It comes first, so
-// that new instances have their marks at once.
-func (m *machine) takeOptional(r *refresh, now time.Time) {
-	if r.lifecycles.asked {
-		m.takeLifecycles(r.grouped, &r.lifecycles, now)
-	}
-	switch tags := &r.interfaceTags; {
-	case len(m.keys()) == 0:
-		m.tags, m.lastKeys, m.options[interfaceTags] = nil, nil, permission{}
-	case !tags.asked:
-		return
-	default:
-		if m.asked(interfaceTags, tags.failure, now); tags.failure == nil {
-			m.tags, m.lastKeys = tags.value, r.keys
+// failing returns why options fail for which there is the permission.
+func (m *machine) failing() (failures []*Failure) {
+	for o := range m.options {
+		if f := m.options[o].failure; f != nil && f.Kind != AccessDenied {
+			failures = append(failures, f)
 		}
 	}
-	m.remark()
+	return failures
 }
 
-// takeLifecycles keeps the states of some instances in their groups; of those that
-// were not returned, none.
-func (m *machine) takeLifecycles(ids []string, a *answer[map[string]string], now time.Time) {
-	if m.asked(lifecycles, a.failure, now); a.failure != nil {
+// takeTags replaces the tags of all interfaces, asked for by keys.
+func (m *machine) takeTags(keys []string, tags map[string]map[string]string, f *Failure, now time.Time) {
+	if m.asked(interfaceTags, f, now); f != nil {
+		m.tagsDue = true
 		return
 	}
-	if m.lifecycles == nil {
-		m.lifecycles = map[string]string{}
-	}
-	for _, id := range ids {
-		if state, ok := a.value[id]; ok {
-			m.lifecycles[id] = state
-		} else {
-			delete(m.lifecycles, id)
-		}
-	}
-	for _, id := range ids {
-		if r := m.records[id]; r != nil {
-			m.show(r, m.put(r.Instance))
-		}
-	}
+	m.tags, m.lastKeys = tags, keys
+	m.remark()
+	m.answer(now)
 }
 
 // takeStatuses replaces the statuses of all instances.
 func (m *machine) takeStatuses(found map[string]Status, f *Failure, now time.Time) {
-	if m.asked(statuses, f, now); f == nil {
+	m.asked(statuses, f, now)
+	if f == nil {
 		m.statuses = found
-		m.remark()
 	}
+	m.tried = true
+	m.remark()
 }
 
 // members returns the instances that matter and may still be there, by zone, for
@@ -135,20 +131,26 @@ func (m *machine) members() [][]string {
 // maxIDs is how many ids a request has that is not one by filters.
 const maxIDs = 100
 
-// reconnected is told that the credentials or options changed.
+// reconnected is told that the identity changed. Without credentials, what is known
+// stays.
 func (m *machine) reconnected(identity *Identity, now time.Time) {
 	m.known, m.failures, m.due, m.allDirty = true, 0, now, true
 	m.options = [optionCount]permission{}
+	m.groups.stale, m.tagsDue = true, len(m.keys()) > 0
+	if identity.Unusable {
+		m.note(&Failure{Kind: CredentialsUnavailable, Action: instancesAction}, now)
+		return
+	}
 	if !identity.InstanceStatus {
 		m.statuses = nil
 	}
 	if !identity.AutoScaling {
-		m.lifecycles = nil
+		m.lifecycles, m.fresh = nil, map[string]int{}
 	}
+	// What is known already is not new because it is observed from now on.
+	m.tried = m.tried || !m.checked && !m.listed.IsZero()
+	m.checked, m.observed = identity.InstanceStatus, identity.AutoScaling
 	m.remark()
-	if identity.Unusable {
-		m.note(&Failure{Kind: CredentialsUnavailable, Action: instancesAction}, now)
-	}
 }
 
 // instancesAction is the permission that everything needs.

@@ -16,6 +16,8 @@ const (
 	// Bounds of the time between two listings that fail.
 	maxThrottled = 5 * time.Minute
 	maxFailing   = 2 * time.Minute
+	// widened is how long a listing that was refused is not narrowed again.
+	widened = time.Hour
 	// jitter is by how much of its length a wait is drawn out at most.
 	jitter = 0.1
 )

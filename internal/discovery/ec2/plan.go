@@ -47,6 +47,13 @@ func newPlan(selectors []*Selector, wide bool) plan {
 	return p
 }
 
+func samePlan(a, b *plan) bool {
+	return a.listing == b.listing && slices.Equal(a.ids, b.ids) &&
+		slices.EqualFunc(a.filters, b.filters, func(x, y Filter) bool {
+			return x.Name == y.Name && slices.Equal(x.Values, y.Values)
+		})
+}
+
 // union returns all ids, sorted.
 func union(selectors []*Selector) []string {
 	ids := map[string]struct{}{}

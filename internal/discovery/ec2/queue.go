@@ -36,8 +36,8 @@ type queueReader struct {
 func (q *queueReader) turn(ctx context.Context) time.Duration {
 	a := q.account
 	clock := a.hub.clock
-	s := a.hub.find(Source{a.name, q.queue.Region})
-	if s == nil {
+	at := Source{a.name, q.queue.Region}
+	if a.hub.find(at) == nil {
 		return forever
 	}
 	begun := clock.Now()
@@ -52,6 +52,10 @@ func (q *queueReader) turn(ctx context.Context) time.Duration {
 	if len(messages) == 0 {
 		q.succeeded()
 		return max(0, queueGap-clock.Since(begun))
+	}
+	s := a.hub.find(at) // it may have become another one meanwhile
+	if s == nil {
+		return forever // whoever asks for it next gets them again
 	}
 	receipts := make([]string, 0, len(messages))
 	for _, message := range messages {

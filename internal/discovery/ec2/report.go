@@ -20,6 +20,9 @@ type IdentityReport struct {
 	Regions []RegionReport
 	// Denied are the actions that an option needs and that are denied, sorted.
 	Denied []string
+	// Failing are the options that fail for another reason, by region and action. What
+	// was known by them stays.
+	Failing []OptionReport
 	// Queues are the queues that cannot be read, sorted by URL.
 	Queues []QueueReport
 }
@@ -31,6 +34,12 @@ type RegionReport struct {
 	// succeeded; nil and zero if it did.
 	Failure      *Failure
 	FailingSince time.Time
+}
+
+// OptionReport is why what an option needs cannot be had.
+type OptionReport struct {
+	Action, Region string
+	Failure        *Failure
 }
 
 // QueueReport is why a queue cannot be read.
@@ -58,10 +67,11 @@ func (d *Discoverer[S]) Identity(name string) (IdentityReport, bool) {
 	}
 	report := a.report()
 	for _, s := range d.hub.sourcesOf(name) {
-		region, denied := s.report()
-		report.Regions = append(report.Regions, region)
-		report.Denied = append(report.Denied, denied...)
+		s.addTo(&report)
 	}
+	slices.SortFunc(report.Failing, func(a, b OptionReport) int {
+		return cmp.Or(strings.Compare(a.Region, b.Region), strings.Compare(a.Action, b.Action))
+	})
 	slices.SortFunc(report.Regions, func(a, b RegionReport) int { return strings.Compare(a.Region, b.Region) })
 	slices.Sort(report.Denied)
 	report.Denied = slices.Compact(report.Denied)
@@ -88,10 +98,16 @@ func (d *Discoverer[S]) Sources() []SourceStats {
 	return stats
 }
 
-func (s *source) report() (RegionReport, []string) {
+// addTo adds what is known of a source.
+func (s *source) addTo(report *IdentityReport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return RegionReport{Region: s.Region, Failure: s.m.failure, FailingSince: s.m.since}, s.m.denied()
+	region := RegionReport{Region: s.Region, Failure: s.m.failure, FailingSince: s.m.since}
+	report.Regions = append(report.Regions, region)
+	report.Denied = append(report.Denied, s.m.denied()...)
+	for _, f := range s.m.failing() {
+		report.Failing = append(report.Failing, OptionReport{Action: f.Action, Region: s.Region, Failure: f})
+	}
 }
 
 func (a *account) report() IdentityReport {

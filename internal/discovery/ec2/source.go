@@ -16,11 +16,12 @@ type source struct {
 	users  int                // guarded by hub.mu, as is cancel
 	cancel context.CancelFunc // of its workers
 	// Each wakes a worker.
-	wakeList, wakeStatus, wakeHints chan struct{}
+	wakeList, wakeStatus, wakeGroups, wakeTags, wakeHints chan struct{}
 
 	mu       sync.Mutex
 	m        *machine
 	account  *account // nil while the identity is not known
+	trusted  *account // the last one that was usable
 	statuses time.Time
 	hints    map[string]struct{} // ids that are to be asked for
 	hinted   time.Time           // when that was done last
@@ -29,7 +30,8 @@ type source struct {
 func newSource(h *hub, at Source) *source {
 	return &source{
 		Source: at, hub: h, cancel: func() {}, m: newMachine(h.period), hints: map[string]struct{}{},
-		wakeList: make(chan struct{}, 1), wakeStatus: make(chan struct{}, 1), wakeHints: make(chan struct{}, 1),
+		wakeList: make(chan struct{}, 1), wakeStatus: make(chan struct{}, 1), wakeGroups: make(chan struct{}, 1),
+		wakeTags: make(chan struct{}, 1), wakeHints: make(chan struct{}, 1),
 	}
 }
 
@@ -37,6 +39,8 @@ func (s *source) start() {
 	s.cancel = s.hub.employ(
 		func(ctx context.Context) { s.hub.repeat(ctx, s.wakeList, s.listTurn) },
 		func(ctx context.Context) { s.hub.repeat(ctx, s.wakeStatus, s.statusTurn) },
+		func(ctx context.Context) { s.hub.repeat(ctx, s.wakeGroups, s.groupTurn) },
+		func(ctx context.Context) { s.hub.repeat(ctx, s.wakeTags, s.tagTurn) },
 		func(ctx context.Context) { s.hub.repeat(ctx, s.wakeHints, s.hintTurn) },
 	)
 }
@@ -50,8 +54,9 @@ func (s *source) connect(a *account) {
 	before := s.account
 	s.account, s.statuses = a, time.Time{}
 	if a == nil {
-		s.m = s.m.emptied(now)
+		s.m, s.trusted = s.m.emptied(now), nil
 	} else {
+		s.trust(a)
 		s.m.reconnected(&a.identity, now)
 	}
 	changed := s.m.evaluate()
@@ -62,6 +67,24 @@ func (s *source) connect(a *account) {
 	tell(changed)
 	poke(s.wakeList)
 	poke(s.wakeStatus)
+	s.wakeOptions()
+}
+
+// trust notes whose answers the next ones are.
+func (s *source) trust(a *account) {
+	if a.identity.Unusable {
+		return
+	}
+	if s.trusted != nil && !sameCredentials(&s.trusted.identity, &a.identity) {
+		s.m.doubted = !s.m.listed.IsZero()
+	}
+	s.trusted = a
+}
+
+// wakeOptions is called when there may be something that a listing does not say.
+func (s *source) wakeOptions() {
+	poke(s.wakeGroups)
+	poke(s.wakeTags)
 }
 
 // usable returns the account to ask with; nil if there is none.
@@ -95,6 +118,7 @@ func (s *source) edit(do func(now time.Time), by *query) {
 	if wake {
 		poke(s.wakeList)
 	}
+	s.wakeOptions()
 }
 
 // hear takes what an event says.
@@ -105,7 +129,7 @@ func (s *source) hear(e *event) {
 		at = now
 	}
 	if until := at.Add(interruptedFor); e.interruption && until.After(now) {
-		s.warn(e.ids, warning{at: at, until: until}, false)
+		s.warn(e.ids, warning{at: at, until: until})
 	}
 	s.mu.Lock()
 	for _, id := range e.ids {
@@ -120,13 +144,10 @@ func (s *source) hear(e *event) {
 	}
 }
 
-// warn marks instances as about to be reclaimed: only those that are not, if fresh.
-func (s *source) warn(ids []string, w warning, fresh bool) {
+// warn marks instances as about to be reclaimed.
+func (s *source) warn(ids []string, w warning) {
 	s.mu.Lock()
 	for _, id := range ids {
-		if _, warned := s.m.warnings[id]; fresh && warned {
-			continue
-		}
 		s.m.warned(id, w)
 	}
 	changed := s.m.evaluate()

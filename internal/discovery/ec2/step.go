@@ -23,19 +23,6 @@ type refresh struct {
 	// and rescuedAt is when.
 	rescued   []*Instance
 	rescuedAt time.Time
-	// keys are those for which interfaceTags were asked.
-	keys          []string
-	interfaceTags answer[map[string]map[string]string]
-	// grouped are the instances of which lifecycles were asked.
-	grouped    []string
-	lifecycles answer[map[string]string]
-}
-
-// answer is what came of something optional.
-type answer[T any] struct {
-	asked   bool
-	value   T
-	failure *Failure
 }
 
 // get returns what was found of an instance.
@@ -67,49 +54,62 @@ func (m *machine) toAsk(r *refresh) []string {
 	return slices.DeleteFunc(m.lacking(r), r.plan.has)
 }
 
-// grouped returns the ids, sorted, of the instances found whose state in an Auto
-// Scaling group is of interest.
-func (m *machine) grouped(found ...map[string]*Instance) (ids []string) {
-	for _, instances := range found {
-		for id, i := range instances {
-			if i.Tags[groupTag] == "" || i.State == Terminated {
-				continue
-			}
-			r := m.records[id]
-			if r != nil && sameListed(r.Instance, i) && m.matters(id) || m.selected(i) || m.inUse[id] > 0 {
-				ids = append(ids, id)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
 // step takes what a refresh brought. chance is in [0, 1).
 func (m *machine) step(r *refresh, now time.Time, chance float64) {
-	m.takeOptional(r, now)
 	if r.failure != nil {
 		for _, i := range r.rescued {
 			m.take(i, r.rescuedAt)
 		}
-		if r.failure.Kind == Refused && len(r.plan.filters) > 0 {
-			m.wide = true
+		if len(r.plan.filters) > 0 && m.widens(r.failure) {
+			refused := r.plan
+			m.refused, m.refusedAt, m.due = &refused, now, now.Add(gap)
+			return // it is no failure unless the wide one fails, too
 		}
 		m.allDirty = m.failed(r.failure, now, !m.listed.IsZero(), chance) || m.allDirty
 		return
 	}
 	lacking := m.lacking(r)
 	m.prune(r)
+	m.full = false
 	for _, i := range r.found {
 		m.take(i, r.begun)
 	}
 	for _, i := range r.byID {
 		m.take(i, r.begun)
 	}
-	m.last, m.listed, m.ended = r.plan, r.begun, now
 	again := m.count(lacking, r)
+	m.swept = true
+	if m.full {
+		m.allDirty = m.failed(tooMany(m.most), now, !m.listed.IsZero(), chance) || m.allDirty
+		m.followUp()
+		return
+	}
+	m.last, m.listed, m.ended, m.doubted = r.plan, r.begun, now, false
 	m.allDirty = m.succeeded(now, again, chance) || m.allDirty
-	m.answer(r, now)
+	m.followUp()
+	m.answer(now)
+}
+
+// followUp has asked for what a listing does not say.
+func (m *machine) followUp() {
+	m.groups.begin()
+	if m.tagsDue = len(m.keys()) > 0; !m.tagsDue && m.lastKeys != nil {
+		m.tags, m.lastKeys, m.options[interfaceTags] = nil, nil, permission{}
+		m.remark()
+	}
+}
+
+// widens says whether a failure may be due to the filters that narrow a listing.
+func (m *machine) widens(f *Failure) bool {
+	if f.Kind != Refused {
+		return false
+	}
+	switch f.Code {
+	case "InvalidParameterValue", "InvalidParameter", "InvalidParameterCombination", "InvalidFilter",
+		"FilterLimitExceeded", "UnknownParameter":
+		return true
+	}
+	return false
 }
 
 // prune drops what is not there and nobody has to do with.
@@ -153,27 +153,31 @@ func (m *machine) count(lacking []string, r *refresh) (again bool) {
 	return again
 }
 
-// answer notes which queries the listing answers, and has another one follow if
-// there are others.
-func (m *machine) answer(r *refresh, now time.Time) {
+// answer notes which queries are answered, and has another listing follow if there
+// are others.
+func (m *machine) answer(now time.Time) {
 	for q := range m.queries {
 		switch {
 		case !q.listed.IsZero():
 		case m.covered(q):
-			q.listed = r.begun
+			q.listed = m.listed
 			m.evaluateOne(q)
-		case m.last.covers(&q.Selector) && !slices.Contains(r.keys, q.InterfaceTag),
-			!m.last.covers(&q.Selector):
+		case !m.lists(q):
 			m.soon(now)
 		}
 	}
 }
 
-// hinted takes what was found of instances by their ids, after a hint.
+// hinted takes what was found of instances by their ids, after a hint, and has their
+// states in their groups asked for soon.
 func (m *machine) hinted(found map[string]*Instance, asOf time.Time) {
 	for id, i := range found {
-		if m.matters(id) {
-			m.take(i, asOf)
+		if !m.matters(id) {
+			continue
+		}
+		m.take(i, asOf)
+		if r := m.records[id]; r != nil {
+			r.round, m.groups.stale = 0, true
 		}
 	}
 }

@@ -182,13 +182,51 @@ func TestFailures(t *testing.T) {
 }
 
 func TestRefusedListingsAreWidened(t *testing.T) {
-	s := newSteps(instance("i-1", "app=web"))
+	s := newSteps(instance("i-1", "app=web"), instance("i-2", "app=db"))
 	s.ask("a", "tag:app=web")
 	s.failing("tag:app", &Failure{Kind: Refused, Code: "InvalidParameterValue"})
 	s.list(t)
-	s.expect(t, "a", "unlisted Refused")
+	s.expect(t, "a", "nothing") // it may be due to the filters
 	s.list(t)
 	s.expect(t, "a", "i-1")
+	s.took()
+	s.list(t)
+	s.expectCalls(t, "list")
+	s.ask("b", "tag:app=db") // the filters are others now
+	s.list(t)
+	s.list(t)
+	s.expectCalls(t, "list tag:app=db,web", "list")
+	s.expect(t, "a", "i-1")
+	s.failing("", nil)
+	s.clock.Step(widened)
+	s.list(t)
+	s.expectCalls(t, "list tag:app=db,web")
+	s.failing("list", &Failure{Kind: Refused, Code: "OptInRequired"})
+	s.list(t)
+	s.list(t)
+	s.expectCalls(t, "list tag:app=db,web", "list tag:app=db,web")
+	s.expect(t, "a", "i-1 Refused")
+}
+
+func TestOtherCredentials(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"))
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.failing("another", &Failure{Kind: CredentialsInvalid})
+	s.SetIdentity("default", Identity{Role: &Role{ARN: "another "}})
+	s.ask("b", "tag:app=web")
+	s.expect(t, "b", "nothing") // i-1 may be in another account
+	s.ask("b", "nothing=x")
+	s.SetIdentity("default", Identity{Unusable: true})
+	s.SetIdentity("default", Identity{Role: &Role{ARN: "another "}})
+	s.ask("b", "tag:app=web")
+	s.expect(t, "b", "unlisted CredentialsUnavailable")
+	s.list(t)
+	s.expect(t, "a", "i-1 CredentialsInvalid")
+	s.expect(t, "b", "unlisted CredentialsInvalid")
+	s.failing("", nil)
+	s.list(t)
+	s.expect(t, "b", "i-1")
 }
 
 func TestOutageOfAZone(t *testing.T) {

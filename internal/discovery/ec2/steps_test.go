@@ -51,10 +51,19 @@ func (s *steps) list(t interface{ Context() context.Context }) time.Duration {
 	for {
 		pause := s.source.listTurn(t.Context())
 		if !s.source.m.begun.Equal(before) {
+			s.options(t)
 			return waited
 		}
 		s.clock.Step(pause)
 		waited += pause
+	}
+}
+
+// options takes the turns that follow a listing, as far as they are due.
+func (s *steps) options(t interface{ Context() context.Context }) {
+	for s.source.groupTurn(t.Context()) <= 0 {
+	}
+	for s.source.tagTurn(t.Context()) <= 0 {
 	}
 }
 
@@ -92,6 +101,12 @@ func mark(i *Instance) string {
 	}
 	if i.Lifecycle != "" {
 		text += "(" + i.Lifecycle + ")"
+	}
+	if i.LifecycleUnknown {
+		text += "(group?)"
+	}
+	if i.StatusUnknown {
+		text += "(status?)"
 	}
 	if i.Impaired {
 		text += "(impaired)"

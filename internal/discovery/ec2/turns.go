@@ -18,8 +18,6 @@ const (
 	// slotLimit is how long a refresh waits for others at most: those that hang
 	// delay it by no more.
 	slotLimit = 10 * time.Second
-	// statusPeriod is the time between two listings of statuses.
-	statusPeriod = time.Minute
 	// hintGap is the least time between two requests after hints.
 	hintGap = time.Second
 )
@@ -42,7 +40,8 @@ func (s *source) listTurn(ctx context.Context) time.Duration {
 		s.mu.Unlock()
 		return 0
 	}
-	r := &refresh{plan: s.m.plan(), keys: s.m.keys(), begun: s.hub.clock.Now()}
+	now := s.hub.clock.Now()
+	r := &refresh{plan: s.m.plan(now), begun: now}
 	s.m.begun = r.begun
 	s.mu.Unlock()
 	s.fetch(ctx, a, r)
@@ -103,101 +102,61 @@ func (s *source) fetch(ctx context.Context, a *account, r *refresh) {
 	if len(r.asked) > 0 {
 		r.byID, _ = listAll(ctx, api, byID(r.asked))
 	}
-	s.fetchOptional(ctx, a, r)
-}
-
-func (s *source) fetchOptional(ctx context.Context, a *account, r *refresh) {
-	ctx, done := s.bounded(ctx, a, optionLimit)
-	defer done()
-	s.mu.Lock()
-	now := s.hub.clock.Now()
-	if a.identity.AutoScaling && s.m.mayAsk(lifecycles, now) {
-		r.grouped = s.m.grouped(r.found, r.byID)
-	}
-	tags := len(r.keys) > 0 && s.m.mayAsk(interfaceTags, now)
-	s.mu.Unlock()
-	if len(r.grouped) > 0 {
-		r.lifecycles = listLifecycles(ctx, a.api(s.Region), r.grouped)
-	}
-	if tags {
-		r.interfaceTags = listTags(ctx, a.api(s.Region), r.keys)
-	}
 }
 
 // finish takes what a refresh brought, unless nobody wants it any more.
 func (s *source) finish(ctx context.Context, a *account, r *refresh) time.Duration {
+	pause := time.Duration(0)
+	if s.take(ctx, a, func(now time.Time) {
+		s.m.step(r, now, rand.Float64()) //nolint:gosec // nobody gains by guessing it
+		_, pause = s.plan()
+	}) {
+		s.wakeOptions()
+	}
+	return pause
+}
+
+// take takes an answer, and says whether anybody still wants it. ctx is that of the
+// request.
+func (s *source) take(ctx context.Context, a *account, do func(now time.Time)) bool {
 	s.mu.Lock()
 	if s.account != a || ctx.Err() != nil && context.Cause(ctx) != errTooLong { //nolint:errorlint // it is the very cause
 		s.mu.Unlock()
-		return 0
+		return false
 	}
-	now, before := s.hub.clock.Now(), s.state()
-	s.m.step(r, now, rand.Float64()) //nolint:gosec // nobody gains by guessing it
-	changed := s.m.evaluate()
-	_, pause := s.plan()
-	after := s.state()
+	before := s.state()
+	do(s.hub.clock.Now())
+	changed, after := s.m.evaluate(), s.state()
 	s.mu.Unlock()
 	s.settle(&before, &after)
 	tell(changed)
-	return pause
+	return true
 }
 
 // state is what of a source goes into the report of its identity.
 type state struct {
 	failure *Failure
 	since   time.Time
-	denied  []string
+	options [optionCount]*Failure
 	listed  bool
 }
 
 func (s *source) state() state {
-	return state{s.m.failure, s.m.since, s.m.denied(), !s.m.listed.IsZero()}
+	is := state{failure: s.m.failure, since: s.m.since, listed: !s.m.listed.IsZero()}
+	for o := range s.m.options {
+		is.options[o] = s.m.options[o].failure
+	}
+	return is
 }
 
 // settle tells what changed in it.
 func (s *source) settle(before, after *state) {
-	if before.failure != after.failure || !before.since.Equal(after.since) || !slices.Equal(before.denied, after.denied) {
+	if before.failure != after.failure || !before.since.Equal(after.since) || before.options != after.options {
 		s.hub.tellIdentity(s.Identity)
 	}
 	if !before.listed && after.listed {
 		poke(s.wakeStatus)
 	}
-}
-
-// statusTurn lists statuses, if it is time to.
-func (s *source) statusTurn(ctx context.Context) time.Duration {
-	s.mu.Lock()
-	a, now := s.usable(), s.hub.clock.Now()
-	if a == nil || !a.identity.InstanceStatus || s.m.listed.IsZero() {
-		s.mu.Unlock()
-		return forever
-	}
-	if until := s.m.options[statuses].until; s.statuses.Before(until) {
-		s.statuses = until
-	}
-	if wait := s.statuses.Sub(now); wait > 0 {
-		s.mu.Unlock()
-		return wait
-	}
-	s.mu.Unlock()
-	ctx, done := s.bounded(ctx, a, refreshLimit)
-	defer done()
-	found, failure := listStatuses(ctx, a.api(s.Region))
-	s.mu.Lock()
-	if s.account != a || ctx.Err() != nil && failure == nil {
-		s.mu.Unlock()
-		return 0
-	}
-	now = s.hub.clock.Now()
-	s.statuses = now.Add(statusPeriod + time.Duration(jitter*rand.Float64()*float64(statusPeriod))) //nolint:gosec // nobody gains by guessing it
-	before := s.state()
-	s.m.takeStatuses(found, failure, now)
-	changed, after := s.m.evaluate(), s.state()
-	pause := max(0, s.statuses.Sub(now))
-	s.mu.Unlock()
-	s.settle(&before, &after)
-	tell(changed)
-	return pause
 }
 
 // hintTurn asks for the instances that there are hints about.
@@ -221,34 +180,10 @@ func (s *source) hintTurn(ctx context.Context) time.Duration {
 	if failure != nil {
 		return hintGap // the next listing tells
 	}
-	r := &refresh{}
-	s.mu.Lock()
-	if a.identity.AutoScaling && s.m.mayAsk(lifecycles, now) {
-		r.grouped = s.m.grouped(found)
+	if s.take(ctx, a, func(time.Time) { s.m.hinted(found, now) }) {
+		poke(s.wakeGroups)
 	}
-	s.mu.Unlock()
-	if len(r.grouped) > 0 {
-		r.lifecycles = listLifecycles(ctx, a.api(s.Region), r.grouped)
-	}
-	s.takeHinted(a, r, found, now)
 	return hintGap
-}
-
-func (s *source) takeHinted(a *account, r *refresh, found map[string]*Instance, asOf time.Time) {
-	s.mu.Lock()
-	if s.account != a {
-		s.mu.Unlock()
-		return
-	}
-	now, before := s.hub.clock.Now(), s.state()
-	if r.lifecycles.asked {
-		s.m.takeLifecycles(r.grouped, &r.lifecycles, now)
-	}
-	s.m.hinted(found, asOf)
-	changed, after := s.m.evaluate(), s.state()
-	s.mu.Unlock()
-	s.settle(&before, &after)
-	tell(changed)
 }
 
 // takeHints returns ids that still matter, for one request.

@@ -181,7 +181,7 @@ func explain(box *sandbox.Sandbox, opts options, l *lab.Lab) error {
 	}
 	if opts.ec2 {
 		fmt.Printf("\nTo ask moto, or change what there is:\n  export %s\n  %s aws ec2 describe-instances\n",
-			strings.Join(l.AWS.Environment(lab.MotoRegion), " "), box.EnterCommand(nil))
+			strings.Join(append(l.AWS.Environment(lab.MotoRegion), "AWS_DEFAULT_REGION="+lab.MotoRegion), " "), box.EnterCommand(nil))
 	}
 	return nil
 }
