@@ -40,9 +40,10 @@ var _ = Describe("Nodes of the cluster", func() {
 	})
 
 	It("are never targets", func(ctx SpecContext) {
-		id := f.run(s, "192.0.2.10")
-		f.run(s, "192.0.2.11")
-		nodeOn(ctx, s.namespace, id, nil)
+		id, other := f.run(s, "192.0.2.10"), f.run(s, "192.0.2.11")
+		nodeOn(ctx, s.namespace, id, map[string]string{"topology.k8s.aws/zone-id": "euw1-az1", corev1.LabelTopologyZone: "seen"})
+		s.backend(ctx, "witness", of("payments"), f.selected("witness", byID(other)))
+		Eventually(s.topologyOf).WithContext(ctx).WithArguments("payments").Should(Equal(map[string]string{"192.0.2.11": "seen"}), "the Node is known")
 		history := s.watch(ctx)
 		s.backend(ctx, "payments", f.selected("fleet"))
 		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})

@@ -53,10 +53,19 @@ var _ = Describe("Policies about instances", func() {
 	ownedBy := func(namespace string) func(*fake.Instance) {
 		return func(i *fake.Instance) { i.Tags[owner] = namespace }
 	}
+	// enforce makes a policy, and waits until the operator knows it.
+	enforce := func(ctx context.Context, tags v1alpha1.InstanceTags) *v1alpha1.ExternalBackendPolicy {
+		GinkgoHelper()
+		policy := s.policy(ctx, "ec2", grantingEC2(f, tags))
+		witness := s.backend(ctx, "witness", of("payments"), entry("rack", "198.51.100.99"))
+		s.expectCondition(ctx, "witness", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied))
+		Expect(admin.Delete(ctx, witness)).To(Succeed())
+		return policy
+	}
 	tags := v1alpha1.InstanceTags{owner: "$(namespace)"}
 
 	It("let those alone be served that have the tags, and nothing tells of the others", func(ctx SpecContext) {
-		s.policy(ctx, "ec2", grantingEC2(f, tags))
+		enforce(ctx, tags)
 		f.run(s, "192.0.2.10", ownedBy(s.namespace))
 		hidden := []string{f.run(s, "192.0.2.11"), f.run(s, "192.0.2.12", ownedBy("search")), f.run(s, "192.0.2.13", ownedBy(""))}
 		f.Stop(hidden[0])
@@ -71,7 +80,7 @@ var _ = Describe("Policies about instances", func() {
 	})
 
 	DescribeTable("make an instance look as if there were none of that id:", func(ctx SpecContext, edits ...func(*fake.Instance)) {
-		s.policy(ctx, "ec2", grantingEC2(f, tags))
+		enforce(ctx, tags)
 		hidden, none := f.run(s, "192.0.2.10", edits...), "i-0000000000000dead"
 		ebs := []*v1alpha1.ExternalBackend{
 			s.backend(ctx, "hidden", of("payments"), f.selected("fleet", byID(hidden))),
@@ -97,7 +106,7 @@ var _ = Describe("Policies about instances", func() {
 	)
 
 	It("make a Node look as if there were none, too", func(ctx SpecContext) {
-		s.policy(ctx, "ec2", grantingEC2(f, tags))
+		enforce(ctx, tags)
 		hidden, none := f.run(s, "192.0.2.10"), "i-0000000000000dead"
 		nodeOn(ctx, s.namespace, hidden, nil)
 		s.backend(ctx, "hidden", of("payments"), f.selected("fleet", byID(hidden)))
@@ -110,7 +119,7 @@ var _ = Describe("Policies about instances", func() {
 	})
 
 	It("take an instance out at once that loses the tag, or that they ask for another one of", func(ctx SpecContext) {
-		policy := s.policy(ctx, "ec2", grantingEC2(f, tags))
+		policy := enforce(ctx, tags)
 		id := f.run(s, "192.0.2.10", ownedBy(s.namespace))
 		f.run(s, "192.0.2.11", ownedBy(s.namespace), func(i *fake.Instance) { i.Tags["public"] = "yes" })
 		f.served(ctx, s, []string{"192.0.2.10", "192.0.2.11"}, drainFor("1h"))
@@ -125,7 +134,7 @@ var _ = Describe("Policies about instances", func() {
 	})
 
 	It("take an instance out at once that lacks a tag which they ask for by now, though AWS is down", func(ctx SpecContext) {
-		policy := s.policy(ctx, "ec2", grantingEC2(f, nil))
+		policy := enforce(ctx, nil)
 		f.run(s, "192.0.2.10")
 		f.run(s, "192.0.2.11", ownedBy(s.namespace))
 		f.served(ctx, s, []string{"192.0.2.10", "192.0.2.11"}, drainFor("1h"))
@@ -136,7 +145,7 @@ var _ = Describe("Policies about instances", func() {
 	})
 
 	It("take an instance out at once that drains and loses the tag", func(ctx SpecContext) {
-		s.policy(ctx, "ec2", grantingEC2(f, tags))
+		enforce(ctx, tags)
 		id := f.run(s, "192.0.2.10", ownedBy(s.namespace))
 		f.run(s, "192.0.2.11", ownedBy(s.namespace))
 		f.served(ctx, s, []string{"192.0.2.10", "192.0.2.11"}, drainFor("1h"))
@@ -147,7 +156,7 @@ var _ = Describe("Policies about instances", func() {
 	})
 
 	DescribeTable("have to grant", func(ctx SpecContext, spoil func(*v1alpha1.PolicyEC2)) {
-		policy := s.policy(ctx, "ec2", grantingEC2(f, nil))
+		policy := enforce(ctx, nil)
 		f.run(s, "192.0.2.10")
 		f.served(ctx, s, []string{"192.0.2.10"}, drainFor("1h"))
 		edit(ctx, policy, func(policy *v1alpha1.ExternalBackendPolicy) { spoil(policy.Spec.Allow.EC2) })
