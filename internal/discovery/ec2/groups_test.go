@@ -260,3 +260,28 @@ func TestGroupsOfOthersAreNotAskedFor(t *testing.T) {
 	s.expectCalls(t, "groups i-2")
 	s.expect(t, "b", "i-2")
 }
+
+func TestHintsAreAboutGroupsToo(t *testing.T) {
+	i := instance(one, "app=web", groupTag+"=g")
+	identity := withQueue()
+	identity.AutoScaling = true
+	inWorld(t, identity, []Instance{i}, func(t *testing.T, w *world) {
+		w.states[one] = "InService"
+		w.ask("a", "tag:app=web")
+		w.pass(2 * time.Second)
+		w.expect(t, "a", one+"(InService)")
+		w.states[one] = "Terminating:Wait"
+		w.send(stateChange(one))
+		w.pass(2 * time.Second)
+		w.expect(t, "a", one+"(Terminating:Wait)")
+	})
+}
+
+func TestWhatIsKnownIsNotNewOnceItIsObserved(t *testing.T) {
+	s := newSteps(grouped("i-1"))
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.failing("list", &Failure{Kind: Throttled})
+	s.SetIdentity("default", Identity{AutoScaling: true, InstanceStatus: true})
+	s.expect(t, "a", "i-1")
+}
