@@ -76,11 +76,13 @@ func TestFailuresAreLoggedOnce(t *testing.T) {
 		Regions: []ec2.RegionReport{{Region: "eu-west-3", Failure: awsFailed("ec2:DescribeInstances", "RequestExpired", "second")}},
 		Queues:  []ec2.QueueReport{{URL: "https://queue", Failure: awsFailed("sqs:ReceiveMessage", "KMS.X", "third")}},
 		Denied:  []string{"ec2:DescribeInstanceStatus"},
+		Failing: []ec2.OptionReport{{Action: "ec2:DescribeNetworkInterfaces", Region: "eu-west-3", Failure: awsFailed("ec2:DescribeNetworkInterfaces", "X", "fourth")}},
 	}
 	expectLogged(ctx, t, c, k, &lines,
 		`"first" "identity"="aws" "region"="eu-west-1" "action"="sts:GetCallerIdentity" "kind"="CredentialsInvalid" "code"="InvalidClientTokenId"`,
 		`"second" "identity"="aws" "region"="eu-west-3" "action"="ec2:DescribeInstances"`,
 		`"third" "identity"="aws" "queue"="https://queue" "region"="eu-west-2" "action"="sqs:ReceiveMessage"`,
+		`"fourth" "identity"="aws" "region"="eu-west-3" "action"="ec2:DescribeNetworkInterfaces"`,
 		`"identity"="aws" "action"="ec2:DescribeInstanceStatus" "kind"="AccessDenied"`)
 	said.report.Denied = nil
 	said.report.Failure = awsFailed("sts:GetCallerIdentity", "InvalidClientTokenId", "again, of another request")

@@ -13,10 +13,11 @@ import (
 	"externalbackend.dev/operator/internal/translate"
 )
 
-// awsCall is what AWS is asked for an identity; one of the fields at most is set.
+// awsCall is what AWS is asked for an identity: about the caller, or in a region or
+// for a queue.
 type awsCall struct {
 	region, queue string
-	// option is the action of an option that is denied.
+	// option is the action of an option; if it is denied, it is so in any region.
 	option string
 }
 
@@ -72,6 +73,11 @@ func failuresOf(said *ec2.IdentityReport) map[awsCall]*ec2.Failure {
 	for _, q := range said.Queues {
 		if q.Failure != nil {
 			failing[awsCall{queue: q.URL}] = q.Failure
+		}
+	}
+	for _, o := range said.Failing {
+		if o.Failure != nil {
+			failing[awsCall{region: o.Region, option: o.Action}] = o.Failure
 		}
 	}
 	for _, action := range said.Denied {

@@ -89,6 +89,11 @@ func (c *IdentityController) facts(identity *v1alpha1.AWSIdentity, known *KnownI
 		})
 	}
 	facts.Denied = said.Denied
+	for _, option := range said.Failing {
+		if failure := awsFailure(option.Failure, known.Name, option.Region); failure != nil {
+			facts.Options = append(facts.Options, *failure)
+		}
+	}
 	for _, queue := range said.Queues {
 		if failure := awsFailure(queue.Failure, known.Name, queueRegion(known, queue.URL)); failure != nil {
 			facts.Queues = append(facts.Queues, status.QueueFacts{URL: queue.URL, Failure: *failure})

@@ -38,6 +38,8 @@ type IdentityFacts struct {
 	Regions []RegionFacts
 	// Denied are the IAM actions that an option needs and that are denied, sorted.
 	Denied []string
+	// Options are why what an option needs fails otherwise, sorted.
+	Options []AWSFailure
 	// Queues are those that cannot be read, sorted by URL.
 	Queues []QueueFacts
 	Now    time.Time
@@ -100,7 +102,8 @@ func ComputeIdentity(facts IdentityFacts) IdentityOutcome {
 }
 
 // ready says whether instances can be listed with the identity. Queues only make
-// that faster, so that one that cannot be read is told and no fault.
+// that faster, and options tell more about instances, so that one that fails is told
+// and no fault.
 func (f *IdentityFacts) ready() metav1.Condition {
 	const kind = v1alpha1.ConditionReady
 	regions, regionsReason := f.failingRegions()
@@ -111,15 +114,15 @@ func (f *IdentityFacts) ready() metav1.Condition {
 		return condition(kind, false, v1alpha1.ReasonAccessKeyUnavailable, f.AccessKeyProblem)
 	case f.Failure != nil:
 		reason, text := f.Failure.explainToOwner()
-		return condition(kind, false, reason, text+f.brokenQueues())
+		return condition(kind, false, reason, text+f.broken())
 	case !f.Asked:
-		return undecided(kind, v1alpha1.ReasonAuthenticationPending, "AWS has not said yet who the credentials belong to"+f.brokenQueues())
+		return undecided(kind, v1alpha1.ReasonAuthenticationPending, "AWS has not said yet who the credentials belong to"+f.broken())
 	case len(regions) > 0:
 		return condition(kind, false, regionsReason,
-			plural(len(regions), "region cannot be listed, and what is published stays: ", "regions cannot be listed, and what is published stays: ")+naming(regions)+f.brokenQueues())
+			plural(len(regions), "region cannot be listed, and what is published stays: ", "regions cannot be listed, and what is published stays: ")+naming(regions)+f.broken())
 	}
 	return condition(kind, true, v1alpha1.ReasonAuthenticated,
-		fmt.Sprintf("AWS accepts the credentials, which belong to the account %s", bounded(f.AccountID, maxAccount))+f.brokenQueues())
+		fmt.Sprintf("AWS accepts the credentials, which belong to the account %s", bounded(f.AccountID, maxAccount))+f.broken())
 }
 
 // failingRegions names those that cannot be listed, and has the first one's reason.
@@ -145,6 +148,22 @@ func (f *AWSFailure) explainToOwner() (reason, text string) {
 			": give the operator's ServiceAccount a role (IAM roles for service accounts, EKS Pod Identity), or set spec.accessKeySecret"
 	}
 	return f.Explain()
+}
+
+// broken tells of all that fails beside the listings.
+func (f *IdentityFacts) broken() string { return f.brokenOptions() + f.brokenQueues() }
+
+// brokenOptions tells of options that fail for another reason than a permission.
+func (f *IdentityFacts) brokenOptions() string {
+	var texts []string
+	for i := range f.Options {
+		_, text := f.Options[i].explainToOwner()
+		texts = append(texts, text)
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	return "; " + plural(len(texts), "option fails, and what was known by it stays: ", "options fail, and what was known by them stays: ") + naming(texts)
 }
 
 // brokenQueues tells of queues that cannot be read for another reason than a

@@ -127,6 +127,14 @@ func identityCases() []identityCase {
 			`2 regions cannot be listed, and what is published stays: since 2026-01-02T03:03:05Z the region "eu-central-1" does not exist, or is not enabled in the account ` +
 				"(ec2:DescribeInstances in eu-central-1): correct it, or enable it; since 2026-01-02T03:03:05Z " + tooMany + queues + noQueue,
 		},
+		{
+			"an option, and a queue",
+			edits{func(f *status.IdentityFacts) {
+				f.Options = []status.AWSFailure{failure("TooMany", "ec2:DescribeInstances", "eu-west-1")}
+			}, queueFails("Unavailable")},
+			ready, yes, v1alpha1.ReasonAuthenticated,
+			accepts + "; 1 option fails, and what was known by it stays: " + tooMany + queues + noQueue,
+		},
 		{"a queue", edits{queueFails("Unavailable")}, ready, yes, v1alpha1.ReasonAuthenticated, accepts + queues + noQueue},
 		{"a queue that may not be read", edits{queueFails("AccessDenied")}, ready, yes, v1alpha1.ReasonAuthenticated, accepts},
 		{
