@@ -148,12 +148,13 @@ func (f *fleet) isUndecided(i *ec2.Instance) bool {
 	return i.LifecycleUnknown || (e.DrainOnImpaired || e.DrainOnEvent) && i.StatusUnknown
 }
 
-// isServed says whether an instance is published, and not on its way out.
+// isServed says whether an instance is published, and not on its way out, whatever
+// the name of its entry was.
 func (f *fleet) isServed(id string) bool {
 	if f.served == nil {
 		f.served = make(map[string]bool)
-		for _, e := range f.p.publishedOf(f.entry.Name) {
-			if !conditionsOf(e.Conditions).Terminating {
+		for i := range f.p.published {
+			if e := &f.p.published[i]; !conditionsOf(e.Conditions).Terminating {
 				f.served[f.p.instanceIn(e)] = true
 			}
 		}

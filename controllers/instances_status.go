@@ -97,12 +97,12 @@ const youth = 5 * time.Second
 
 // isYoung says whether the ExternalBackend was just made.
 func (f *fleet) isYoung() bool {
-	left := youth - f.now.Sub(f.p.eb.CreationTimestamp.Time)
-	if left <= 0 {
+	age := f.now.Sub(f.p.eb.CreationTimestamp.Time)
+	if age.Abs() >= youth { // or the clocks differ by more
 		return false
 	}
 	f.p.ending = true
-	f.w.again(min(left, youth))
+	f.w.again(min(youth-age, youth))
 	return true
 }
 
