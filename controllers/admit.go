@@ -37,7 +37,7 @@ func (r *ServiceReconciler) discover(w *world, passes []*pass) {
 				}
 			}
 		}
-		r.releaseFormer(p)
+		r.releaseFormer(w, p)
 		r.ensureAsked(w, p)
 		p.limit(w.scope.MaxAddresses())
 	}

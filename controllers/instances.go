@@ -148,13 +148,13 @@ func (f *fleet) isUndecided(i *ec2.Instance) bool {
 	return i.LifecycleUnknown || (e.DrainOnImpaired || e.DrainOnEvent) && i.StatusUnknown
 }
 
-// isServed says whether an instance is published, and not on its way out, whatever
-// the name of its entry was.
+// isServed says whether an instance is published, and on its way out only if the state
+// of its entry says so, whatever the name of that was.
 func (f *fleet) isServed(id string) bool {
 	if f.served == nil {
 		f.served = make(map[string]bool)
 		for i := range f.p.published {
-			if e := &f.p.published[i]; !conditionsOf(e.Conditions).Terminating {
+			if e := &f.p.published[i]; !conditionsOf(e.Conditions).Terminating || e.ByState {
 				f.served[f.p.instanceIn(e)] = true
 			}
 		}

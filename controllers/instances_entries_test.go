@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/aws/fake"
 )
 
 var _ = Describe("Entries with instances", func() {
@@ -73,6 +74,35 @@ var _ = Describe("Entries with instances", func() {
 		s.expect(ctx, "search", endpoints{"192.0.2.10": in})
 		s.expect(ctx, "payments", endpoints{})
 		Expect(s.hostnames(ctx, "search")).To(HaveLen(1))
+	})
+
+	It("that are asked for elsewhere, where AWS does not answer, keep no address of an instance that is gone", func(ctx SpecContext) {
+		ids := []string{f.run(s, "192.0.2.10"), f.run(s, "192.0.2.11")}
+		eb := f.served(ctx, s, []string{"192.0.2.10", "192.0.2.11"}, drainFor("1h"))
+		other := s.fleet(ctx)
+		other.fault(fake.Fault{Operation: "DescribeInstances", Effect: fake.Deny()})
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets[0].EC2.IdentityRef.Name = v1alpha1.IdentityName(other.identity.Name)
+		})
+		s.expectStale(ctx, "payments", v1alpha1.ReasonAWSAccessDenied)
+		Expect(s.endpointsOf(ctx, "payments")).To(Equal(endpoints{"192.0.2.10": in, "192.0.2.11": in}))
+		f.Terminate(ids[0])
+		f.Settle(ids[0])
+		s.expect(ctx, "payments", endpoints{"192.0.2.11": in})
+	})
+
+	It("that are removed keep no address of an instance that is gone", func(ctx SpecContext) {
+		ids := []string{f.run(s, "192.0.2.10"), f.run(s, "192.0.2.11")}
+		s.host("192.0.2.12")
+		eb := f.served(ctx, s, []string{"192.0.2.10", "192.0.2.11"}, drainFor("1h"))
+		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.Targets = nil
+			entry("rack", "192.0.2.12")(eb)
+		})
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": leaving, "192.0.2.11": leaving, "192.0.2.12": in})
+		f.Terminate(ids[0])
+		f.Settle(ids[0])
+		s.expect(ctx, "payments", endpoints{"192.0.2.11": leaving, "192.0.2.12": in})
 	})
 
 	It("are served beside others", func(ctx SpecContext) {

@@ -69,6 +69,8 @@ func (f *fleet) keepOrRelease(e *sliceplan.Published) {
 	id := f.p.instanceIn(e)
 	i := f.byID[id]
 	switch {
+	case f.r.isLost(f.w, f.p, e):
+		f.release(e)
 	case !f.listed():
 		f.keep(e)
 	case id == "" || f.p.isReplaced(e): // it leaves as any other that was removed

@@ -75,30 +75,34 @@ func (p *pass) formerSource(e *sliceplan.Published) ec2.Source {
 	return p.former[target.Target{Addr: addr, Entry: e.Entry}].source
 }
 
-// releaseFormer takes addresses out at once that drain and that their instances do
-// not have any more.
-func (r *ServiceReconciler) releaseFormer(p *pass) {
+// releaseFormer takes addresses out at once that drain and that are lost.
+func (r *ServiceReconciler) releaseFormer(w *world, p *pass) {
 	for i := range p.published {
-		e := &p.published[i]
-		source := p.formerSource(e)
-		if source == (ec2.Source{}) {
-			continue
-		}
-		snapshot := r.Instances.Lookup(p.subscriber(), formerQuery(source))
-		p.snapshots[formerQuery(source)] = snapshot
-		addr, err := netip.ParseAddr(e.Address)
-		if err == nil && snapshot != nil && !snapshot.Listed.IsZero() && !holds(snapshot, p.instanceIn(e), addr) {
+		if addr, err := netip.ParseAddr(p.published[i].Address); err == nil && r.isLost(w, p, &p.published[i]) {
 			p.markRefused(addr)
 		}
 	}
 }
 
-// holds says whether an instance has an address still, or may have it.
-func holds(snapshot *ec2.Snapshot, id string, addr netip.Addr) bool {
-	if _, missing := slices.BinarySearch(snapshot.Missing, id); missing {
-		return true
+// isLost says whether an address that is published for what its entry is not any more
+// is known not to be that of its instance, or that of one which must not be targeted.
+func (r *ServiceReconciler) isLost(w *world, p *pass, e *sliceplan.Published) bool {
+	source, id := p.formerSource(e), p.instanceIn(e)
+	if source == (ec2.Source{}) {
+		return false
 	}
-	return slices.ContainsFunc(slices.Concat(snapshot.Matching, snapshot.Others), func(i *ec2.Instance) bool { return i.ID == id && i.Holds(addr) })
+	snapshot := r.Instances.Lookup(p.subscriber(), formerQuery(source))
+	p.snapshots[formerQuery(source)] = snapshot
+	if snapshot == nil || snapshot.Listed.IsZero() {
+		return false
+	}
+	known := slices.Concat(snapshot.Matching, snapshot.Others)
+	if n := slices.IndexFunc(known, func(i *ec2.Instance) bool { return i.ID == id }); n >= 0 {
+		addr, err := netip.ParseAddr(e.Address)
+		return err == nil && !known[n].Holds(addr) || w.scope.Instance(w.key.Namespace, source.Identity, source.Region, known[n].Tags) != nil
+	}
+	_, missing := slices.BinarySearch(snapshot.Missing, id)
+	return !missing
 }
 
 // fleets says whether some addresses are, or may be, those of instances.

@@ -95,7 +95,7 @@ func (r *ServiceReconciler) remember(w *world, passes []*pass, plan *sliceplan.P
 
 // lasts says whether nothing but health can change what the pass found out.
 func (p *pass) lasts() bool {
-	return p.backend.Publishable && p.checks != nil && !p.awaiting && len(p.draining) == 0 && len(p.leaving) == 0 && len(p.pending) == 0 && !p.ending
+	return p.backend.Publishable && p.checks != nil && !p.awaiting && len(p.draining) == 0 && len(p.leaving) == 0 && len(p.pending) == 0 && len(p.former) == 0 && !p.ending
 }
 
 func backendVersions(w *world) []version {

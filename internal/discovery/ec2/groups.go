@@ -5,6 +5,7 @@ package ec2
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,12 +27,14 @@ type groups struct {
 	stale bool
 	// round counts listings; left is how many requests may follow in this one.
 	round, left int
+	// failed is true once one of this round has.
+	failed bool
 }
 
 // begin has all states asked for again.
 func (g *groups) begin() {
 	g.round++
-	g.left, g.stale = maxRequests, true
+	g.left, g.stale, g.failed = maxRequests, true, false
 }
 
 // await has an instance wait for its state that is new.
@@ -105,22 +108,21 @@ func (m *machine) waiting() bool {
 // takeLifecycles keeps the states of some instances in their groups; of those that
 // were not returned, none.
 func (m *machine) takeLifecycles(ids []string, states map[string]string, f *Failure, now time.Time) {
-	m.asked(lifecycles, f, now)
+	if f != nil || !m.groups.failed { // one of several that succeeds ends no failure
+		m.asked(lifecycles, f, now)
+	}
 	for _, id := range ids {
 		if r := m.records[id]; r != nil {
 			r.round = max(1, m.groups.round)
 		}
 	}
 	if f != nil {
-		m.groups.stale = true
-		m.unanswered(f.Kind == AccessDenied)
+		m.groups.stale, m.groups.failed = true, true
+		m.unanswered(ids, f.Kind == AccessDenied)
 		return
 	}
 	if m.lifecycles == nil {
 		m.lifecycles = map[string]string{}
-	}
-	for id := range m.fresh {
-		m.fresh[id] = 0
 	}
 	for _, id := range ids {
 		r := m.records[id]
@@ -137,10 +139,14 @@ func (m *machine) takeLifecycles(ids []string, states map[string]string, f *Fail
 	}
 }
 
-// unanswered counts a failure for all that wait. Without permission, nobody does.
-func (m *machine) unanswered(denied bool) {
-	for id := range m.fresh {
-		if !denied && !m.matters(id) {
+// unanswered counts a failure for those that were asked about and wait. Without
+// permission, nobody does.
+func (m *machine) unanswered(ids []string, denied bool) {
+	if denied {
+		ids = slices.Collect(maps.Keys(m.fresh))
+	}
+	for _, id := range ids {
+		if _, waits := m.fresh[id]; !waits {
 			continue
 		}
 		if m.fresh[id]++; denied || m.fresh[id] >= maxUnanswered {

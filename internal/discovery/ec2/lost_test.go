@@ -155,3 +155,20 @@ func TestATableThatIsFull(t *testing.T) {
 	}
 	s.expect(t, "a", "i-3")
 }
+
+// TestGoneBeforeItIsKnown: who serves an instance may only say so when told that it
+// is gone. It is not looked for all over again then.
+func TestGoneBeforeItIsKnown(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"))
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.remove("i-1")
+	for range confirmations {
+		s.list(t)
+	}
+	s.expect(t, "a", "")
+	s.ask("a", "tag:app=web known i-1")
+	s.expect(t, "a", "")
+	s.list(t)
+	s.expect(t, "a", "")
+}

@@ -4,6 +4,7 @@
 package ec2
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -124,6 +125,7 @@ func (m *machine) prune(r *refresh) {
 // count counts what is missing, and says whether it is to be looked for again
 // quickly.
 func (m *machine) count(lacking []string, r *refresh) (again bool) {
+	maps.DeleteFunc(m.strays, func(id string, _ int) bool { return m.inUse[id] == 0 })
 	for _, id := range lacking {
 		known := m.records[id]
 		if known != nil && !known.missing {
@@ -145,8 +147,8 @@ func (m *machine) count(lacking []string, r *refresh) (again bool) {
 			again = true
 			continue
 		}
-		m.drop(id)
-		if m.inUse[id] > 0 {
+		used := m.matters(id) // whoever serves it may say so only when told that it is gone
+		if m.drop(id); used {
 			m.strays[id] = confirmations
 		}
 	}
