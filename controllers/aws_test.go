@@ -55,6 +55,14 @@ var accounts atomic.Int64
 // use, unless edits say otherwise.
 func (s *scene) fleet(ctx context.Context, edits ...func(*v1alpha1.AWSIdentity)) *fleet {
 	GinkgoHelper()
+	f := s.fleetWithoutIdentity(edits...)
+	f.restore(ctx)
+	return f
+}
+
+// fleetWithoutIdentity is as fleet, but that restore has yet to create the AWSIdentity.
+func (s *scene) fleetWithoutIdentity(edits ...func(*v1alpha1.AWSIdentity)) *fleet {
+	GinkgoHelper()
 	f := &fleet{account: aws.Account(fmt.Sprintf("2%02d%09d", GinkgoParallelProcess(), accounts.Add(1)))}
 	f.Region = f.account.Region(region)
 	f.role = f.account.Role(fake.Role{Name: "externalbackend"})
@@ -67,7 +75,6 @@ func (s *scene) fleet(ctx context.Context, edits ...func(*v1alpha1.AWSIdentity))
 	for _, edit := range edits {
 		edit(f.identity)
 	}
-	Expect(admin.Create(ctx, f.identity)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) {
 		Expect(admin.Delete(ctx, f.identity)).To(Or(Succeed(), MatchError(ContainSubstring("not found"))))
 	})

@@ -48,8 +48,7 @@ var _ = Describe("The AWSIdentity of instances", func() {
 		Eventually(s.slices).WithContext(ctx).Should(BeEmpty())
 	}
 	It("may be created later", func(ctx SpecContext) {
-		f := s.fleet(ctx)
-		f.remove(ctx)
+		f := s.fleetWithoutIdentity() // one that was there a moment ago may be known for a second more
 		f.run(s, "192.0.2.10")
 		s.backend(ctx, "payments", f.selected("fleet"))
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, no(v1alpha1.ReasonIdentityNotFound, f.identity.Name, "identityRef"))
