@@ -6,22 +6,20 @@ package controllers
 import (
 	"cmp"
 	"net/netip"
-	"regexp"
 	"time"
 
 	"externalbackend.dev/operator/api/v1alpha1"
 	"externalbackend.dev/operator/internal/discovery/ec2"
 	"externalbackend.dev/operator/internal/sliceplan"
 	"externalbackend.dev/operator/internal/target"
+	"externalbackend.dev/operator/internal/translate"
 )
-
-var instanceID = regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
 
 // instanceIn returns the id of the instance that an address was published for;
 // empty if it was not for one. Endpoints of headless Services that are for none have
 // the name of their entry, which may look like an id.
 func (p *pass) instanceIn(e *sliceplan.Published) string {
-	if entry := p.entries[e.Entry]; e.Hostname == e.Entry && entry != nil && entry.EC2 == nil || !instanceID.MatchString(e.Hostname) {
+	if entry := p.entries[e.Entry]; e.Hostname == e.Entry && entry != nil && entry.EC2 == nil || !translate.IsInstanceID(e.Hostname) {
 		return ""
 	}
 	return e.Hostname

@@ -70,6 +70,10 @@ var (
 	filterNames = strings.Split(usableFilterNames, ", ")[1:]
 )
 
+// IsInstanceID says whether text looks like the id of an EC2 instance: i- and 17 or 8
+// hexadecimal digits.
+func IsInstanceID(text string) bool { return instanceID.MatchString(text) }
+
 // ec2Of translates a set of instances. What the API server should have refused is
 // an error that names the field.
 func ec2Of(t *v1alpha1.EC2Target) (*EC2, error) {
@@ -101,7 +105,7 @@ func (e *EC2) selectInstances(t *v1alpha1.EC2Target) error {
 		return fmt.Errorf("ec2.selector.filters: lists %d filters, at most %d can be: remove some", len(filters), maxFilters)
 	}
 	for _, id := range ids {
-		if !instanceID.MatchString(string(id)) {
+		if !IsInstanceID(string(id)) {
 			return fmt.Errorf("ec2.selector.instanceIDs: %q is not the id of an EC2 instance such as i-0123456789abcdef0: i- and 17 or 8 hexadecimal digits in lower case", id)
 		}
 		if !slices.Contains(e.IDs, string(id)) {
