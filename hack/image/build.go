@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -60,9 +61,6 @@ func build(s settings, output string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if s.path == "" {
-			s.path = "/" + b.base()
-		}
 		for _, other := range images {
 			if other.platform.Equals(b.platform) {
 				return fmt.Errorf("%s is for %s, as another binary is: give one for each platform", file, b.platform)
@@ -98,30 +96,65 @@ func parseName(text string) (name.Tag, error) {
 	return tag, nil
 }
 
-func makeImage(s settings, tag name.Tag, b *binary) (built, error) {
-	files := tree{}
-	if err := files.addBase(); err != nil {
-		return built{}, err
+// contents collects the files of an image, and the bill of materials among them
+// if there is to be one.
+func contents(s settings, tag name.Tag, b *binary) (files tree, text []byte, err error) {
+	files = tree{}
+	for name, content := range base {
+		if err := files.add(name, 0o644, []byte(content)); err != nil {
+			return nil, nil, err
+		}
 	}
-	if err := files.add(s.path, 0o755, b.content); err != nil {
-		return built{}, err
+	if err := files.add(s.programPath(b), 0o755, b.content); err != nil {
+		return nil, nil, err
 	}
 	for _, f := range s.files {
 		if err := files.addFile(f); err != nil {
-			return built{}, err
+			return nil, nil, err
 		}
 	}
-	result := built{platform: b.platform}
-	if s.sbom {
-		var err error
-		if result.bill, err = bill(b, tag.TagStr(), s.created); err != nil {
-			return built{}, err
-		}
-		// Scanners look for this ending anywhere in an image.
-		if err := files.add("/usr/share/sbom/"+path.Base(s.path)+".cdx.json", 0o644, result.bill); err != nil {
-			return built{}, err
-		}
+	if !s.sbom {
+		return files, nil, nil
 	}
+	if text, err = bill(b, tag.TagStr(), s.created); err != nil {
+		return nil, nil, err
+	}
+	// Scanners look for this ending anywhere in an image.
+	err = files.add("/usr/share/sbom/"+path.Base(s.programPath(b))+".cdx.json", 0o644, text)
+	return files, text, err
+}
+
+// programPath is where a binary goes in the image.
+func (s settings) programPath(b *binary) string {
+	return cmp.Or(s.path, "/"+b.base())
+}
+
+// writeRootfs writes the files of an image into a folder.
+func writeRootfs(s settings, folder string) error {
+	tag, err := parseName(s.name)
+	if err != nil {
+		return err
+	}
+	b, err := readBinary(s.binaries[0])
+	if err != nil {
+		return err
+	}
+	files, _, err := contents(s, tag, b)
+	if err != nil {
+		return err
+	}
+	if err := files.writeFolder(folder); err != nil {
+		return fmt.Errorf("writing the files of the image: %w", err)
+	}
+	return nil
+}
+
+func makeImage(s settings, tag name.Tag, b *binary) (built, error) {
+	files, text, err := contents(s, tag, b)
+	if err != nil {
+		return built{}, err
+	}
+	result := built{platform: b.platform, bill: text}
 	for _, f := range files {
 		result.unpacked += len(f.content)
 	}
@@ -129,7 +162,7 @@ func makeImage(s settings, tag name.Tag, b *binary) (built, error) {
 	if err != nil {
 		return built{}, fmt.Errorf("packing the files of the image: %w", err)
 	}
-	result.image, err = assemble(layer, config(s, tag, b.platform), labels(s, tag))
+	result.image, err = assemble(layer, config(s, tag, b), labels(s, tag))
 	if err != nil {
 		return built{}, fmt.Errorf("assembling the image: %w", err)
 	}
@@ -137,13 +170,13 @@ func makeImage(s settings, tag name.Tag, b *binary) (built, error) {
 }
 
 // config says how the image is run.
-func config(s settings, tag name.Tag, platform v1.Platform) *v1.ConfigFile {
+func config(s settings, tag name.Tag, b *binary) *v1.ConfigFile {
 	return &v1.ConfigFile{
-		OS: platform.OS, Architecture: platform.Architecture,
+		OS: b.platform.OS, Architecture: b.platform.Architecture,
 		Created: v1.Time{Time: s.created},
 		Config: v1.Config{
 			User:       s.user,
-			Entrypoint: []string{s.path},
+			Entrypoint: []string{s.programPath(b)},
 			WorkingDir: "/",
 			Labels:     labels(s, tag),
 		},

@@ -134,3 +134,53 @@ func TestLabelsNotGivenAreNotThere(t *testing.T) {
 		t.Errorf("the labels are %q, not %q", config.Config.Labels, labels)
 	}
 }
+
+// TestDockerfileMakesTheSameImage: who uses the Dockerfile gets the same files,
+// labels, user and program.
+func TestDockerfileMakesTheSameImage(t *testing.T) {
+	folder := t.TempDir()
+	output, rootfs, binary := filepath.Join(folder, "manager.tar"), filepath.Join(folder, "rootfs"), filepath.Join(folder, "manager")
+	if err := os.Rename(hello(t, "amd64"), binary); err != nil {
+		t.Fatal(err)
+	}
+	mustCommand(t, "", "build", "-binary", binary, "-name", "externalbackend-operator:1.2.3", "-output", output,
+		"-revision", "abc", "-description", "Does it.")
+	mustCommand(t, "", "rootfs", "-binary", binary, "-name", "externalbackend-operator:1.2.3", "-output", rootfs)
+	image := loaded(t, output, "externalbackend-operator:1.2.3")
+	names, files := rootFiles(t, image)
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(rootfs, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().IsRegular() && (files[name].content != string(read(t, filepath.Join(rootfs, name))) || int64(info.Mode()) != files[name].header.Mode) {
+			t.Errorf("%s differs between the image and the folder for the Dockerfile", name)
+		}
+	}
+
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dockerfile := string(read(t, filepath.Join("..", "..", "Dockerfile")))
+	for _, line := range []string{
+		"FROM scratch\n", "COPY bin/linux-${TARGETARCH}/rootfs/ /\n",
+		"USER " + config.Config.User + "\n", "WORKDIR " + config.Config.WorkingDir + "\n",
+		`ENTRYPOINT ["` + config.Config.Entrypoint[0] + "\"]\n",
+	} {
+		if !strings.Contains(dockerfile, "\n"+line) {
+			t.Errorf("the Dockerfile lacks the line %q", line)
+		}
+	}
+	if copies := strings.Count(dockerfile, "\nCOPY ") + strings.Count(dockerfile, "\nADD "); copies != 1 {
+		t.Errorf("the Dockerfile copies %d times, not once", copies)
+	}
+	for label := range config.Config.Labels {
+		if !strings.Contains(dockerfile, label+"=") {
+			t.Errorf("the Dockerfile lacks the label %s", label)
+		}
+	}
+	if got := strings.Count(dockerfile, "org.opencontainers.image."); got != len(config.Config.Labels) {
+		t.Errorf("the Dockerfile has %d labels, and the image %d", got, len(config.Config.Labels))
+	}
+}

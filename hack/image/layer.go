@@ -7,12 +7,13 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,11 +23,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// rootfs is in every image: accounts, so that programs that ask who they are get
-// an answer.
-//
-//go:embed rootfs
-var rootfs embed.FS
+// base is in every image: accounts, so that programs that ask who they are get an
+// answer.
+var base = map[string]string{
+	"/etc/passwd": "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n",
+	"/etc/group":  "root:x:0:\nnonroot:x:65532:\n",
+}
 
 // entry is a file of an image.
 type entry struct {
@@ -46,20 +48,6 @@ func (t tree) add(name string, mode int64, content []byte) error {
 		return fmt.Errorf("two files of the image are called %s: give one another path", name)
 	}
 	t[name] = entry{mode: mode, content: content}
-	return nil
-}
-
-// addBase puts in what all images have.
-func (t tree) addBase() error {
-	for _, name := range []string{"/etc/group", "/etc/passwd"} {
-		content, err := rootfs.ReadFile("rootfs" + name)
-		if err != nil {
-			return err
-		}
-		if err := t.add(name, 0o644, content); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
@@ -127,6 +115,27 @@ func (t tree) write(w io.Writer, created time.Time) error {
 		}
 	}
 	return archive.Close()
+}
+
+// writeFolder writes the tree into a folder of this machine, which it empties first.
+func (t tree) writeFolder(folder string) error {
+	if err := os.RemoveAll(folder); err != nil {
+		return err
+	}
+	for name, e := range t {
+		// The umask of this machine has no say in an image.
+		for _, parent := range append([]string{"/"}, parents(name)...) {
+			path := filepath.Join(folder, filepath.FromSlash(parent))
+			if err := errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)); err != nil {
+				return err
+			}
+		}
+		file := filepath.Join(folder, filepath.FromSlash(name))
+		if err := errors.Join(os.WriteFile(file, e.content, 0o600), os.Chmod(file, os.FileMode(e.mode))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parents returns the folders that a file lies in, but for the root, outermost first.

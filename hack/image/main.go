@@ -21,14 +21,14 @@ import (
 
 const usage = `Usage:
   image build -binary FILE[,FILE...] -name NAME:TAG -output FILE.tar [flags]
-  image sbom -binary FILE -name NAME:TAG -output FILE.json
+  image rootfs -binary FILE -name NAME:TAG -output FOLDER
   image push -tar FILE.tar REFERENCE
 
 build makes an image of a static Linux binary. One binary gives a tar that
 docker load, podman load and ctr images import take; several of different
 platforms give an OCI layout with an index of them all. Times are those of
 SOURCE_DATE_EPOCH (seconds since 1970, default 0).
-sbom writes the software bill of materials of a binary alone.
+rootfs writes the files of such an image into a folder, for a Dockerfile.
 push copies a tar that build has made to a registry.
 `
 
@@ -60,15 +60,15 @@ func run(ctx context.Context, args []string, epoch string, out, help io.Writer) 
 	switch args[0] {
 	case "build":
 		return runBuild(flags, args[1:], created, out)
-	case "sbom":
-		return runSBOM(flags, args[1:], created)
+	case "rootfs":
+		return runRootfs(flags, args[1:], created)
 	case "push":
 		return runPush(ctx, flags, args[1:], out)
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(help, usage)
 		return flag.ErrHelp
 	default:
-		return fmt.Errorf("there is no command %q: use build, sbom or push, see image help", args[0])
+		return fmt.Errorf("there is no command %q: use build, rootfs or push, see image help", args[0])
 	}
 }
 
@@ -92,7 +92,7 @@ func runBuild(flags *flag.FlagSet, args []string, created time.Time, out io.Writ
 	})
 	flags.StringVar(&s.name, "name", "", "name and tag of the image, such as externalbackend-operator:0.1.0; the tag is the version in the labels (required)")
 	output := flags.String("output", "", "tar `file` to write (required)")
-	flags.StringVar(&s.path, "entrypoint", "", "`path` in the image that the binary is put at, and started from (default / and the name of the first binary)")
+	flags.StringVar(&s.path, "entrypoint", "", "`path` in the image that the binary is put at, and started from (default / and the name of the binary)")
 	flags.StringVar(&s.user, "user", "65532:65532", "`UID:GID` that the image runs as")
 	flags.Func("file", "one more file for the image, as `FILE=PATH`; repeatable", func(pair string) error {
 		from, to, found := strings.Cut(pair, "=")
@@ -117,29 +117,19 @@ func runBuild(flags *flag.FlagSet, args []string, created time.Time, out io.Writ
 	return build(s, *output, out)
 }
 
-func runSBOM(flags *flag.FlagSet, args []string, created time.Time) error {
+func runRootfs(flags *flag.FlagSet, args []string, created time.Time) error {
+	s := settings{created: created, sbom: true}
 	path := flags.String("binary", "", "static Linux `file` (required)")
-	name := flags.String("name", "", "name and tag of the image; the tag is the version of a binary that does not know its own (required)")
-	output := flags.String("output", "", "`file` to write (required)")
+	flags.StringVar(&s.name, "name", "", "name and tag of the image, as for build (required)")
+	output := flags.String("output", "", "`folder` to write; what is in it is deleted (required)")
 	if err := parse(flags, args, 0); err != nil {
 		return err
 	}
-	if err := required(map[string]string{"binary": *path, "name": *name, "output": *output}); err != nil {
+	if err := required(map[string]string{"binary": *path, "name": s.name, "output": *output}); err != nil {
 		return err
 	}
-	tag, err := parseName(*name)
-	if err != nil {
-		return err
-	}
-	b, err := readBinary(*path)
-	if err != nil {
-		return err
-	}
-	text, err := bill(b, tag.TagStr(), created)
-	if err != nil {
-		return err
-	}
-	return writeFile(*output, text)
+	s.binaries = []string{*path}
+	return writeRootfs(s, *output)
 }
 
 func runPush(ctx context.Context, flags *flag.FlagSet, args []string, out io.Writer) error {

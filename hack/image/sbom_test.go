@@ -19,7 +19,7 @@ import (
 // go command reads from its binary.
 func TestBillListsWhatGoLists(t *testing.T) {
 	folder := t.TempDir()
-	binary, output := filepath.Join(folder, "image"), filepath.Join(folder, "image.cdx.json")
+	binary, output := filepath.Join(folder, "image"), filepath.Join(folder, "image-1.2.3")
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-o", binary, ".")
 	build.Env = append(build.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOWORK=off", "GOFLAGS=")
 	if text, err := build.CombinedOutput(); err != nil {
@@ -39,9 +39,9 @@ func TestBillListsWhatGoLists(t *testing.T) {
 		t.Fatalf("go lists too few modules to compare: %s", listed)
 	}
 
-	mustCommand(t, "", "sbom", "-binary", binary, "-name", "image:1.2.3", "-output", output)
+	mustCommand(t, "", "build", "-binary", binary, "-name", "image:1.2.3", "-output", output+".tar")
 	var bom cdx.BOM
-	decode(t, string(read(t, output)), &bom)
+	decode(t, string(read(t, output+".cdx.json")), &bom)
 	var got []string
 	for _, c := range *bom.Components {
 		url, _ := strings.CutPrefix(c.PackageURL, "pkg:golang/")
@@ -72,9 +72,9 @@ func TestBillListsWhatGoLists(t *testing.T) {
 
 func TestBillNamesTheVeryBinary(t *testing.T) {
 	binary, output := hello(t, "amd64"), filepath.Join(t.TempDir(), "b")
-	mustCommand(t, "", "sbom", "-binary", binary, "-name", "hello:1", "-output", output)
+	mustCommand(t, "", "build", "-binary", binary, "-name", "hello:1", "-output", output+".tar")
 	var bom cdx.BOM
-	decode(t, string(read(t, output)), &bom)
+	decode(t, string(read(t, output+".cdx.json")), &bom)
 	wanted := fmt.Sprintf("%x", sha256.Sum256(read(t, binary)))
 	if hash := (*bom.Metadata.Component.Hashes)[0]; hash.Algorithm != cdx.HashAlgoSHA256 || hash.Value != wanted {
 		t.Errorf("the hash of the program is %v, not %s", hash, wanted)
