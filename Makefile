@@ -156,7 +156,7 @@ chart: ## Generate what the chart shares with config/, and its README.
 install-yaml: ## Write dist/install.yaml: config/default with the image of this version. Settings: IMG.
 	@hack/controlplane.sh kubectl
 	@mkdir -p dist
-	@bin/kubectl kustomize config/default | sed 's|^\( *image: \)externalbackend-operator:.*|\1$(IMG)|' >dist/.install.yaml
+	@hack/install-yaml.sh '$(IMG)' >dist/.install.yaml
 	@mv -f dist/.install.yaml dist/install.yaml
 
 .PHONY: api-docs
