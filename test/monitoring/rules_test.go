@@ -141,7 +141,7 @@ func TestRunbooksAreComplete(t *testing.T) {
 		if !slices.Equal(headings, want) {
 			t.Errorf("%s has the headings %q, want %q", a.Alert, headings, want)
 		}
-		if says := "Severity: " + a.Labels["severity"] + ". It fires after " + a.For + ", "; !strings.Contains(page, says) {
+		if says := "Severity: " + a.Labels["severity"] + ". It fires after " + a.For + ","; !strings.Contains(page, says) {
 			t.Errorf("%s does not say %q", a.Alert, says)
 		}
 		if !strings.Contains(page, "```shell\n") {
