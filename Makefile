@@ -30,6 +30,8 @@ FOCUS ?=
 # beside this clone or in a folder beside it, or else the live database.
 VULNDB ?= $(firstword $(wildcard ../vulndb ../*/vulndb))
 export VULNDB
+# The promtool to use (verify-alerts): that of the machine, or Debian's, if empty.
+PROMTOOL ?=
 # Platform of the image.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -104,8 +106,8 @@ mutants: ## Break the rules for EndpointSlices one by one and show that their te
 	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
-verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
-	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-vulnerabilities
+verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, alerts, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
+	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-alerts verify-vulnerabilities
 
 .PHONY: verify-generated
 verify-generated: ## Check that the files made by generate, manifests, chart and api-docs are up to date.
@@ -123,6 +125,11 @@ verify-modules: ## Check that the go.mod and go.sum files of all modules are tid
 .PHONY: verify-size
 verify-size: ## Check that the binary is not larger than it should be.
 	@MAKE='$(MAKE)' hack/verify-size.sh
+
+.PHONY: verify-alerts
+verify-alerts: ## Check with promtool the alerts, when they fire, and the expressions of the dashboard. Settings: PROMTOOL.
+	@PROMTOOL='$(PROMTOOL)' hack/promtool.sh
+	@PROMTOOL='$(CURDIR)/bin/promtool' go test -tags=promtool -count=1 ./test/monitoring
 
 .PHONY: verify-vulnerabilities
 verify-vulnerabilities: build ## Check that no known vulnerability can be reached from the code, or is in the binary. Settings: VULNDB.
