@@ -32,6 +32,8 @@ FOCUS ?=
 # beside this clone or in a folder beside it, or else the live database.
 VULNDB ?= $(firstword $(wildcard ../vulndb ../*/vulndb))
 export VULNDB
+# The promtool to use (verify-alerts): that of the machine, or Debian's, if empty.
+PROMTOOL ?=
 # Platform of the image (docker-build), or the only one (image): amd64 or arm64.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -90,7 +92,7 @@ test: ## Run all tests with the race detector. Settings: TESTFLAGS, PROCESSES, K
 	@command -v "$$(go env CC)" >/dev/null || { \
 		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
 	@hack/controlplane.sh etcd kube-apiserver kubectl
-	@hack/tool.sh ginkgo
+	@hack/tool.sh ginkgo helm
 	@go build -o bin/testsummary ./hack/testsummary
 	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -count=1 -json -timeout=40m \
 		-exec="'$(CURDIR)/hack/parallel-suite.sh' $(PROCESSES)" $(TESTFLAGS) ./... \
@@ -112,11 +114,11 @@ mutants: ## Break the rules for EndpointSlices one by one and show that their te
 	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
-verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, the image builder and the same bytes twice, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
-	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-image verify-vulnerabilities
+verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, the image builder and the same bytes twice, alerts, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
+	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-image verify-alerts verify-vulnerabilities
 
 .PHONY: verify-generated
-verify-generated: ## Check that the files made by generate, manifests and api-docs are up to date.
+verify-generated: ## Check that the files made by generate, manifests, chart and api-docs are up to date.
 	@MAKE='$(MAKE)' hack/verify-generated.sh
 
 .PHONY: verify-import-rules
@@ -135,6 +137,11 @@ verify-size: ## Check that the binary is not larger than it should be.
 .PHONY: verify-image
 verify-image: build ## Check that the binary is the same when built in another folder, and test the image builder.
 	@$(RELEASE) hack/verify-image.sh
+
+.PHONY: verify-alerts
+verify-alerts: ## Check with promtool the alerts, when they fire, and the expressions of the dashboard. Settings: PROMTOOL.
+	@PROMTOOL='$(PROMTOOL)' hack/promtool.sh
+	@PROMTOOL='$(CURDIR)/bin/promtool' go test -tags=promtool -count=1 ./test/monitoring
 
 .PHONY: verify-vulnerabilities
 verify-vulnerabilities: build ## Check that no known vulnerability can be reached from the code, or is in the binary. Settings: VULNDB.
@@ -166,6 +173,19 @@ manifests: ## Generate the CRD and the operator's RBAC role from the markers in 
 	@hack/tool.sh controller-gen
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	bin/controller-gen rbac:roleName=manager-role 'paths=./controllers/...;./cmd/...' output:rbac:artifacts:config=config/rbac
+
+.PHONY: chart
+chart: ## Generate what the chart shares with config/, and its README.
+	@hack/chart.sh
+	@hack/tool.sh helm-docs
+	@bin/helm-docs --log-level=warning --chart-search-root=charts --sort-values-order=file
+
+.PHONY: install-yaml
+install-yaml: ## Write dist/install.yaml: config/default with the image of this version. Settings: IMG.
+	@hack/controlplane.sh kubectl
+	@mkdir -p dist
+	@hack/install-yaml.sh '$(IMG)' >dist/.install.yaml
+	@mv -f dist/.install.yaml dist/install.yaml
 
 .PHONY: api-docs
 api-docs: ## Generate docs/api-reference.md from the API types.
