@@ -67,7 +67,7 @@ func owned(fields []metav1.ManagedFieldsEntry) map[string][]string {
 	owners := map[string][]string{}
 	for _, entry := range fields {
 		var set map[string]json.RawMessage
-		Expect(json.Unmarshal(entry.FieldsV1.Raw, &set)).To(Succeed())
+		Expect(json.Unmarshal(entry.FieldsV1.GetRawBytes(), &set)).To(Succeed())
 		owner := entry.Manager + "/" + entry.Subresource
 		owners[owner] = slices.Sorted(maps.Keys(set))
 	}

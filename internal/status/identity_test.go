@@ -77,6 +77,8 @@ type identityCase struct {
 	message string
 }
 
+func invalid(f *status.IdentityFacts) { f.Invalid = errors.New("a queue is in no region") }
+
 func identityCases() []identityCase {
 	type edits = []func(*status.IdentityFacts)
 	const (
@@ -99,7 +101,7 @@ func identityCases() []identityCase {
 		},
 		{
 			"which only an edit mends",
-			edits{func(f *status.IdentityFacts) { f.Invalid = errors.New("a queue is in no region") }},
+			edits{invalid},
 			v1alpha1.ConditionStalled, yes, v1alpha1.ReasonInvalidIdentity, "a queue is in no region",
 		},
 		{
@@ -212,6 +214,8 @@ func TestIdentityEvents(t *testing.T) {
 		"AWS accepts":         {edits{notAsked}, nil, []string{"Normal Authenticate Authenticated: AWS accepts the credentials, which belong to the account 123456789012"}},
 		"AWS throttles":       {nil, edits{regionFails(0, "Throttled")}, []string{"Warning Authenticate AWSThrottled: 1 region cannot"}},
 		"for another reason":  {edits{regionFails(0, "Throttled")}, edits{callerFails("Unavailable")}, []string{"Warning Authenticate AWSUnavailable: AWS cannot be reached"}},
+		"the spec is invalid": {nil, edits{invalid}, []string{"Warning Authenticate InvalidIdentity: a queue is in no region"}},
+		"it is corrected":     {edits{invalid}, nil, []string{"Normal Authenticate Authenticated: AWS accepts the credentials"}},
 		"an action is denied": {nil, edits{denied("a:B")}, []string{"Warning CallAWS PermissionsMissing: AWS denies a:B: "}},
 		"no action is denied": {edits{denied("a:B")}, nil, []string{"Normal CallAWS PermissionsGranted: AWS denies no call that an option needs any more"}},
 	} {

@@ -94,7 +94,8 @@ var _ = Describe("kubectl get", func() {
 	It("shows an object that the operator has not seen yet", func(ctx SpecContext) {
 		mustStore(ctx)
 		Expect(table(kubectl(ctx, "get", "eb", "-o", "wide"))).To(HaveExactElements(
-			HaveLen(8), HaveExactElements(Equal("payments"), age)))
+			HaveLen(8), HaveExactElements(Equal("payments"), Equal("Unknown"), Equal("0"), Equal("0"),
+				Equal("Pending"), Equal("no operator has looked at this yet"), age)))
 	})
 
 	It("shows zeros where nothing is served", func(ctx SpecContext) {

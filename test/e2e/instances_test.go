@@ -150,7 +150,7 @@ func (s *scene) eventuallyStaleFor(ctx context.Context, name, reason string) (me
 	Eventually(func(g Gomega) string {
 		var b v1alpha1.ExternalBackend
 		g.Expect(api.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, &b)).To(Succeed())
-		g.Expect(b.Status.Conditions).To(ContainElement(HaveField("Type", v1alpha1.ConditionReady)))
+		g.Expect(b.Status.Conditions).To(ContainElement(HaveField("Type", v1alpha1.ConditionPublished))) // it was looked at
 		for _, c := range b.Status.Conditions {
 			if c.Type == v1alpha1.ConditionStale && c.Status == metav1.ConditionTrue {
 				message = c.Message

@@ -67,7 +67,7 @@ func (s *scene) eventuallyStale(ctx context.Context, name string, want bool) {
 	Eventually(func(g Gomega) {
 		var b v1alpha1.ExternalBackend
 		g.Expect(api.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, &b)).To(Succeed())
-		g.Expect(b.Status.Conditions).To(ContainElement(HaveField("Type", v1alpha1.ConditionReady)))
+		g.Expect(b.Status.Conditions).To(ContainElement(HaveField("Type", v1alpha1.ConditionPublished))) // it was looked at
 		stale := ContainElement(And(HaveField("Type", v1alpha1.ConditionStale), HaveField("Status", metav1.ConditionTrue)))
 		if !want {
 			stale = Not(stale)
