@@ -17,7 +17,7 @@ export SOURCE_DATE_EPOCH
 name=externalbackend-operator
 # Said once, in the Dockerfile.
 label() { sed -n "s/.*org\.opencontainers\.image\.$1=\"\(.*\)\".*/\1/p" Dockerfile; }
-image() { "$(hack/cached-build.sh image hack/image externalbackend.dev/operator/hack/image)" "$@"; }
+image() { "$(hack/cached-build.sh image hack/image externalbackend.dev/operator/hack/image)/image" "$@"; }
 
 build() { # OUTPUT ARCH...
   local output=$1 binaries=() arch
