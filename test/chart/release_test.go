@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -39,9 +40,22 @@ func identityUID(ctx context.Context) types.UID {
 	return identity.UID
 }
 
+// served waits until objects of all kinds can be listed: the API server is slow to
+// delete a CRD that it has hardly begun to serve.
+func served(ctx context.Context) {
+	GinkgoHelper()
+	for crd := range strings.FieldsSeq(string(kubectl(ctx, nil, "get", "crd", "--output=jsonpath={.items[*].metadata.name}"))) {
+		Eventually(func(ctx context.Context) error {
+			_, err := run(ctx, nil, "kubectl", "get", crd, "--all-namespaces")
+			return err
+		}).WithContext(ctx).Should(Succeed())
+	}
+}
+
 // withoutCRDs takes the CRDs away, and with them what is of their kinds.
 func withoutCRDs(ctx context.Context) {
 	GinkgoHelper()
+	served(ctx)
 	kubectl(ctx, nil, "delete", "crd", "--all", "--wait")
 }
 
@@ -127,6 +141,7 @@ var _ = Describe("A release", func() {
 	It("takes the CRDs along where it shall, and everything with them", func(ctx SpecContext) {
 		mustHelm(ctx, "crds: {keep: false}", "install", release, chart, "--create-namespace", "--values", "-")
 		Expect(admin.Create(ctx, backend())).To(Succeed())
+		served(ctx)
 		mustHelm(ctx, "", "uninstall", release)
 		Eventually(func(ctx context.Context) string {
 			return string(kubectl(ctx, nil, "get", "crd", "--output=name"))

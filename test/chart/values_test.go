@@ -8,6 +8,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -176,6 +178,10 @@ var _ = Describe("What a value does", Ordered, func() {
 			pod("volumes: [{name: metrics-cert, secret: {secretName: cert}}], containers: [{volumeMounts: [{name: metrics-cert, mountPath: /etc/metrics-cert, readOnly: true}]}]")),
 		Entry("a ServiceMonitor", "metrics: {serviceMonitor: {enabled: true, labels: {release: prometheus}, interval: 30s, tlsConfig: {serverName: metrics.example.com}}}",
 			expected{"ServiceMonitor", monitor, "{metadata: {namespace: externalbackend-system, labels: {release: prometheus}}, spec: {endpoints: [{interval: 30s, honorLabels: true, scheme: https, tlsConfig: {serverName: metrics.example.com, insecureSkipVerify: null}}]}}"}),
+		Entry("alerts", "metrics: {prometheusRule: {enabled: true, labels: {release: prometheus}}}",
+			expected{"PrometheusRule", "externalbackend-controller-manager-alerts", "{metadata: {namespace: externalbackend-system, labels: {release: prometheus}}}"}),
+		Entry("a dashboard", "metrics: {dashboard: {enabled: true, annotations: {grafana_folder: Network}}}",
+			expected{"ConfigMap", dashboard, "metadata: {namespace: externalbackend-system, labels: {grafana_dashboard: '1'}, annotations: {grafana_folder: Network}}"}),
 		Entry("no disruption budget", "podDisruptionBudget: {enabled: false}", expected{"PodDisruptionBudget", manager, ""}),
 		Entry("a disruption budget in percent", "podDisruptionBudget: {maxUnavailable: 50%}", expected{"PodDisruptionBudget", manager, "spec: {maxUnavailable: 50%}"}),
 		Entry("spreading", "topologySpreadConstraints: [{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway}]",
@@ -190,11 +196,40 @@ var _ = Describe("What a value does", Ordered, func() {
 		Entry("no admission policies", "admissionPolicies: {enabled: false}", expected{"ValidatingAdmissionPolicy", "externalbackend-service-fence", ""},
 			expected{"ValidatingAdmissionPolicyBinding", "externalbackend-service-fence", ""}),
 		Entry("CRDs of another release", "crds: {enabled: false}", expected{"CustomResourceDefinition", "externalbackends.externalbackend.dev", ""}),
+		Entry("CRDs with marks", "crds: {annotations: {argocd.argoproj.io/sync-options: 'Prune=false,Delete=false'}}",
+			expected{"CustomResourceDefinition", "externalbackends.externalbackend.dev", "metadata: {annotations: {helm.sh/resource-policy: keep, argocd.argoproj.io/sync-options: 'Prune=false,Delete=false'}}"}),
 		Entry("CRDs that go with the release", "crds: {keep: false}", expected{"CustomResourceDefinition", "externalbackends.externalbackend.dev", "metadata: {annotations: {helm.sh/resource-policy: null}}"}),
 	)
+
+	It("is what the page about installing shows", func(ctx SpecContext) {
+		page, err := os.ReadFile("../../docs/install.md")
+		Expect(err).NotTo(HaveOccurred())
+		examples := regexp.MustCompile("(?ms)^( *)```yaml\n *# values.yaml: (.*?)\n(.*?)^ *```").FindAllStringSubmatch(string(page), -1)
+		Expect(len(examples)).To(BeNumerically(">", 8))
+		for _, example := range examples {
+			By(example[2])
+			objects, err := template(ctx, strings.ReplaceAll("\n"+example[3], "\n"+example[1], "\n"))
+			Expect(err).NotTo(HaveOccurred())
+			accepted(ctx, objects)
+		}
+	})
+
+	It("brings alerts and the dashboard as they are in config/", func(ctx SpecContext) {
+		objects, err := template(ctx, "metrics: {prometheusRule: {enabled: true}, serviceMonitor: {enabled: true}, dashboard: {enabled: true}}")
+		Expect(err).NotTo(HaveOccurred())
+		for _, shipped := range kustomize(ctx, "prometheus") {
+			rendered := find(objects, shipped.GetKind(), "externalbackend-"+shipped.GetName())
+			Expect(rendered).NotTo(BeNil())
+			Expect(rendered.Object["spec"]).To(Equal(shipped.Object["spec"]))
+		}
+		text, err := os.ReadFile("../../config/grafana/dashboard.json")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(find(objects, "ConfigMap", dashboard).Object["data"]).To(HaveKeyWithValue("dashboard.json", string(text)))
+	})
 })
 
 const (
-	monitor = "externalbackend-controller-manager-metrics-monitor"
-	digest  = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	monitor   = "externalbackend-controller-manager-metrics-monitor"
+	dashboard = "externalbackend-dashboard"
+	digest    = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )
