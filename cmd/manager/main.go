@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command manager is the operator: it reads its flags, wires the packages
-// together and runs until it is told to stop.
+// together and runs until it is told to stop. As "manager check", with the same
+// flags, it looks at the installation instead and ends.
 package main
 
 import (
@@ -34,7 +35,12 @@ import (
 )
 
 func main() {
-	options, err := parseFlags(os.Args[1:], os.Stderr)
+	arguments := os.Args[1:]
+	checking := len(arguments) > 0 && arguments[0] == "check"
+	if checking {
+		arguments = arguments[1:]
+	}
+	options, err := parseFlags(arguments, os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
@@ -47,6 +53,16 @@ func main() {
 		os.Exit(2)
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&options.log)))
+	if checking {
+		fine, err := check(ctrl.SetupSignalHandler(), options, os.Stdout)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "manager:", err)
+		}
+		if !fine {
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
 		ctrl.Log.Error(err, "Failed to run the operator")
 		os.Exit(1)
