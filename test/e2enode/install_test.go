@@ -65,7 +65,7 @@ var _ = Describe("The installation", func() {
 	}, SpecTimeout(caseBound))
 
 	It("takes README's line for kustomize", func(ctx SpecContext) {
-		installBy(ctx, readmeLine("kubectl apply --server-side -k"))
+		installBy(ctx, readmeLine("kubectl apply --server-side -k config/default"))
 		expectRestricted(ctx)
 		expectSample(ctx)
 	}, SpecTimeout(caseBound))

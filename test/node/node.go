@@ -83,9 +83,13 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := n.importImages(ctx); err != nil {
 		return n, err
 	}
+	state := n.path("cluster")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		return n, err
+	}
 	var err error
 	n.Cluster, err = cluster.Start(ctx, cluster.Config{
-		BinDir: cfg.BinDir, StateDir: n.path("cluster"), LogDir: cfg.LogDir, NodeName: Name, NodeIPs: cfg.IPs,
+		BinDir: cfg.BinDir, StateDir: state, LogDir: cfg.LogDir, NodeName: Name, NodeIPs: cfg.IPs,
 		Args: cfg.Args, RunNode: n.startKubelet,
 	})
 	if err != nil {
