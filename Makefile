@@ -1,8 +1,10 @@
 # Copyright 2026 The ExternalBackend Authors.
 # SPDX-License-Identifier: Apache-2.0
 
+# The version of what is built, which the chart says.
+VERSION ?= $(shell sed -n 's/^version: *//p' charts/external-backend-operator/Chart.yaml)
 # Image that docker-build makes and deploy runs.
-IMG ?= externalbackend-operator:latest
+IMG ?= externalbackend-operator:$(VERSION)
 # Flags for the operator (run), the lab (lab) or the test binary (e2e).
 ARGS ?=
 # More flags for go test (test), such as TESTFLAGS='-run TestX -count=10'. With
@@ -76,7 +78,7 @@ test: ## Run all tests with the race detector. Settings: TESTFLAGS, PROCESSES, K
 	@command -v "$$(go env CC)" >/dev/null || { \
 		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
 	@hack/controlplane.sh etcd kube-apiserver kubectl
-	@hack/tool.sh ginkgo
+	@hack/tool.sh ginkgo helm
 	@go build -o bin/testsummary ./hack/testsummary
 	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -count=1 -json -timeout=40m \
 		-exec="'$(CURDIR)/hack/parallel-suite.sh' $(PROCESSES)" $(TESTFLAGS) ./... \
@@ -102,7 +104,7 @@ verify: ## Check all that a reviewer would: lint, import rules, generated files,
 	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-vulnerabilities
 
 .PHONY: verify-generated
-verify-generated: ## Check that the files made by generate, manifests and api-docs are up to date.
+verify-generated: ## Check that the files made by generate, manifests, chart and api-docs are up to date.
 	@MAKE='$(MAKE)' hack/verify-generated.sh
 
 .PHONY: verify-import-rules
@@ -143,6 +145,19 @@ manifests: ## Generate the CRD and the operator's RBAC role from the markers in 
 	@hack/tool.sh controller-gen
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	bin/controller-gen rbac:roleName=manager-role 'paths=./controllers/...;./cmd/...' output:rbac:artifacts:config=config/rbac
+
+.PHONY: chart
+chart: ## Generate what the chart shares with config/, and its README.
+	@hack/chart.sh
+	@hack/tool.sh helm-docs
+	@bin/helm-docs --log-level=warning --chart-search-root=charts --sort-values-order=file
+
+.PHONY: install-yaml
+install-yaml: ## Write dist/install.yaml: config/default with the image of this version. Settings: IMG.
+	@hack/controlplane.sh kubectl
+	@mkdir -p dist
+	@bin/kubectl kustomize config/default | sed 's|^\( *image: \)externalbackend-operator:.*|\1$(IMG)|' >dist/.install.yaml
+	@mv -f dist/.install.yaml dist/install.yaml
 
 .PHONY: api-docs
 api-docs: ## Generate docs/api-reference.md from the API types.

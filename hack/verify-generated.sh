@@ -13,10 +13,11 @@ files() { git ls-files --cached --others --exclude-standard -z | while IFS= read
 files | tar --null --files-from=- -cf - | tar -xf - -C "$copy"
 
 # Start without them, so that one which nothing generates any more is missed.
-generated() { (cd "$1" && find api config/crd/bases config/rbac/role.yaml docs/api-reference.md \
-  -name 'zz_generated.*' -o -path 'config/crd/bases/*.yaml' -o -path config/rbac/role.yaml -o -path docs/api-reference.md) 2>/dev/null | sort || true; }
+generated() { (cd "$1" && find api config/crd/bases config/rbac/role.yaml docs/api-reference.md charts \
+  -name 'zz_generated.*' -o -path 'config/crd/bases/*.yaml' -o -path config/rbac/role.yaml -o -path docs/api-reference.md \
+  -o -path 'charts/*/files/*' -type f -o -path 'charts/*/README.md') 2>/dev/null | sort || true; }
 generated "$copy" | (cd "$copy" && xargs rm -f)
-"${MAKE:-make}" --no-print-directory -C "$copy" generate manifests api-docs >/dev/null
+"${MAKE:-make}" --no-print-directory -C "$copy" generate manifests chart api-docs >/dev/null
 
 stale=0
 while IFS= read -r f; do
@@ -25,6 +26,7 @@ while IFS= read -r f; do
   case $f in
     *zz_generated*) target=generate ;;
     docs/*) target=api-docs ;;
+    charts/*) target=chart ;;
     *) target=manifests ;;
   esac
   if [ -e "$copy/$f" ]; then
