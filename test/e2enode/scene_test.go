@@ -53,19 +53,24 @@ func newNamespace(ctx context.Context) string {
 func newScene(ctx context.Context) *scene {
 	GinkgoHelper()
 	s := &scene{namespace: newNamespace(ctx)}
-	s.service = &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: serviceName},
-		Spec: corev1.ServiceSpec{
-			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
-			Ports:          []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}},
-		},
-	}
+	s.service = newService(s.namespace)
 	Expect(api.Create(ctx, s.service)).To(Succeed())
 	Expect(api.Create(ctx, s.backend())).To(Succeed())
 	DeferCleanup(mend, NodeTimeout(cleanBound))
 	s.eventuallyServe(ctx, hosts...)
 	s.flow = startFlow(ctx, clusterIPs(s.service, 80)...)
 	return s
+}
+
+// newService returns a Service without a selector, of both families.
+func newService(namespace string) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: serviceName},
+		Spec: corev1.ServiceSpec{
+			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
+			Ports:          []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}},
+		},
+	}
 }
 
 // backend returns an ExternalBackend with all hosts, which are checked every second.

@@ -127,6 +127,9 @@ func runOutside() int {
 func missing() []string {
 	problems := cluster.Missing(*binDir, filepath.Join(*projectDir, "config/default"), suiteName,
 		append(slices.Clone(node.Binaries), "helm", "traefik")...)
+	if _, err := os.Stat(filepath.Join(*binDir, "gateway-api")); err != nil {
+		problems = append(problems, fmt.Sprintf("%v: run `make %s`, which makes it", err, suiteName))
+	}
 	for _, file := range images() {
 		if _, err := os.Stat(file); err != nil {
 			problems = append(problems, fmt.Sprintf("%s is not there: run `make %s`, which makes it", file, suiteName))
@@ -174,6 +177,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	})
 	Expect(err).NotTo(HaveOccurred())
 
+	// For what cases start, as users and as parts of the cluster.
+	Expect(os.Setenv("KUBECONFIG", running.Cluster.AdminKubeconfig())).To(Succeed())
+	Expect(os.Setenv("PATH", *binDir+":"+os.Getenv("PATH"))).To(Succeed())
 	scheme := runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
@@ -215,7 +221,6 @@ func shell(ctx SpecContext, line string) string {
 	GinkgoWriter.Println("$", line)
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", line)
 	cmd.Dir = *projectDir
-	cmd.Env = append(os.Environ(), "PATH="+*binDir+":"+os.Getenv("PATH"), "KUBECONFIG="+running.Cluster.AdminKubeconfig())
 	out, err := cmd.CombinedOutput()
 	GinkgoWriter.Println(string(out))
 	Expect(err).NotTo(HaveOccurred(), "%s: %s", line, out)
