@@ -16,6 +16,10 @@ PROCESSES ?= 4
 BENCHFLAGS ?=
 # A folder with etcd, kube-apiserver and kubectl to use instead of building them.
 export KUBEBUILDER_ASSETS
+# Minor version of the Kubernetes to build: 1.34, the oldest that is supported,
+# or 1.36, which it is if empty.
+KUBERNETES ?=
+export KUBERNETES
 # How long the API requests of the steady state are counted (test): 20s if empty.
 export STEADY_STATE_DURATION
 # Rules, mutants and packages of tests to try (mutants): all if empty.
@@ -74,7 +78,7 @@ e2e: ## Run the end-to-end cases in such an installation (Linux). Settings: FOCU
 	@bin/e2e --ginkgo.focus='$(FOCUS)' $(ARGS)
 
 .PHONY: test
-test: ## Run all tests with the race detector. Settings: TESTFLAGS, PROCESSES, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
+test: ## Run all tests with the race detector. Settings: TESTFLAGS, PROCESSES, KUBERNETES, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
 	@command -v "$$(go env CC)" >/dev/null || { \
 		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
 	@hack/controlplane.sh etcd kube-apiserver kubectl
@@ -182,8 +186,14 @@ lint-fix: ## Check the Go code and mend what can be mended mechanically.
 	bin/golangci-lint run --fix
 
 .PHONY: controlplane
-controlplane: ## Put etcd, kube-apiserver, kube-controller-manager, kube-proxy and kubectl into bin/. Settings: KUBEBUILDER_ASSETS.
+controlplane: ## Put etcd, kube-apiserver, kube-controller-manager, kube-proxy and kubectl into bin/. Settings: KUBERNETES, KUBEBUILDER_ASSETS.
 	@hack/controlplane.sh etcd kube-apiserver kube-controller-manager kube-proxy kubectl
+
+.PHONY: node-binaries
+node-binaries: controlplane coredns ## Put all that a cluster of one node runs into bin/, and helm (Linux). Settings: KUBERNETES, KUBEBUILDER_ASSETS.
+	@hack/controlplane.sh kube-scheduler kubelet containerd containerd-shim-runc-v2 ctr \
+		cni/bridge cni/host-local cni/loopback cni/portmap traefik gateway-api
+	@hack/tool.sh helm
 
 .PHONY: coredns
 coredns: ## Put coredns into bin/.

@@ -2,16 +2,22 @@
 # Copyright 2026 The ExternalBackend Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# cached-build.sh NAME MODULE_DIR PACKAGE [LDFLAGS]
+# cached-build.sh NAME MODULE PACKAGE [LDFLAGS]
 #
-# Builds PACKAGE of the Go module in MODULE_DIR into the user's cache and prints
-# the path of the binary. The cache is keyed by the module's go.mod, go.sum and
-# own sources, by the Go version and by the platform, so that a second clone on
-# the machine builds nothing and a changed pin builds anew. Progress goes to
-# standard error.
+# Builds PACKAGE, or the several packages of a pattern such as `tool`, of a Go
+# module into the user's cache and prints the folder that the binaries are in.
+# Each is called as `go build` calls it. MODULE is the module's folder, or a file
+# in it to use in place of its go.mod. The cache is keyed by the module's go.mod,
+# go.sum and own sources, by the Go version and by the platform, so that a second
+# clone on the machine builds nothing and a changed pin builds anew. Progress
+# goes to standard error.
 set -euo pipefail
 
 name=$1 module=$2 package=$3 ldflags=${4:-}
+modfile=go.mod
+if [ ! -d "$module" ]; then
+  modfile=$(basename "$module") module=$(dirname "$module")
+fi
 cd "$module"
 # The result must not depend on a workspace around the module or on cgo, nor
 # may another platform be built for by accident: the binary runs here.
@@ -20,15 +26,15 @@ unset GOOS GOARCH
 flags=(-trimpath -buildvcs=false -ldflags "-s -w $ldflags")
 
 digest() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-16; }
-sources=(go.mod go.sum)
+sources=("$modfile" "${modfile%.mod}.sum")
 for f in *.go; do [ ! -e "$f" ] || sources+=("$f"); done
 key=$({ go version; printf '%s\n' "$package" "${flags[@]}"; cat "${sources[@]}"; } | digest)
 
 # Go itself does without HOME where GOCACHE is set, and so does this.
 caches=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
 cache=${caches:-$(dirname "$(go env GOCACHE)")}/externalbackend-operator/$name
-binary=$cache/$key/$name
-found() { [ -x "$binary" ] && touch "$cache/$key" && echo "$binary"; }
+binaries=$cache/$key
+found() { [ -d "$binaries" ] && touch "$binaries" && echo "$binaries"; }
 if found; then exit 0; fi
 
 # One build at a time for all clones on the machine; who waited finds the result.
@@ -47,8 +53,8 @@ trap 'exit 143' TERM HUP
 started=$SECONDS
 say() { echo "$name: $* ($((SECONDS - started)) s)" >&2; }
 say "not in the cache yet: downloading modules"
-go mod download 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
-total=$(go list -deps -f '{{if .Stale}}{{.ImportPath}}{{end}}' "${flags[@]}" "$package" | grep -c . || true)
+go mod download "-modfile=$modfile" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+total=$(go list -deps -f '{{if .Stale}}{{.ImportPath}}{{end}}' "-modfile=$modfile" "${flags[@]}" "$package" | grep -c . || true)
 say "compiling $total packages"
 
 # go build -v prints the path of each package as it is compiled; anything else
@@ -70,12 +76,12 @@ progress() {
     if [ "$n" = "$total" ]; then say "linking"; fi
   done
 }
-go build -v "${flags[@]}" -o "$work/$name" "$package" 2>&1 9>&- | progress
+mkdir "$work/bin"
+go build -v "-modfile=$modfile" "${flags[@]}" -o "$work/bin/" "$package" 2>&1 9>&- | progress
 
 # Renames within one folder are atomic: nobody ever sees half a binary.
-mkdir -p "$cache/$key"
-mv "$work/$name" "$binary"
+if ! found >/dev/null; then mv "$work/bin" "$binaries"; fi
 say "built"
 # Results of old pins that no clone has asked for in a month.
 find "$cache" -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm -rf {} +
-echo "$binary"
+echo "$binaries"

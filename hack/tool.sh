@@ -18,7 +18,7 @@ for name in "$@"; do
     exit 2
   fi
   package=$(sed -n 's/^tool //p' "$module/go.mod")
-  binary=$(hack/cached-build.sh "$name" "$module" "$package")
+  binary=$(hack/cached-build.sh "$name" "$module" "$package")/$name
   if [ "$(readlink "bin/$name" || true)" != "$binary" ]; then
     ln -s "$binary" "bin/.$name.$$"
     mv -f "bin/.$name.$$" "bin/$name"

@@ -1,14 +1,17 @@
 // Copyright 2026 The ExternalBackend Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command controlplane is a Kubernetes control plane and node proxy in one
-// binary. It plays the component whose name it is called by, so links named
-// etcd, kube-apiserver, kube-controller-manager, kube-proxy and kubectl beside
-// each other behave as the upstream binaries do, at a fifth of the build time
-// and size. It serves development and tests only.
+// Command controlplane is a Kubernetes control plane and the agents of a node in
+// one binary. It plays the component whose name it is called by, so links named
+// etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kube-proxy,
+// kubelet and kubectl beside each other behave as the upstream binaries do, at
+// a fraction of their size. go.mod pins the newest Kubernetes that it is built
+// from, go-1.34.mod the oldest that the operator supports. It serves
+// development and tests only.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +26,8 @@ import (
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
 func main() {
@@ -34,15 +39,19 @@ func main() {
 		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
 	case "kube-controller-manager":
 		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
+	case "kube-scheduler":
+		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
 	case "kube-proxy":
 		os.Exit(cli.Run(proxy.NewProxyCommand()))
+	case "kubelet":
+		os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
 	case "kubectl":
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 			kubectlutil.CheckErr(err)
 		}
 	default:
 		fmt.Fprintf(os.Stderr, "controlplane: no component is called %q: call it by a link named etcd, kube-apiserver, "+
-			"kube-controller-manager, kube-proxy or kubectl (`make controlplane` makes them in bin/)\n", name)
+			"kube-controller-manager, kube-scheduler, kube-proxy, kubelet or kubectl (`make node-binaries` makes them in bin/)\n", name)
 		os.Exit(2)
 	}
 }
