@@ -1,9 +1,11 @@
 # Copyright 2026 The ExternalBackend Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# The version of what is built, which the chart says.
+# Version of the build, the image and the release: that of the chart.
 VERSION ?= $(shell sed -n 's/^version: *//p' charts/external-backend-operator/Chart.yaml)
-# Image that docker-build makes and deploy runs.
+# Commit that they name, with -dirty if files differ from it.
+REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
+# Image that docker-build makes, image-push pushes and deploy runs.
 IMG ?= externalbackend-operator:$(VERSION)
 # Flags for the operator (run), the lab (lab) or the test binary (e2e).
 ARGS ?=
@@ -30,12 +32,18 @@ FOCUS ?=
 # beside this clone or in a folder beside it, or else the live database.
 VULNDB ?= $(firstword $(wildcard ../vulndb ../*/vulndb))
 export VULNDB
-# Platform of the image.
+# Platform of the image (docker-build), or the only one (image): amd64 or arm64.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
 KUBECTL ?= kubectl
 
 MODULE := externalbackend.dev/operator
+# What makes the binary the same on every machine: nothing of the folder, of its
+# repository, of a workspace or of the settings of Go gets in.
+GO_BUILD = CGO_ENABLED=0 GOWORK=off GOFLAGS= GOEXPERIMENT= GOFIPS140=off GOAMD64=v1 GOARM64=v8.0 go build -trimpath -buildvcs=false \
+	-ldflags='-s -w -X main.linkedVersion=$(VERSION) -X main.linkedRevision=$(REVISION)'
+# Settings of hack/image.sh and hack/release.sh. Without ARCH, all platforms are built.
+RELEASE = MAKE='$(MAKE)' VERSION='$(VERSION)' REVISION='$(REVISION)' ARCHS='$(if $(filter file,$(origin ARCH)),amd64 arm64,$(ARCH))'
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
@@ -50,8 +58,8 @@ help: ## Show what each target does.
 		/^##@ / { printf "\n%s\n", substr($$0, 5) }' $(MAKEFILE_LIST)
 
 .PHONY: clean
-clean: ## Remove bin/. What was built for all clones stays in the user's cache.
-	rm -rf bin
+clean: ## Remove bin/ and dist/. What was built for all clones stays in the user's cache.
+	rm -rf bin dist
 
 ##@ See it and test it
 
@@ -104,8 +112,8 @@ mutants: ## Break the rules for EndpointSlices one by one and show that their te
 	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
-verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
-	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-vulnerabilities
+verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, the image builder and the same bytes twice, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
+	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-image verify-vulnerabilities
 
 .PHONY: verify-generated
 verify-generated: ## Check that the files made by generate, manifests, chart and api-docs are up to date.
@@ -124,6 +132,10 @@ verify-modules: ## Check that the go.mod and go.sum files of all modules are tid
 verify-size: ## Check that the binary is not larger than it should be.
 	@MAKE='$(MAKE)' hack/verify-size.sh
 
+.PHONY: verify-image
+verify-image: build ## Check that the binary is the same when built in another folder, and test the image builder.
+	@$(RELEASE) hack/verify-image.sh
+
 .PHONY: verify-vulnerabilities
 verify-vulnerabilities: build ## Check that no known vulnerability can be reached from the code, or is in the binary. Settings: VULNDB.
 	@hack/tool.sh govulncheck
@@ -132,8 +144,13 @@ verify-vulnerabilities: build ## Check that no known vulnerability can be reache
 ##@ Develop
 
 .PHONY: build
-build: ## Build the operator into bin/manager.
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/manager ./cmd/manager
+build: ## Build the operator into bin/manager. Settings: VERSION, REVISION.
+	$(GO_BUILD) -o bin/manager ./cmd/manager
+
+# The binary of the image for the platform ARCH.
+.PHONY: build-linux
+build-linux:
+	GOOS=linux GOARCH=$(ARCH) $(GO_BUILD) -o bin/linux-$(ARCH)/manager ./cmd/manager
 
 .PHONY: run
 run: ## Run the operator here against the cluster of your kubeconfig. Settings: ARGS.
@@ -199,12 +216,27 @@ node-binaries: controlplane coredns ## Put all that a cluster of one node runs i
 coredns: ## Put coredns into bin/.
 	@hack/controlplane.sh coredns
 
+##@ Release
+
+.PHONY: image
+image: ## Build the images into dist/, without a daemon. Settings: VERSION, REVISION, ARCH (amd64 or arm64 alone).
+	@$(RELEASE) hack/image.sh build
+
+.PHONY: image-push
+image-push: ## Push the image of all platforms from dist/ to a registry as IMG.
+	@$(RELEASE) hack/image.sh push '$(IMG)'
+
+.PHONY: release
+release: ## Make all of a release in dist/. Settings: VERSION, IMG (in install.yaml), TRIAL=1 (of an unfinished tree).
+	@$(RELEASE) IMG='$(IMG)' hack/release.sh
+
 ##@ Deploy
 
 .PHONY: docker-build
-docker-build: ## Build the operator's image IMG. Settings: ARCH (amd64, arm64), CONTAINER_TOOL.
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags='-s -w' -o bin/linux-$(ARCH)/manager ./cmd/manager
-	$(CONTAINER_TOOL) build --platform linux/$(ARCH) --build-arg TARGETARCH=$(ARCH) -t $(IMG) .
+docker-build: build-linux ## Build the image IMG with a Dockerfile. Settings: ARCH (amd64, arm64), CONTAINER_TOOL.
+	@$(RELEASE) ARCHS=$(ARCH) hack/image.sh rootfs
+	$(CONTAINER_TOOL) build --platform linux/$(ARCH) --build-arg TARGETARCH=$(ARCH) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$(REVISION) --build-arg CREATED="$$(hack/image.sh created)" -t $(IMG) .
 
 .PHONY: install
 install: ## Install the CRD into the cluster of your kubeconfig.

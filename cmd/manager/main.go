@@ -48,6 +48,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(2)
 	}
+	if options.version {
+		fmt.Println(thisBuild())
+		return
+	}
 	if err := limitMemory(); err != nil {
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(2)
@@ -90,7 +94,7 @@ func run(ctx context.Context, options options) error {
 	if err := wire(ctx, mgr, options); err != nil {
 		return err
 	}
-	ctrl.Log.Info("Starting the operator", "version", version())
+	ctrl.Log.Info("Starting the operator", "version", thisBuild().version, "revision", thisBuild().revision)
 	return mgr.Start(ctx)
 }
 
@@ -101,6 +105,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 	var fleets *fleets
 	recorder := metrics.New(ctrlmetrics.Registry, func() metrics.CheckerStats { return checkerStats(scheduler) },
 		func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) }, func() []metrics.SourceStats { return fleets.sources() })
+	metrics.RegisterBuild(ctrlmetrics.Registry, thisBuild().version, thisBuild().revision)
 	reach := options.reach.reach()
 	credentials := &controllers.Credentials{
 		Live: mgr.GetAPIReader(), Guard: reach,
@@ -128,7 +133,7 @@ func wire(ctx context.Context, mgr ctrl.Manager, options options) error {
 		Observer:    observer{recorder},
 		MaxInFlight: maxInFlight(options.maxChecksInFlight), MaxChecksPerNamespace: options.maxChecksPerNamespace,
 		MaxChecks: maxChecks(),
-		Version:   version(),
+		Version:   thisBuild().version,
 	})
 	reconciler.Health, reach.Changed, credentials.Changed = scheduler, reconciler.Revet, reconciler.Wake
 	names = options.names.resolver(reconciler.Wake, recorder)

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -57,6 +56,7 @@ type options struct {
 	aws                     awsOptions
 	apiQPS                  float32
 	apiBurst                int
+	version                 bool
 	log                     zap.Options
 }
 
@@ -89,6 +89,7 @@ func parseFlags(args []string, output io.Writer) (options, error) {
 	o.aws.register(flags)
 	flags.Float64Var(&qps, "kube-api-qps", 100, "requests per second to the API server")
 	flags.IntVar(&o.apiBurst, "kube-api-burst", 200, "burst of requests to the API server")
+	flags.BoolVar(&o.version, "version", false, "print the version and end")
 	o.log.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -184,15 +185,6 @@ func cachesSynced(reconciler *controllers.ServiceReconciler, reach *controllers.
 		}
 		return nil
 	}
-}
-
-// version returns what the binary was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "unknown"
-	}
-	return info.Main.Version
 }
 
 // observer hands what the checker does to the metrics.

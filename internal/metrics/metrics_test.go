@@ -6,6 +6,7 @@ package metrics_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ func fixture(stats metrics.CheckerStats) (*metrics.Metrics, *prometheus.Registry
 			{Identity: "default", Region: "eu-west-2"},
 		}
 	}
+	metrics.RegisterBuild(registry, "1.2.3", "0123abc")
 	return metrics.New(registry, func() metrics.CheckerStats { return stats }, resolver, sources), registry
 }
 
@@ -84,6 +86,7 @@ func TestSeries(t *testing.T) {
 	useAll(m)
 	got := values(t, registry)
 	want := map[string]float64{
+		"build_info{goversion=" + runtime.Version() + ",revision=0123abc,version=1.2.3}": 1,
 		"fenced{}": 1,
 		"checks_total{kind=HTTP,outcome=Pass,reason=}":                                  1,
 		"checks_total{kind=TCP,outcome=Fail,reason=ConnectTimeout}":                     1,
