@@ -130,13 +130,15 @@ func eventuallyHolds(ctx context.Context, former string) (identity string) {
 }
 
 // eventuallyLeads waits until another Pod leads than the given one, "" for any,
-// and returns its name.
+// and returns its name. A Lease of a Pod that is gone does not count.
 func eventuallyLeads(ctx context.Context, former string) (name string) {
 	GinkgoHelper()
-	Eventually(func() (string, error) {
+	Eventually(func(g Gomega) {
 		identity, err := holder(ctx)
+		g.Expect(err).NotTo(HaveOccurred())
 		name, _, _ = strings.Cut(identity, "_")
-		return name, err
-	}).WithContext(ctx).WithTimeout(leadBound).ShouldNot(Or(BeEmpty(), Equal(former)))
+		g.Expect(name).NotTo(Equal(former))
+		g.Expect(operators(ctx)).To(ContainElement(HaveField("Name", name)))
+	}).WithContext(ctx).WithTimeout(leadBound).Should(Succeed())
 	return name
 }

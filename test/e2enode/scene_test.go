@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -167,13 +168,9 @@ func mend(ctx SpecContext) {
 // eventuallyGone waits until an object is no more.
 func eventuallyGone(ctx context.Context, object client.Object) {
 	GinkgoHelper()
-	Eventually(func() (string, error) {
-		err := api.Get(ctx, client.ObjectKeyFromObject(object), object)
-		if client.IgnoreNotFound(err) == nil && err != nil {
-			return "gone", nil
-		}
-		return fmt.Sprintf("there: %+v", object), err
-	}).WithContext(ctx).Should(Equal("gone"))
+	Eventually(func() error {
+		return api.Get(ctx, client.ObjectKeyFromObject(object), object)
+	}).WithContext(ctx).Should(MatchError(apierrors.IsNotFound, "that it is gone"))
 }
 
 // show adds what a developer needs to the report of a failed case.
