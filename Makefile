@@ -32,6 +32,8 @@ FOCUS ?=
 # beside this clone or in a folder beside it, or else the live database.
 VULNDB ?= $(firstword $(wildcard ../vulndb ../*/vulndb))
 export VULNDB
+# The promtool to use (verify-alerts): that of the machine, or Debian's, if empty.
+PROMTOOL ?=
 # Platform of the image (docker-build), or the only one (image): amd64 or arm64.
 ARCH ?= $(shell go env GOARCH)
 CONTAINER_TOOL ?= docker
@@ -123,8 +125,8 @@ mutants: ## Break the rules for EndpointSlices one by one and show that their te
 	@go run ./hack/mutants $(RULE)
 
 .PHONY: verify
-verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, the image builder and the same bytes twice, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
-	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-image verify-vulnerabilities
+verify: ## Check all that a reviewer would: lint, import rules, generated files, go.mod files, the image builder and the same bytes twice, alerts, known vulnerabilities, and a tree left as it was. Settings: VULNDB.
+	@MAKE='$(MAKE)' hack/verify.sh lint verify-import-rules verify-generated verify-modules verify-size verify-image verify-alerts verify-vulnerabilities
 
 .PHONY: verify-generated
 verify-generated: ## Check that the files made by generate, manifests, chart and api-docs are up to date.
@@ -142,6 +144,11 @@ verify-modules: ## Check that the go.mod and go.sum files of all modules are tid
 .PHONY: verify-size
 verify-size: ## Check that the binary is not larger than it should be.
 	@MAKE='$(MAKE)' hack/verify-size.sh
+
+.PHONY: verify-alerts
+verify-alerts: ## Check with promtool the alerts, when they fire, and the expressions of the dashboard. Settings: PROMTOOL.
+	@PROMTOOL='$(PROMTOOL)' hack/promtool.sh
+	@PROMTOOL='$(CURDIR)/bin/promtool' go test -tags=promtool -count=1 ./test/monitoring
 
 .PHONY: verify-image
 verify-image: build ## Check that the binary is the same when built in another folder, and test the image builder.
@@ -188,7 +195,7 @@ chart: ## Generate what the chart shares with config/, and its README.
 install-yaml: ## Write dist/install.yaml: config/default with the image of this version. Settings: IMG.
 	@hack/controlplane.sh kubectl
 	@mkdir -p dist
-	@bin/kubectl kustomize config/default | sed 's|^\( *image: \)externalbackend-operator:.*|\1$(IMG)|' >dist/.install.yaml
+	@hack/install-yaml.sh '$(IMG)' >dist/.install.yaml
 	@mv -f dist/.install.yaml dist/install.yaml
 
 .PHONY: api-docs

@@ -88,6 +88,8 @@ type Metrics interface {
 	// SetStale sets the number of entries of an ExternalBackend whose addresses
 	// are those of an old answer.
 	SetStale(namespace, name string, entries int)
+	// SetReady records whether an ExternalBackend is Ready.
+	SetReady(namespace, name string, ready bool)
 	// Forget drops the series of an ExternalBackend.
 	Forget(namespace, name string)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -54,6 +55,7 @@ func (r *ServiceReconciler) report(w *world, passes []*pass, done applied, began
 		r.Metrics.SetTargets(p.eb.Namespace, p.eb.Name,
 			int(counts.Healthy), int(counts.Unhealthy), int(counts.Unknown), int(counts.Draining), int(counts.Disabled), int(counts.Standby))
 		r.Metrics.SetStale(p.eb.Namespace, p.eb.Name, p.stale())
+		r.Metrics.SetReady(p.eb.Namespace, p.eb.Name, meta.IsStatusConditionTrue(outcome.Status.Conditions, v1alpha1.ConditionReady))
 		if len(outcome.Flips) > 0 {
 			r.emit(p.eb, done.relatedTo(p.eb.UID), outcome.Flips)
 		}

@@ -19,4 +19,5 @@ copy admission config/admission/*_{fence,use}.yaml
 copy rbac config/rbac/{role,*_role}.yaml
 copy namespaced config/namespaced/{manager,metrics_auth}_role.yaml
 copy network-policy config/network-policy/{allow-metrics-traffic,egress/allow-egress}.yaml
-copy prometheus config/prometheus/monitor.yaml
+copy prometheus config/prometheus/{monitor,rules}.yaml
+copy dashboards config/grafana/dashboard.json

@@ -52,13 +52,7 @@ tar -C "$work/chart" --sort=name --format=ustar --owner=0 --group=0 --numeric-ow
   --mtime="@$SOURCE_DATE_EPOCH" -cf - external-backend-operator | gzip -n9 >"dist/$package"
 bin/helm show chart "dist/$package" >/dev/null
 
-bin/kubectl kustomize config/default >"$work/install.yaml"
-images=$(grep -c "^ *image: $name:" "$work/install.yaml" || true)
-if [ "$images" != 1 ]; then
-  echo "release.sh: config/default has the image $name $images times, and must have it once" >&2
-  exit 1
-fi
-sed "s|^\( *image: \)$name:.*|\1$IMG|" "$work/install.yaml" >dist/install.yaml
+hack/install-yaml.sh "$IMG" >dist/install.yaml
 
 (cd dist && sha256sum -- * >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)
 echo "dist/ has the release $VERSION of $REVISION:"

@@ -38,6 +38,7 @@ type AWSIdentity struct {
 
 	// status is what AWS said to these credentials last.
 	// +optional
+	// +default={"conditions":[{"type":"Ready","status":"Unknown","reason":"Pending","message":"no operator has looked at this yet","lastTransitionTime":"1970-01-01T00:00:00Z"}]}
 	Status AWSIdentityStatus `json:"status,omitzero"`
 }
 
@@ -190,8 +191,8 @@ type AWSIdentityStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions of the identity: Ready is always there, PermissionsMissing while an
-	// optional call is denied.
+	// conditions of the identity: Ready is always there, Stalled while only an edit
+	// can help, PermissionsMissing while an optional call is denied.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -21,6 +21,10 @@ const (
 	ConditionReady = "Ready"
 )
 
+// ReasonPending is the reason of the condition Ready of an object that no operator has
+// looked at since it was created: a default, which the API server gives it.
+const ReasonPending = "Pending"
+
 // ConditionStalled is there, and True, while the operator cannot proceed until
 // somebody edits the object or its Service.
 const ConditionStalled = "Stalled"

@@ -35,6 +35,7 @@ type ExternalBackend struct {
 
 	// status is what the operator last observed and published.
 	// +optional
+	// +default={"conditions":[{"type":"Ready","status":"Unknown","reason":"Pending","message":"no operator has looked at this yet","lastTransitionTime":"1970-01-01T00:00:00Z"}]}
 	Status ExternalBackendStatus `json:"status,omitzero"`
 }
 

@@ -32,8 +32,8 @@ const (
 )
 
 // check says what there is to say about the installation, a finding a line, and
-// whether the operator can work.
-func check(ctx context.Context, options options, output io.Writer) (bool, error) {
+// whether the operator can work. A replica has patience to become active.
+func check(ctx context.Context, options options, patience time.Duration, output io.Writer) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	config, err := ctrl.GetConfig()
@@ -54,7 +54,7 @@ func check(ctx context.Context, options options, output io.Writer) (bool, error)
 		return false, fmt.Errorf("making a client: %w", err)
 	}
 	o := installation.Options{
-		Client: cluster, Discovery: asking, Clock: clock.RealClock{}, Patience: checkPatience,
+		Client: cluster, Discovery: asking, Clock: clock.RealClock{}, Patience: patience,
 		Namespace: options.ownNamespace(inClusterNamespace), Namespaces: options.reach.namespaces,
 		Metrics: options.metricsAddress != "0",
 	}

@@ -58,7 +58,7 @@ func main() {
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&options.log)))
 	if checking {
-		fine, err := check(ctrl.SetupSignalHandler(), options, os.Stdout)
+		fine, err := check(ctrl.SetupSignalHandler(), options, checkPatience, os.Stdout)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "manager:", err)
 		}

@@ -56,6 +56,7 @@ type Metrics struct {
 	queryDuration  *prometheus.HistogramVec
 	awsRequests    *prometheus.CounterVec
 	stale          *prometheus.GaugeVec
+	ready          *prometheus.GaugeVec
 	fenced         *prometheus.GaugeVec // a vector: there is no value before one is known
 }
 
@@ -110,13 +111,17 @@ func New(registry prometheus.Registerer, checker func() CheckerStats, resolver f
 			Name: "externalbackend_stale_targets",
 			Help: "Entries of spec.targets of an ExternalBackend whose addresses are those of an old answer.",
 		}, []string{"namespace", "name"}),
+		ready: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "externalbackend_ready",
+			Help: "Whether an ExternalBackend is Ready, as its condition says.",
+		}, []string{"namespace", "name"}),
 		fenced: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "externalbackend_fenced",
 			Help: "Whether the fence of EndpointSlices is in force for the operator's account, as the API server answered last.",
 		}, nil),
 	}
 	registry.MustRegister(m.checks, m.checkDuration, m.schedulingLag, m.verdictChanges, m.targets, m.sliceWrites, m.flipToWrite, m.fenced,
-		m.queries, m.queryDuration, m.awsRequests, m.stale,
+		m.queries, m.queryDuration, m.awsRequests, m.stale, m.ready,
 		ofChecker(checker), ofResolver(resolver), ofInstances(sources))
 	return m
 }
@@ -161,6 +166,12 @@ func (m *Metrics) Forget(namespace, name string) {
 	labels := prometheus.Labels{"namespace": namespace, "name": name}
 	m.targets.DeletePartialMatch(labels)
 	m.stale.DeletePartialMatch(labels)
+	m.ready.DeletePartialMatch(labels)
+}
+
+// SetReady records whether an ExternalBackend is Ready.
+func (m *Metrics) SetReady(namespace, name string, ready bool) {
+	m.ready.WithLabelValues(namespace, name).Set(oneIf(ready))
 }
 
 // SetStale sets the number of entries of an ExternalBackend whose addresses are
@@ -182,9 +193,12 @@ func (m *Metrics) AWSRequestDone(service, operation, outcome string) {
 
 // SetFenced records whether the fence of EndpointSlices is in force.
 func (m *Metrics) SetFenced(fenced bool) {
-	value := 0.0
-	if fenced {
-		value = 1
+	m.fenced.WithLabelValues().Set(oneIf(fenced))
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
 	}
-	m.fenced.WithLabelValues().Set(value)
+	return 0
 }

@@ -45,6 +45,7 @@ func useAll(m *metrics.Metrics) {
 	m.FlipPublished(40 * time.Millisecond)
 	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4, 6)
 	m.SetStale("shop", "payments", 2)
+	m.SetReady("shop", "payments", true)
 	m.QueryDone("AAAA", "Empty", 3*time.Millisecond)
 	m.AWSRequestDone("ec2", "DescribeInstances", "Throttled")
 	m.SetFenced(true)
@@ -109,6 +110,7 @@ func TestSeries(t *testing.T) {
 		"targets{name=payments,namespace=shop,state=Disabled}":                          4,
 		"targets{name=payments,namespace=shop,state=Standby}":                           6,
 		"stale_targets{name=payments,namespace=shop}":                                   2,
+		"ready{name=payments,namespace=shop}":                                           1,
 		"dns_queries_total{outcome=Empty,type=AAAA}":                                    1,
 		"dns_query_duration_seconds{type=AAAA} count":                                   1,
 		"dns_query_duration_seconds{type=AAAA} sum":                                     0.003,
@@ -169,6 +171,7 @@ func TestForget(t *testing.T) {
 	m, registry := fixture(metrics.CheckerStats{})
 	m.SetTargets("shop", "payments", 3, 2, 1, 5, 4, 6)
 	m.SetStale("shop", "payments", 1)
+	m.SetReady("shop", "payments", false)
 	m.SetTargets("shop", "search", 1, 0, 0, 0, 0, 0)
 	m.SetTargets("bank", "payments", 5, 0, 0, 0, 0, 0)
 	m.Forget("shop", "payments")

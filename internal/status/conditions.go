@@ -58,6 +58,9 @@ func complete(wanted, before []metav1.Condition, generation int64, now time.Time
 		c.ObservedGeneration = generation
 		c.Message = bounded(c.Message, maxMessage)
 		previous := meta.FindStatusCondition(before, c.Type)
+		if previous != nil && previous.Reason == v1alpha1.ReasonPending {
+			previous = nil // the API server's default, which nobody has found out
+		}
 		switch {
 		case !c.LastTransitionTime.IsZero():
 		case previous != nil && previous.Status == c.Status:

@@ -90,6 +90,9 @@ func ComputeIdentity(facts IdentityFacts) IdentityOutcome {
 		ARN:                bounded(facts.ARN, maxARN),
 		Regions:            facts.regionRows(),
 	}
+	if c := next.Conditions[0]; c.Reason == v1alpha1.ReasonInvalidIdentity {
+		next.Conditions = append(next.Conditions, condition(v1alpha1.ConditionStalled, true, c.Reason, c.Message))
+	}
 	if c, ok := facts.permissions(); ok {
 		next.Conditions = append(next.Conditions, c)
 	}
@@ -229,6 +232,9 @@ func identityEvents(transitions []transition) []Event {
 		c := t.next
 		if c.Type == "" {
 			c = ended(t.previous)
+		}
+		if c.Type == "" || c.Type == v1alpha1.ConditionStalled {
+			continue // Ready says the same
 		}
 		bad := c.Type == v1alpha1.ConditionReady && c.Status == metav1.ConditionFalse || told[c.Reason]
 		if c.Status == metav1.ConditionUnknown || t.previous == nil && !bad {

@@ -98,6 +98,11 @@ func identityCases() []identityCase {
 			ready, no, v1alpha1.ReasonInvalidIdentity, "a queue is in no region",
 		},
 		{
+			"which only an edit mends",
+			edits{func(f *status.IdentityFacts) { f.Invalid = errors.New("a queue is in no region") }},
+			v1alpha1.ConditionStalled, yes, v1alpha1.ReasonInvalidIdentity, "a queue is in no region",
+		},
+		{
 			"no access key",
 			edits{func(f *status.IdentityFacts) { f.AccessKeyProblem = "there is no Secret" }, callerFails("CredentialsUnavailable")},
 			ready, no, v1alpha1.ReasonAccessKeyUnavailable, "there is no Secret",
