@@ -87,6 +87,17 @@ e2e: ## Run the end-to-end cases in such an installation (Linux). Settings: FOCU
 	@$(MAKE) --no-print-directory controlplane coredns build
 	@bin/e2e --ginkgo.focus='$(FOCUS)' $(ARGS)
 
+# The version that e2e-node upgrades from.
+PREVIOUS_VERSION ?= 0.0.9
+
+.PHONY: e2e-node
+e2e-node: ## Run the end-to-end cases of the installation on a whole node, with kubelet and containerd (Linux, root). Settings: FOCUS, ARGS, KUBERNETES.
+	@go test -c -tags=e2e -o bin/e2e-node ./test/e2enode
+	@bin/e2e-node --check
+	@$(MAKE) --no-print-directory node-binaries build
+	@MAKE='$(MAKE)' hack/node-images.sh '$(VERSION)' '$(PREVIOUS_VERSION)'
+	@bin/e2e-node --version='$(VERSION)' --previous='$(PREVIOUS_VERSION)' --ginkgo.focus='$(FOCUS)' $(ARGS)
+
 .PHONY: test
 test: ## Run all tests with the race detector. Settings: TESTFLAGS, PROCESSES, KUBERNETES, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
 	@command -v "$$(go env CC)" >/dev/null || { \

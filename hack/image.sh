@@ -8,7 +8,8 @@
 # ARCHS into dist/, and one of both together if there are two; rootfs puts the
 # files of the image into bin/, for the Dockerfile; push pushes the image of both;
 # created prints the time that images tell. VERSION, REVISION and ARCHS come from
-# the Makefile. Times are those of the commit, or of SOURCE_DATE_EPOCH.
+# the Makefile. OUTPUT is another folder than dist/ for build. Times are those of
+# the commit, or of SOURCE_DATE_EPOCH.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,7 +18,7 @@ export SOURCE_DATE_EPOCH
 name=externalbackend-operator
 # Said once, in the Dockerfile.
 label() { sed -n "s/.*org\.opencontainers\.image\.$1=\"\(.*\)\".*/\1/p" Dockerfile; }
-image() { "$(hack/cached-build.sh image hack/image externalbackend.dev/operator/hack/image)/image" "$@"; }
+image() { "$(hack/cached-build.sh image hack/image .)/image" "$@"; }
 
 build() { # OUTPUT ARCH...
   local output=$1 binaries=() arch
@@ -44,9 +45,9 @@ case ${1:-} in
         *) echo "image.sh: ARCH is $arch: images are made for amd64 and arm64" >&2; exit 2 ;;
       esac
       "$MAKE" --no-print-directory build-linux "ARCH=$arch" "VERSION=$VERSION" "REVISION=$REVISION" >/dev/null
-      build "dist/$name-$VERSION-linux-$arch.tar" "$arch"
+      build "${OUTPUT:-dist}/$name-$VERSION-linux-$arch.tar" "$arch"
     done
-    if [ ${#archs[@]} -gt 1 ]; then build "dist/$name-$VERSION-oci.tar" "${archs[@]}"; fi
+    if [ ${#archs[@]} -gt 1 ]; then build "${OUTPUT:-dist}/$name-$VERSION-oci.tar" "${archs[@]}"; fi
     ;;
   rootfs)
     needs_version

@@ -7,7 +7,8 @@
 // The components listen on fixed ports and kube-proxy programs the packet
 // filter of the network namespace that it runs in, so a Cluster wants a network
 // namespace of its own, with the node's addresses and a default route in it.
-// There is no kubelet: Nodes are API objects only and no Pod ever runs.
+// There is no kubelet, unless Config.RunNode starts one: the Node is an API
+// object only and no Pod ever runs.
 package cluster
 
 import (
@@ -63,6 +64,10 @@ type Config struct {
 	// Args are further arguments by program name, if any; they override the
 	// built-in ones.
 	Args map[string][]string
+	// RunNode starts what registers the Node and runs its Pods, and returns when
+	// the Node is there. With it there are a scheduler, so that BinDir must hold
+	// SchedulerBinary too, and all controllers. None is required.
+	RunNode func(ctx context.Context, c *Cluster) error
 	// OperatorEnv is what the operator has in its environment besides that of this
 	// process, each as NAME=value; none is required.
 	OperatorEnv []string
@@ -94,7 +99,11 @@ func Start(ctx context.Context, cfg Config) (_ *Cluster, err error) {
 	if err := c.startControlPlane(ctx); err != nil {
 		return nil, fmt.Errorf("start the control plane: %w", err)
 	}
-	if err := c.createNode(ctx); err != nil {
+	runNode := cfg.RunNode
+	if runNode == nil {
+		runNode = createNode
+	}
+	if err := runNode(ctx, c); err != nil {
 		return nil, fmt.Errorf("create node %s: %w", cfg.NodeName, err)
 	}
 	if err := c.startProxy(ctx); err != nil {
@@ -110,6 +119,15 @@ func (c *Cluster) Stop() {
 		_ = c.processes[last].Stop() // nothing of it is used any more, however it ended
 		c.processes = c.processes[:last]
 	}
+}
+
+// StartComponent starts a program of BinDir that ends with the cluster.
+func (c *Cluster) StartComponent(name string, args ...string) error { return c.start(name, args...) }
+
+// AwaitComponent waits until the URL of a health endpoint on the loopback
+// answers 200. It returns an *ExitError if a component has ended.
+func (c *Cluster) AwaitComponent(ctx context.Context, name, url string) error {
+	return c.ready(ctx, name, url)
 }
 
 // Processes returns the running components in the order of their start.
@@ -135,7 +153,7 @@ func (c *Cluster) Kubectl(ctx context.Context, stdin io.Reader, args ...string) 
 
 // createNode stands in for a kubelet's registration: kube-proxy reads the
 // node's address families from the Node's status.
-func (c *Cluster) createNode(ctx context.Context) error {
+func createNode(ctx context.Context, c *Cluster) error {
 	nodes := c.clientset.CoreV1().Nodes()
 	node, err := nodes.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: c.cfg.NodeName, Labels: c.cfg.NodeLabels}}, metav1.CreateOptions{})
 	if err != nil {

@@ -21,15 +21,23 @@ var controllers = []string{
 	"serviceaccount-token-controller", "root-ca-certificate-publisher-controller",
 }
 
+// SchedulerBinary is the scheduler's name in the folder of binaries.
+const SchedulerBinary = "kube-scheduler"
+
 const (
 	pollEvery        = 50 * time.Millisecond
 	pollTimeout      = 2 * time.Second // of one readiness request
 	etcdURL          = "http://127.0.0.1:2379"
 	etcdPeerURL      = "http://127.0.0.1:2380"
 	controllerHealth = "https://127.0.0.1:10257/healthz"
+	schedulerHealth  = "https://127.0.0.1:10259/healthz"
 )
 
 func (c *Cluster) startControlPlane(ctx context.Context) error {
+	enabled, authorization := strings.Join(controllers, ","), "RBAC"
+	if c.cfg.RunNode != nil {
+		enabled, authorization = "*", "Node,RBAC"
+	}
 	if err := c.start("etcd",
 		"--data-dir="+c.file("etcd"), "--unsafe-no-fsync", // the data does not outlive the cluster
 		"--listen-client-urls="+etcdURL, "--advertise-client-urls="+etcdURL,
@@ -46,7 +54,8 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file="+c.file(serviceAccountKeyFile),
 		"--service-account-signing-key-file="+c.file(serviceAccountKeyFile),
-		"--token-auth-file="+c.file(tokenFile), "--authorization-mode=RBAC",
+		"--token-auth-file="+c.file(tokenFile), "--authorization-mode="+authorization,
+		"--enable-admission-plugins=NodeRestriction", "--allow-privileged", "--kubelet-preferred-address-types=InternalIP",
 	); err != nil {
 		return err
 	}
@@ -56,13 +65,30 @@ func (c *Cluster) startControlPlane(ctx context.Context) error {
 	kubeconfig := c.kubeconfig("kube-controller-manager")
 	if err := c.start("kube-controller-manager",
 		"--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
-		"--controllers="+strings.Join(controllers, ","), "--use-service-account-credentials",
+		"--controllers="+enabled, "--use-service-account-credentials",
 		"--service-account-private-key-file="+c.file(serviceAccountKeyFile), "--root-ca-file="+c.file(certFile),
+		"--bind-address=127.0.0.1", "--cert-dir="+c.cfg.StateDir, "--leader-elect=false",
+		"--flex-volume-plugin-dir="+c.file("flex-volumes"), // the default is a folder of the machine
+	); err != nil {
+		return err
+	}
+	if c.cfg.RunNode != nil {
+		if err := c.startScheduler(ctx); err != nil {
+			return err
+		}
+	}
+	return c.ready(ctx, "kube-controller-manager", controllerHealth)
+}
+
+func (c *Cluster) startScheduler(ctx context.Context) error {
+	kubeconfig := c.kubeconfig(SchedulerBinary)
+	if err := c.start(SchedulerBinary,
+		"--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
 		"--bind-address=127.0.0.1", "--cert-dir="+c.cfg.StateDir, "--leader-elect=false",
 	); err != nil {
 		return err
 	}
-	return c.ready(ctx, "kube-controller-manager", controllerHealth)
+	return c.ready(ctx, SchedulerBinary, schedulerHealth)
 }
 
 // start starts one component. Its arguments from Config come last and so win.

@@ -37,12 +37,25 @@ const (
 // serviceAccountTokenLife is how long ServiceAccountKubeconfig's token holds.
 const serviceAccountTokenLife = 24 * time.Hour
 
-// The identities with a static token: component, user and groups. RBAC's
-// bootstrap policy binds the users to the roles they need.
-var identities = []struct{ component, user, groups string }{
-	{"admin", "admin", "system:masters"},
-	{"kube-controller-manager", "system:kube-controller-manager", ""},
-	{"kube-proxy", "system:kube-proxy", ""},
+// apiServiceIPs are the addresses of Service kubernetes, the first of each
+// range, which Pods reach the API server at.
+var apiServiceIPs = []string{"10.96.0.1", "fd00:96::1"}
+
+// KubeletBinary is the kubelet's name in the folder of binaries.
+const KubeletBinary = "kubelet"
+
+type identity struct{ component, user, groups string }
+
+// identities returns those with a static token. RBAC's bootstrap policy binds
+// the users to the roles they need, and the Node authorizer knows the kubelet.
+func (c *Cluster) identities() []identity {
+	return []identity{
+		{"admin", "admin", "system:masters"},
+		{"kube-controller-manager", "system:kube-controller-manager", ""},
+		{SchedulerBinary, "system:kube-scheduler", ""},
+		{"kube-proxy", "system:kube-proxy", ""},
+		{KubeletBinary, "system:node:" + c.cfg.NodeName, "system:nodes"},
+	}
 }
 
 // prepare writes the keys, the tokens and the kubeconfigs.
@@ -50,6 +63,9 @@ func (c *Cluster) prepare() error {
 	ips := []net.IP{net.IPv4(127, 0, 0, 1)}
 	for _, ip := range c.cfg.NodeIPs {
 		ips = append(ips, ip.AsSlice())
+	}
+	for _, ip := range apiServiceIPs {
+		ips = append(ips, net.ParseIP(ip))
 	}
 	cert, key, err := certutil.GenerateSelfSignedCertKey("localhost", ips, []string{"kubernetes.default.svc"})
 	if err != nil {
@@ -65,7 +81,7 @@ func (c *Cluster) prepare() error {
 	}
 	c.ca, c.token = cert, map[string]string{}
 	var tokens strings.Builder
-	for _, id := range identities {
+	for _, id := range c.identities() {
 		c.token[id.component] = rand.Text()
 		fmt.Fprintf(&tokens, "%s,%s,%s,%q\n", c.token[id.component], id.user, id.user, id.groups)
 	}
@@ -76,7 +92,7 @@ func (c *Cluster) prepare() error {
 			return err
 		}
 	}
-	for _, id := range identities {
+	for _, id := range c.identities() {
 		if err := c.WriteKubeconfig(c.kubeconfig(id.component), APIServerAddress, c.token[id.component]); err != nil {
 			return err
 		}
@@ -96,6 +112,9 @@ func (c *Cluster) connect() error {
 
 // AdminKubeconfig returns the path of the administrator's kubeconfig.
 func (c *Cluster) AdminKubeconfig() string { return c.kubeconfig("admin") }
+
+// Kubeconfig returns the path of a component's kubeconfig.
+func (c *Cluster) Kubeconfig(component string) string { return c.kubeconfig(component) }
 
 // AdminToken returns the administrator's bearer token.
 func (c *Cluster) AdminToken() string { return c.token["admin"] }

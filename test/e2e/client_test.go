@@ -7,9 +7,7 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
@@ -191,8 +189,7 @@ func (f *flow) expectNoFailure(ctx context.Context, since time.Time) []traffic.R
 	requests := f.startedSince(since)
 	failed := slices.DeleteFunc(slices.Clone(requests), func(r traffic.Request) bool {
 		// What ran out of time while the client itself stood still proves nothing.
-		timeout, ok := errors.AsType[net.Error](r.Err)
-		return r.Err == nil || ok && timeout.Timeout() && r.Stalled > patience/2
+		return r.Err == nil || r.StoodStill(patience)
 	})
 	Expect(failed).To(BeEmpty(), "%d of %d requests since %s failed", len(failed), len(requests), since.Format(time.TimeOnly))
 	return requests

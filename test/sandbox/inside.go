@@ -58,6 +58,11 @@ func (s *Sandbox) enter() (err error) {
 	if err := unix.Sethostname([]byte("externalbackend-" + s.Name)); err != nil {
 		return fmt.Errorf("set the host name: %w", err)
 	}
+	if s.Containers {
+		if err := s.enterForContainers(); err != nil {
+			return err
+		}
+	}
 	// The cheapest proof that the kernel has nftables and that we may use it.
 	out, err := exec.Command("nft", "add table ip preflight; delete table ip preflight").CombinedOutput()
 	if err != nil {

@@ -12,17 +12,19 @@ import (
 	"strings"
 )
 
-// stateMountPoint returns a folder that a tmpfs can be mounted over, in the
+// stateCandidates are the folders that a tmpfs for the state can be mounted over.
+var stateCandidates = []string{"/run", "/dev/shm", "/mnt"}
+
+// stateMountPoint returns that of the folders which a tmpfs can be mounted over, in the
 // sandbox's mount namespace only, without hiding any of the paths. A folder of
 // our own would stay behind if the sandbox were killed.
-func stateMountPoint(paths ...string) (string, error) {
-	candidates := []string{"/run", "/dev/shm", "/mnt"}
+func stateMountPoint(candidates []string, paths ...string) (string, error) {
 	for _, dir := range candidates {
 		if info, err := os.Stat(dir); err == nil && info.IsDir() && !hides(dir, paths) {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("no place for the state: each of %s is missing, or holds the project", strings.Join(candidates, ", "))
+	return "", fmt.Errorf("no place for the state: %s is missing, or holds the project", strings.Join(candidates, " or "))
 }
 
 // hides says whether one of the paths, or what it is a link to, lies below dir.

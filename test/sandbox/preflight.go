@@ -43,6 +43,9 @@ func machineProblems(opts Options) []string {
 	if _, err := os.Stat("/proc/sys/net/ipv6"); err != nil {
 		problems = append(problems, "the kernel was started without IPv6 (ipv6.disable=1), and the Service has both families: start it with IPv6")
 	}
+	if opts.Containers {
+		problems = append(problems, containerProblems(opts)...)
+	}
 	if opts.Userns {
 		if problem := userNamespaceProblem(readSysctl); problem != "" {
 			problems = append(problems, problem)

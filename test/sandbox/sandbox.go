@@ -57,6 +57,10 @@ type Options struct {
 	Userns bool
 	// Door opens a port on the loopback outside, see Sandbox.Door.
 	Door bool
+	// Containers makes the sandbox fit for a container runtime and a kubelet,
+	// which only root can: it has control groups of its own, and what they write
+	// to /var, /etc, /opt and to the machine's kernel settings stays inside.
+	Containers bool
 }
 
 // Sandbox is what the program inside knows about its namespaces.
@@ -67,6 +71,8 @@ type Sandbox struct {
 	StateDir string
 	// Userns says whether there is a user namespace too.
 	Userns bool
+	// Containers says whether it is fit for a container runtime.
+	Containers bool
 
 	outsidePID string
 }
@@ -86,7 +92,10 @@ func Run(opts Options) int {
 	}
 	cmd, err := insideCommand(opts)
 	if err == nil {
-		err = cmd.Start()
+		var leave func()
+		if leave, err = start(cmd, opts); leave != nil {
+			defer leave()
+		}
 	}
 	if err != nil {
 		return complain("cannot make the namespaces it runs in: %v\n  %s", err, hint(opts.Userns))
@@ -109,6 +118,19 @@ func Run(opts Options) int {
 	return cmd.ProcessState.ExitCode()
 }
 
+// start starts the command, in control groups of its own if it is to run
+// containers. The function it returns, if any, removes them when all of it has ended.
+func start(cmd *exec.Cmd, opts Options) (func(), error) {
+	if !opts.Containers {
+		return nil, cmd.Start()
+	}
+	groups, err := makeControlGroups(opts.Name)
+	if err != nil {
+		return groups.remove, err
+	}
+	return groups.remove, groups.start(cmd)
+}
+
 func hint(userns bool) string {
 	if !userns {
 		return "root needs CAP_SYS_ADMIN for it: in a container, start that with --privileged, or try --userns"
@@ -123,11 +145,15 @@ func insideCommand(opts Options) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := stateMountPoint(append([]string{self}, opts.Paths...)...)
+	candidates := stateCandidates
+	if opts.Containers {
+		candidates = candidates[:1] // where a container runtime has its sockets, whatever it is told
+	}
+	state, err := stateMountPoint(candidates, append([]string{self}, opts.Paths...)...)
 	if err != nil {
 		return nil, err
 	}
-	passed, err := json.Marshal(Sandbox{Name: opts.Name, StateDir: state, Userns: opts.Userns})
+	passed, err := json.Marshal(Sandbox{Name: opts.Name, StateDir: state, Userns: opts.Userns, Containers: opts.Containers})
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +166,9 @@ func insideCommand(opts Options) (*exec.Cmd, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 		Pdeathsig:  syscall.SIGKILL, // and the kernel kills everything else in the PID namespace
+	}
+	if opts.Containers {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWCGROUP
 	}
 	if opts.Userns {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER

@@ -60,7 +60,7 @@ func TestMountPointHidesNothingThatIsNeeded(t *testing.T) {
 			t.Errorf("%s hides %s: %t, want %t", dir, path, got, want)
 		}
 	}
-	if got, err := stateMountPoint("/run/project/bin"); err != nil || got == "/run" {
+	if got, err := stateMountPoint(stateCandidates, "/run/project/bin"); err != nil || got == "/run" {
 		t.Errorf("mount point = %q, %v; want another than /run, where the project is", got, err)
 	}
 }

@@ -7,6 +7,7 @@ package traffic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -49,11 +50,19 @@ func ParseAnswer(text string) (Answer, error) {
 type Request struct {
 	Answer
 	Start, End time.Time
+	To         netip.AddrPort
 	IPv6       bool
 	Err        error
 	// Stalled is how long the client itself stood still meanwhile, at a time. A
 	// request that ran out of time then says nothing about the network.
 	Stalled time.Duration
+}
+
+// StoodStill says whether the request ran out of its time, timeout, while the
+// client itself stood still for half of that.
+func (r Request) StoodStill(timeout time.Duration) bool {
+	err, ok := errors.AsType[net.Error](r.Err)
+	return ok && err.Timeout() && r.Stalled > timeout/2
 }
 
 // NewClient returns a client that opens a connection for every request and
@@ -68,6 +77,11 @@ func NewClient(dial DialFunc) *http.Client {
 // Fetch sends GET / to the address and returns the answer. An error says whether
 // there was a connection.
 func Fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer, error) {
+	return FetchFrom(ctx, client, to.String())
+}
+
+// FetchFrom is Fetch for a host that may be a name, with a port.
+func FetchFrom(ctx context.Context, client *http.Client, to string) (Answer, error) {
 	connected, began := false, time.Now()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
 	answer, err := fetch(ctx, client, to)
@@ -77,8 +91,8 @@ func Fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer,
 	return answer, err
 }
 
-func fetch(ctx context.Context, client *http.Client, to netip.AddrPort) (Answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.String()+"/", nil)
+func fetch(ctx context.Context, client *http.Client, to string) (Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to+"/", nil)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -149,7 +163,7 @@ func Send(ctx context.Context, client *http.Client, rate int, to []netip.AddrPor
 		for ; sent < int(time.Since(began).Seconds()*float64(rate)); sent++ {
 			addr := to[sent%len(to)]
 			underWay.Go(func() {
-				r := Request{Start: time.Now(), IPv6: addr.Addr().Is6()}
+				r := Request{Start: time.Now(), To: addr, IPv6: addr.Addr().Is6()}
 				// Not ctx: the last requests may end as they would anyway.
 				r.Answer, r.Err = Fetch(context.WithoutCancel(ctx), client, addr)
 				r.End = time.Now()
