@@ -18,14 +18,14 @@ import (
 // kind is a kind of object that the operator works with.
 type kind struct {
 	name, resource string
-	object         any
+	goType         reflect.Type
 	ofCluster      bool // read only by an operator for all namespaces
 }
 
 var kinds = []kind{
-	{"ExternalBackend", "externalbackends", v1alpha1.ExternalBackend{}, false},
-	{"ExternalBackendPolicy", "externalbackendpolicies", v1alpha1.ExternalBackendPolicy{}, true},
-	{"AWSIdentity", "awsidentities", v1alpha1.AWSIdentity{}, true},
+	{"ExternalBackend", "externalbackends", reflect.TypeFor[v1alpha1.ExternalBackend](), false},
+	{"ExternalBackendPolicy", "externalbackendpolicies", reflect.TypeFor[v1alpha1.ExternalBackendPolicy](), true},
+	{"AWSIdentity", "awsidentities", reflect.TypeFor[v1alpha1.AWSIdentity](), true},
 }
 
 const upgradeCRDs = "apply the CRDs of this version: helm upgrade with crds.enabled, or kubectl apply --server-side -k config/crd"
@@ -56,7 +56,7 @@ func (o Options) kinds() (findings []Finding) {
 			continue
 		}
 		var missing []string
-		lacking(reflect.TypeOf(k.object), schemas[k.name], "", &missing)
+		lacking(k.goType, schemas[k.name], "", &missing)
 		switch {
 		case len(missing) > 0:
 			findings = append(findings, Finding{What: fmt.Sprintf("%s lacks %s", k.name, some(missing)), Remedy: upgradeCRDs})
@@ -110,7 +110,7 @@ func schemasOf(api openapi.Client) (map[string]*schema, error) {
 
 // own is where types come from whose fields are looked at: others are as old as
 // every API server.
-var own = reflect.TypeOf(v1alpha1.ExternalBackend{}).PkgPath()
+var own = reflect.TypeFor[v1alpha1.ExternalBackend]().PkgPath()
 
 // lacking adds the fields of a type that its schema has not.
 func lacking(t reflect.Type, s *schema, path string, missing *[]string) {
@@ -129,8 +129,7 @@ func lacking(t reflect.Type, s *schema, path string, missing *[]string) {
 		if t.PkgPath() != own {
 			return
 		}
-		for i := range t.NumField() {
-			field := t.Field(i)
+		for field := range t.Fields() {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name == "" { // inline
 				lacking(field.Type, s, path, missing)

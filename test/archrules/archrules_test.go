@@ -23,7 +23,7 @@ import (
 const module = "externalbackend.dev/operator/"
 
 // governed are the folders whose packages all need import rules.
-var governed = []string{"api", "controllers", "internal"}
+var governed = []string{"api", "config", "controllers", "internal"}
 
 // pure are the packages that do no input or output and read no clock.
 var pure = []string{

@@ -148,6 +148,25 @@ var _ = Describe("A release", func() {
 		}).WithContext(ctx).Should(BeEmpty())
 	})
 
+	It("has room for another beside it, which takes the CRDs over when it is gone", func(ctx SpecContext) {
+		blue := func(ctx context.Context, values string, arguments ...string) {
+			GinkgoHelper()
+			_, err := run(ctx, []byte(values), "helm", append(arguments, "--namespace", "blue")...)
+			Expect(err).NotTo(HaveOccurred())
+		}
+		mustHelm(ctx, "", "install", release, chart, "--create-namespace", "--values", "-")
+		some := "fullnameOverride: blue\ndenyCIDRs: [10.0.0.0/8]\nnamespaces: [" + shop.Name + "]\n"
+		blue(ctx, some+"crds: {enabled: false}", "install", "blue", chart, "--create-namespace", "--values", "-")
+		DeferCleanup(func(ctx SpecContext) { blue(ctx, "", "uninstall", "blue") })
+		Expect(admin.Create(ctx, backend())).To(Succeed())
+
+		mustHelm(ctx, "", "uninstall", release)
+		Expect(admin.Get(ctx, client.ObjectKey{Namespace: "blue", Name: "blue-controller-manager"}, &appsv1.Deployment{})).To(Succeed())
+		blue(ctx, some, "upgrade", "blue", chart, "--take-ownership", "--values", "-")
+		kept := backend()
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(kept), kept)).To(Succeed())
+	})
+
 	It("takes over what kustomize has installed", func(ctx SpecContext) {
 		kubectl(ctx, nil, "apply", "--server-side", "-k", "../../config/default")
 		account := &corev1.ServiceAccount{}

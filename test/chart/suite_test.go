@@ -50,7 +50,7 @@ func TestChart(t *testing.T) {
 	RunSpecs(t, "Chart")
 }
 
-var _ = BeforeSuite(func(ctx SpecContext) {
+var _ = BeforeSuite(func(SpecContext) {
 	ctrl.SetLogger(GinkgoLogr)
 	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
