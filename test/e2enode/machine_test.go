@@ -20,7 +20,7 @@ import (
 // be removed.
 type machine struct {
 	settings map[string]string // of the kernel, by their path
-	groups   []string          // control groups of Pods
+	groups   []string          // control groups of Pods, and of this run
 	mounts   []string
 	links    []string
 }
@@ -53,12 +53,18 @@ func lookAtMachine() (machine, error) {
 	if err != nil {
 		return m, err
 	}
-	mine := fmt.Sprintf("%s-%d", suiteName, os.Getpid())
+	mine := fmt.Sprintf("-%s-%d", suiteName, os.Getpid())
 	err = filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && (strings.Contains(path, "kubepods") || strings.Contains(path, mine)) {
+		if err != nil || !entry.IsDir() {
+			return nil // others come and go meanwhile
+		}
+		if strings.HasPrefix(entry.Name(), "externalbackend-") && !strings.HasSuffix(entry.Name(), mine) {
+			return fs.SkipDir // another run's
+		}
+		if strings.Contains(path, "kubepods") || strings.Contains(path, mine) {
 			m.groups = append(m.groups, path)
 		}
-		return nil // others come and go meanwhile
+		return nil
 	})
 	if err != nil {
 		return m, err
