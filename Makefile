@@ -269,7 +269,7 @@ uninstall: ## Delete the CRD, and with it every ExternalBackend, from the cluste
 
 .PHONY: deploy
 deploy: ## Install the CRD and the operator with image IMG into the cluster of your kubeconfig.
-	$(KUBECTL) kustomize config/default | sed 's|^\( *image: \).*|\1$(IMG)|' | $(KUBECTL) apply --server-side -f -
+	KUBECTL='$(KUBECTL)' hack/install-yaml.sh '$(IMG)' | $(KUBECTL) apply --server-side -f -
 
 .PHONY: undeploy
 undeploy: ## Delete the operator, the CRD and with it every ExternalBackend from the cluster of your kubeconfig.

@@ -5,12 +5,15 @@
 # install-yaml.sh IMAGE
 #
 # Prints config/default as one file that runs IMAGE, for those who have no clone
-# of the project. Needs bin/kubectl.
+# of the project. It is made by KUBECTL, or bin/kubectl.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-[ $# = 1 ] || { echo "install-yaml.sh: name the image, such as registry.example.com/externalbackend-operator:0.1.0" >&2; exit 2; }
-manifest=$(bin/kubectl kustomize config/default)
+if ! [[ ${1:-} =~ ^[A-Za-z0-9][A-Za-z0-9._/:@-]*$ ]]; then
+  echo "install-yaml.sh: IMG is \"${1:-}\": name the image, such as registry.example.com/team/externalbackend-operator:0.1.0" >&2
+  exit 2
+fi
+manifest=$(${KUBECTL:-bin/kubectl} kustomize config/default)
 if [ "$(grep -c '^ *image: externalbackend-operator:' <<<"$manifest")" != 1 ]; then
   echo "install-yaml.sh: config/default does not run externalbackend-operator exactly once" >&2
   exit 1

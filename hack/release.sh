@@ -21,7 +21,8 @@ unready() {
 }
 [[ $VERSION =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] ||
   unready "VERSION is \"$VERSION\": it must be like 0.1.0 or 0.2.0-rc.1, without a v"
-[ -z "$(git status --porcelain)" ] || unready "files differ from the commit: commit them (\`git status\` names them)"
+[ -n "$REVISION" ] || unready "there is no repository to tell the commit: give REVISION and SOURCE_DATE_EPOCH"
+[ -z "$(git status --porcelain 2>/dev/null)" ] || unready "files differ from the commit: commit them (\`git status\` names them)"
 grep -q "^## \[${VERSION//./\\.}\] - [0-9-]*$" CHANGELOG.md ||
   unready "CHANGELOG.md has no section \"## [$VERSION] - date\": move what is under Unreleased there"
 for key in version appVersion; do

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -40,6 +41,10 @@ func check(ctx context.Context, options options, patience time.Duration, output 
 	if err != nil {
 		return false, fmt.Errorf("finding the API server (set --kubeconfig outside a cluster): %w", err)
 	}
+	namespace := options.ownNamespace(inClusterNamespace)
+	if options.leaderElect && namespace == "" {
+		return false, errors.New("--leader-election-namespace: name the namespace of the Lease, which is known in a Pod alone")
+	}
 	config.QPS, config.Burst, config.Timeout = options.apiQPS, options.apiBurst, requestTimeout
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
@@ -55,7 +60,7 @@ func check(ctx context.Context, options options, patience time.Duration, output 
 	}
 	o := installation.Options{
 		Client: cluster, Discovery: asking, Clock: clock.RealClock{}, Patience: patience,
-		Namespace: options.ownNamespace(inClusterNamespace), Namespaces: options.reach.namespaces,
+		Namespace: namespace, Namespaces: options.reach.namespaces,
 		Metrics: options.metricsAddress != "0",
 	}
 	if options.leaderElect {

@@ -75,6 +75,20 @@ func (i *installed) kubectl(arguments ...string) {
 	}
 }
 
+// kubeconfigOf returns the path of a kubeconfig.
+func kubeconfigOf(t *testing.T, cluster clientcmdapi.Cluster, user clientcmdapi.AuthInfo) string {
+	t.Helper()
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters["c"], kubeconfig.AuthInfos["u"] = &cluster, &user
+	kubeconfig.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
+	kubeconfig.CurrentContext = "x"
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*kubeconfig, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // as has what is checked act as a ServiceAccount, with a real token.
 func (i *installed) as(namespace, name string) {
 	i.Helper()
@@ -83,16 +97,7 @@ func (i *installed) as(namespace, name string) {
 	if err := i.admin.SubResource("token").Create(i.Context(), account, token); err != nil {
 		i.Fatal(err)
 	}
-	kubeconfig := clientcmdapi.NewConfig()
-	kubeconfig.Clusters["c"] = &clientcmdapi.Cluster{Server: i.cluster.Host, CertificateAuthorityData: i.cluster.CAData}
-	kubeconfig.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
-	kubeconfig.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
-	kubeconfig.CurrentContext = "x"
-	file := filepath.Join(i.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*kubeconfig, file); err != nil {
-		i.Fatal(err)
-	}
-	i.Setenv("KUBECONFIG", file)
+	i.Setenv("KUBECONFIG", kubeconfigOf(i.T, clientcmdapi.Cluster{Server: i.cluster.Host, CertificateAuthorityData: i.cluster.CAData}, clientcmdapi.AuthInfo{Token: token.Status.Token}))
 }
 
 // says runs the check until it says all of this, and nothing else is wrong.
@@ -181,6 +186,11 @@ func TestCheck(t *testing.T) {
 	}
 	patient(t, nil, fine...)
 
+	t.Run("a token that nobody knows", func(t *testing.T) {
+		t.Setenv("KUBECONFIG", kubeconfigOf(t, clientcmdapi.Cluster{Server: i.cluster.Host, CertificateAuthorityData: i.cluster.CAData}, clientcmdapi.AuthInfo{Token: "stranger"}))
+		i.says(t, 0, nil, "FAIL  the API server does not know who asks (", "has credentials that are valid")
+	})
+
 	t.Run("permissions that are gone", func(t *testing.T) {
 		binding := &rbacv1.ClusterRoleBinding{}
 		if err := i.admin.Get(t.Context(), client.ObjectKey{Name: "externalbackend-manager-rolebinding"}, binding); err != nil {
@@ -216,6 +226,15 @@ func TestCheck(t *testing.T) {
 	})
 }
 
+// Outside a Pod, the Lease may be anywhere.
+func TestCheckWithoutNamespace(t *testing.T) {
+	t.Setenv("KUBECONFIG", kubeconfigOf(t, clientcmdapi.Cluster{Server: "https://127.0.0.1:1"}, clientcmdapi.AuthInfo{}))
+	fine, err := check(t.Context(), options{leaderElect: true}, time.Minute, &bytes.Buffer{})
+	if fine || err == nil || !strings.Contains(err.Error(), "--leader-election-namespace: name the namespace of the Lease") {
+		t.Errorf("%v, %v", fine, err)
+	}
+}
+
 // An API server that is not there is all that there is to say.
 func TestCheckWithoutAPIServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -226,15 +245,7 @@ func TestCheckWithoutAPIServer(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	kubeconfig := clientcmdapi.NewConfig()
-	kubeconfig.Clusters["c"] = &clientcmdapi.Cluster{Server: "https://" + address}
-	kubeconfig.Contexts["x"] = &clientcmdapi.Context{Cluster: "c"}
-	kubeconfig.CurrentContext = "x"
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*kubeconfig, file); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("KUBECONFIG", file)
+	t.Setenv("KUBECONFIG", kubeconfigOf(t, clientcmdapi.Cluster{Server: "https://" + address}, clientcmdapi.AuthInfo{}))
 	options, err := parseFlags(nil, &bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/discovery"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -80,7 +81,16 @@ func Check(ctx context.Context, o Options) []Finding {
 
 // server finds out who the API server takes this account for.
 func (o Options) server(ctx context.Context) (account string, _ Finding) {
+	unknown := func(server string, err error) Finding {
+		return Finding{
+			What:   fmt.Sprintf("the API server%s does not know who asks (%v)", server, err),
+			Remedy: "see that the Pod has the token of its ServiceAccount (automountServiceAccountToken: true), and outside a cluster that --kubeconfig has credentials that are valid",
+		}
+	}
 	version, err := o.Discovery.ServerVersion()
+	if apierrors.IsUnauthorized(err) {
+		return "", unknown("", err)
+	}
 	if err != nil {
 		return "", Finding{
 			What:   fmt.Sprintf("the API server does not answer (%v)", err),
@@ -89,10 +99,7 @@ func (o Options) server(ctx context.Context) (account string, _ Finding) {
 	}
 	review := &authenticationv1.SelfSubjectReview{}
 	if err := o.Client.Create(ctx, review); err != nil {
-		return "", Finding{
-			What:   fmt.Sprintf("the API server %s does not know who asks (%v)", version.GitVersion, err),
-			Remedy: "see that the Pod has the token of its ServiceAccount (automountServiceAccountToken: true)",
-		}
+		return "", unknown(" "+version.GitVersion, err)
 	}
 	account = review.Status.UserInfo.Username
 	return account, ok("the API server %s answers, and knows this account as %s", version.GitVersion, account)

@@ -25,6 +25,9 @@ import (
 // withIdentity are the values of a release that has an AWSIdentity.
 const withIdentity = "awsIdentity: {create: true, regions: [eu-west-1]}"
 
+// withRegion are the same, for --set.
+const withRegion = "awsIdentity.create=true,awsIdentity.regions={eu-west-1}"
+
 func mustHelm(ctx context.Context, values string, arguments ...string) {
 	GinkgoHelper()
 	_, err := helm(ctx, values, arguments...)
@@ -165,6 +168,28 @@ var _ = Describe("A release", func() {
 		blue(ctx, some, "upgrade", "blue", chart, "--take-ownership", "--values", "-")
 		kept := backend()
 		Expect(admin.Get(ctx, client.ObjectKeyFromObject(kept), kept)).To(Succeed())
+	})
+
+	It("installs into a namespace whose name is a number", func(ctx SpecContext) {
+		mustHelm := func(ctx context.Context, arguments ...string) {
+			GinkgoHelper()
+			_, err := run(ctx, nil, "helm", append(arguments, "--namespace", "2026")...)
+			Expect(err).NotTo(HaveOccurred())
+		}
+		mustHelm(ctx, "install", "7", chart, "--create-namespace", "--set", withRegion)
+		mustHelm(ctx, "upgrade", "7", chart, "--set", withRegion)
+		mustHelm(ctx, "uninstall", "7")
+	})
+
+	It("leaves newer CRDs as they are when the operator goes back alone", func(ctx SpecContext) {
+		mustHelm(ctx, "", "install", release, chart, "--create-namespace", "--values", "-")
+		payments := backend()
+		Expect(admin.Create(ctx, payments)).To(Succeed())
+		mustHelm(ctx, "", "upgrade", release, chart, "--reset-then-reuse-values", "--set", "crds.enabled=false")
+		mustHelm(ctx, "", "upgrade", release, chart, "--reset-then-reuse-values", "--set", "crds.enabled=true")
+		kept := backend()
+		Expect(admin.Get(ctx, client.ObjectKeyFromObject(kept), kept)).To(Succeed())
+		Expect(kept.UID).To(Equal(payments.UID))
 	})
 
 	It("takes over what kustomize has installed", func(ctx SpecContext) {

@@ -76,7 +76,7 @@ func prepare(ctx context.Context) {
 	GinkgoHelper()
 	kubectl(ctx, nil, "apply", "--server-side", "-k", "../../config/crd")
 	kubectl(ctx, nil, "wait", "--for=condition=Established", "crd", "--all", "--timeout=1m")
-	for _, name := range []string{namespace, "shop", "search"} {
+	for _, name := range []string{namespace, "shop", "search", "777"} {
 		Expect(client.IgnoreAlreadyExists(admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))).To(Succeed())
 	}
 }
@@ -147,6 +147,17 @@ var _ = Describe("What a value does", Ordered, func() {
 		Entry("labels for all", "commonLabels: {team: network}", expected{"ClusterRole", "externalbackend-viewer-role", "metadata: {labels: {team: network, rbac.authorization.k8s.io/aggregate-to-view: 'true'}}"},
 			expected{"CustomResourceDefinition", "externalbackends.externalbackend.dev", "metadata: {labels: {team: network}}"},
 			expected{"Deployment", manager, "{metadata: {labels: {team: network}}, spec: {template: {metadata: {labels: {team: network, control-plane: controller-manager}}}}}"}),
+		Entry("lists and maps that are left blank", "commonLabels:\npodLabels:\npodAnnotations:\nnodeSelector:\ntolerations:\nextraArgs:\nextraEnv:\nimagePullSecrets:\nnamespaces:\ndenyCIDRs:\naffinity:\n"+
+			"networkPolicy: {egress: {enabled: true, extra: null, cidrs: null}}\ncrds: {annotations: null}\nmetrics: {dashboard: {enabled: true, labels: null}, serviceMonitor: {enabled: true, labels: null}, prometheusRule: {enabled: true, labels: null}}",
+			pod("affinity: null, tolerations: null"), flags(), expected{"ConfigMap", dashboard, "metadata: {labels: {app.kubernetes.io/name: externalbackend-operator}}"}),
+		Entry("names that look like numbers and such", "namespaces: ['777']\ndenyCIDRs: [10.0.0.0/8]\nserviceAccount: {name: '1234'}\nmetrics: {certSecret: '1e3'}",
+			expected{"ServiceAccount", "1234", "metadata: {namespace: externalbackend-system}"},
+			expected{"RoleBinding", "externalbackend-manager-rolebinding", "{metadata: {namespace: '777'}, subjects: [{kind: ServiceAccount, name: '1234', namespace: externalbackend-system}]}"},
+			pod("serviceAccountName: '1234', volumes: [{name: metrics-cert, secret: {secretName: '1e3'}}]")),
+		Entry("an AWSIdentity with numbers for names", "awsIdentity: {create: true, name: '1', regions: [eu-west-1], accessKeySecret: '2'}",
+			expected{"AWSIdentity", "1", "spec: {accessKeySecret: {name: '2'}}"}),
+		Entry("a label that the chart has itself", "commonLabels: {control-plane: mine}", expected{"Deployment", manager, "metadata: {labels: {control-plane: controller-manager}}"},
+			expected{"Service", manager + "-metrics-service", "metadata: {labels: {control-plane: controller-manager}}"}, expected{"Pod", "externalbackend-check", "metadata: {labels: {control-plane: null}}"}),
 		Entry("one replica", "replicas: 1", expected{"Deployment", manager, "spec: {replicas: 1}"}),
 		Entry("more memory", "resources: {limits: {memory: 1Gi, cpu: '1'}}",
 			pod("containers: [{resources: {limits: {memory: 1Gi, cpu: '1'}, requests: {cpu: 100m, memory: 64Mi}}}]")),

@@ -18,7 +18,7 @@ app.kubernetes.io/name: externalbackend-operator
 control-plane: controller-manager
 {{- end -}}
 
-{{- /* Labels of every object. */ -}}
+{{- /* Labels of every object. control-plane is for what serves metrics. */ -}}
 {{- define "externalbackend.labels" -}}
 {{- $own := dict
   "app.kubernetes.io/name" "externalbackend-operator"
@@ -26,7 +26,7 @@ control-plane: controller-manager
   "app.kubernetes.io/version" .Chart.AppVersion
   "app.kubernetes.io/managed-by" .Release.Service
   "helm.sh/chart" (printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_")) -}}
-{{- toYaml (mergeOverwrite (deepCopy .Values.commonLabels) $own) -}}
+{{- toYaml (mergeOverwrite (omit (.Values.commonLabels | default dict) "control-plane") $own) -}}
 {{- end -}}
 
 {{- define "externalbackend.image" -}}

@@ -27,6 +27,9 @@ SPDX-License-Identifier: Apache-2.0
 {{- if .metrics.serviceMonitor.enabled -}}
 {{- fail "metrics.serviceMonitor.enabled does not go with metrics.enabled: false: there is nothing to scrape" -}}
 {{- end -}}
+{{- if .metrics.prometheusRule.enabled -}}
+{{- fail "metrics.prometheusRule.enabled does not go with metrics.enabled: false: the alert that no operator is active would fire for ever" -}}
+{{- end -}}
 {{- if .metrics.certSecret -}}
 {{- fail "metrics.certSecret does not go with metrics.enabled: false: there is no endpoint that it could be for" -}}
 {{- end -}}
