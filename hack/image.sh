@@ -39,6 +39,7 @@ case ${1:-} in
   build)
     needs_version
     read -ra archs <<<"$ARCHS"
+    [ ${#archs[@]} -gt 0 ] || { echo "image.sh: ARCH is empty: name amd64 or arm64, or leave it away for both" >&2; exit 2; }
     for arch in "${archs[@]}"; do
       case $arch in
         amd64 | arm64) ;;

@@ -192,6 +192,14 @@ var _ = Describe("A release", func() {
 		Expect(kept.UID).To(Equal(payments.UID))
 	})
 
+	It("goes from one way of applying to the next without a conflict", func(ctx SpecContext) {
+		kubectl(ctx, nil, "apply", "-k", "../../config/default")
+		kubectl(ctx, nil, "apply", "--server-side", "-k", "../../config/default")
+		mustHelm(ctx, "", "install", release, chart, "--take-ownership")
+		kubectl(ctx, nil, "apply", "--server-side", "--dry-run=server", "-k", "../../config/default")
+		mustHelm(ctx, "", "upgrade", release, chart)
+	})
+
 	It("takes over what kustomize has installed", func(ctx SpecContext) {
 		kubectl(ctx, nil, "apply", "--server-side", "-k", "../../config/default")
 		account := &corev1.ServiceAccount{}
