@@ -12,6 +12,8 @@ ARGS ?=
 # More flags for go test (test), such as TESTFLAGS='-run TestX -count=10'. With
 # any that the test binary itself acts on, controllers runs in one process.
 TESTFLAGS ?=
+# Which packages to test (test).
+PACKAGES ?= ./...
 # How many processes share the specs of controllers (test), each with a control plane.
 PROCESSES ?= 4
 # Flags for the benchmarks (bench, bench-report): bin/bench -h lists them.
@@ -87,26 +89,27 @@ e2e: ## Run the end-to-end cases in such an installation (Linux). Settings: FOCU
 	@$(MAKE) --no-print-directory controlplane coredns build
 	@bin/e2e --ginkgo.focus='$(FOCUS)' $(ARGS)
 
-# The version that e2e-node upgrades from.
-PREVIOUS_VERSION ?= 0.0.9
+# A folder with the release to upgrade from (e2e-node), as `make release` makes it:
+# what is here under a lower version if empty.
+PREVIOUS ?=
 
 .PHONY: e2e-node
-e2e-node: ## Run the end-to-end cases of the installation on a whole node, with kubelet and containerd (Linux, root). Settings: FOCUS, ARGS, KUBERNETES.
+e2e-node: ## Run the end-to-end cases of the installation on a whole node, with kubelet and containerd (Linux, root). Settings: FOCUS, ARGS, KUBERNETES, PREVIOUS.
 	@go test -c -tags=e2e -o bin/e2e-node ./test/e2enode
 	@bin/e2e-node --check
 	@$(MAKE) --no-print-directory node-binaries build
-	@MAKE='$(MAKE)' hack/node-images.sh '$(VERSION)' '$(PREVIOUS_VERSION)'
-	@bin/e2e-node --version='$(VERSION)' --previous='$(PREVIOUS_VERSION)' --ginkgo.focus='$(FOCUS)' $(ARGS)
+	@MAKE='$(MAKE)' hack/node-images.sh '$(VERSION)' '$(PREVIOUS)'
+	@bin/e2e-node --version='$(VERSION)' --ginkgo.focus='$(FOCUS)' $(ARGS)
 
 .PHONY: test
-test: ## Run all tests with the race detector. Settings: TESTFLAGS, PROCESSES, KUBERNETES, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
+test: ## Run all tests with the race detector. Settings: PACKAGES, TESTFLAGS, PROCESSES, KUBERNETES, KUBEBUILDER_ASSETS, STEADY_STATE_DURATION.
 	@command -v "$$(go env CC)" >/dev/null || { \
 		echo "make test needs a C compiler for the race detector, and $$(go env CC) is not there: install one (Debian: apt-get install gcc libc6-dev), or name yours with CC=" >&2; exit 1; }
 	@hack/controlplane.sh etcd kube-apiserver kubectl
 	@hack/tool.sh ginkgo helm
 	@go build -o bin/testsummary ./hack/testsummary
 	@KUBEBUILDER_ASSETS='$(CURDIR)/bin' GINKGO_NO_COLOR=1 CGO_ENABLED=1 go test -race -count=1 -json -timeout=40m \
-		-exec="'$(CURDIR)/hack/parallel-suite.sh' $(PROCESSES)" $(TESTFLAGS) ./... \
+		-exec="'$(CURDIR)/hack/parallel-suite.sh' $(PROCESSES)" $(TESTFLAGS) $(PACKAGES) \
 		| bin/testsummary -trim $(MODULE)/
 
 .PHONY: bench

@@ -4,6 +4,9 @@
 package controllers_test
 
 import (
+	"slices"
+
+	kstatus "github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	lua "github.com/yuin/gopher-lua"
@@ -72,4 +75,45 @@ func luaValue(vm *lua.LState, value any) lua.LValue {
 	}
 	Fail("no value of JSON")
 	return nil
+}
+
+var _ = DescribeTable("Tools that roll out take what they read at a bad moment",
+	func(status map[string]any, deleted bool, want assessment) {
+		for _, kind := range []string{"ExternalBackend", "AWSIdentity"} {
+			object := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "externalbackend.dev/v1alpha1", "kind": kind,
+				"metadata": map[string]any{"name": "payments", "generation": int64(2)},
+			}}
+			if status != nil {
+				object.Object["status"] = status
+			}
+			if deleted {
+				Expect(unstructured.SetNestedField(object.Object, "2026-01-01T00:00:00Z", "metadata", "deletionTimestamp")).To(Succeed())
+			}
+			made, _ := judge(object)
+			Expect(made).To(Equal(want), kind)
+		}
+	},
+	// The CustomResourceDefinition gives a status to whatever has none.
+	Entry("before there is a default", nil, false, assessment{kstatus.CurrentStatus, "Progressing"}),
+	Entry("without conditions", map[string]any{}, false, assessment{kstatus.CurrentStatus, "Progressing"}),
+	Entry("with the default", ofGeneration(nil, "Ready", "Unknown"), false, inProgress),
+	Entry("that was ready before an edit", ofGeneration(int64(1), "Ready", "True"), false, inProgress),
+	Entry("that was stalled before an edit", ofGeneration(int64(1), "Ready", "False", "Stalled", "True"), false, inProgress),
+	Entry("that is stalled", ofGeneration(int64(2), "Ready", "False", "Stalled", "True"), false, failed),
+	Entry("that was stalled once", ofGeneration(int64(2), "Ready", "True", "Stalled", "False"), false, current),
+	Entry("that is stalled and being deleted", ofGeneration(int64(2), "Ready", "False", "Stalled", "True"), true, terminating),
+)
+
+// ofGeneration is a status with conditions: of each the type and the status.
+func ofGeneration(observed any, typesAndStatuses ...string) map[string]any {
+	var conditions []any
+	for pair := range slices.Chunk(typesAndStatuses, 2) {
+		conditions = append(conditions, map[string]any{"type": pair[0], "status": pair[1], "reason": "Because", "message": "it is so"})
+	}
+	status := map[string]any{"conditions": conditions}
+	if observed != nil {
+		status["observedGeneration"] = observed
+	}
+	return status
 }

@@ -112,6 +112,16 @@ func (s *scene) assessments(ctx context.Context) func() []assessment {
 	}
 }
 
+// waitsNoLonger says whether `kubectl wait` has nothing to wait for.
+func (s *scene) waitsNoLonger(ctx context.Context, name string) bool {
+	GinkgoHelper()
+	output, err := bash(ctx, "kubectl -n "+s.namespace+" wait --for=condition=Ready externalbackend/"+name+" --timeout=0")
+	if err != nil {
+		Expect(output).To(ContainSubstring("condition not met"), "%v", err)
+	}
+	return err == nil
+}
+
 var _ = Describe("Tools that roll out take an ExternalBackend", func() {
 	var s *scene
 	rack := entry("rack", "192.0.2.10")
@@ -126,6 +136,7 @@ var _ = Describe("Tools that roll out take an ExternalBackend", func() {
 		eb := s.backend(ctx, "payments", rack)
 		isAlso(ctx, eb, inProgress)
 		Expect(s.condition(ctx, "payments", v1alpha1.ConditionReady)).To(says("Unknown", v1alpha1.ReasonPending))
+		Expect(s.waitsNoLonger(ctx, "payments")).To(BeFalse())
 
 		first := ownOperator(operatorOptions{})
 		becomes(ctx, eb, current)
@@ -133,10 +144,13 @@ var _ = Describe("Tools that roll out take an ExternalBackend", func() {
 			HaveField("Reason", Not(Equal(v1alpha1.ReasonPending))),
 			HaveField("LastTransitionTime.Time", BeTemporally(">=", eb.CreationTimestamp.Time)))))
 		first.stop()
+		Expect(s.waitsNoLonger(ctx, "payments")).To(BeTrue())
 		edit(ctx, eb, func(eb *v1alpha1.ExternalBackend) { eb.Spec.Targets[0].Zone = "eu-west-1a" })
 		isAlso(ctx, eb, inProgress)
+		Expect(s.waitsNoLonger(ctx, "payments")).To(BeFalse())
 		ownOperator(operatorOptions{})
 		becomes(ctx, eb, current)
+		Expect(s.waitsNoLonger(ctx, "payments")).To(BeTrue())
 	})
 
 	It("for unfinished until it is ready, and never for failed", func(ctx SpecContext) {

@@ -30,7 +30,7 @@ func (f *fleet) remove(ctx context.Context) {
 
 func (f *fleet) restore(ctx context.Context) {
 	GinkgoHelper()
-	f.identity.ObjectMeta = metav1.ObjectMeta{Name: f.identity.Name}
+	f.identity.ObjectMeta = metav1.ObjectMeta{Name: f.identity.Name, Finalizers: f.identity.Finalizers}
 	Expect(admin.Create(ctx, f.identity)).To(Succeed())
 }
 

@@ -177,7 +177,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	var names *dns.Resolver[health.Subscriber]
 	recorder := metrics.New(registry, func() metrics.CheckerStats {
 		s := scheduler.Stats()
-		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
+		return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, Overdue: s.Lag, OldestResult: s.OldestResult}
 	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) }, o.sources)
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}

@@ -4,6 +4,7 @@
 package controllers_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,18 @@ func runbookCommands() map[string][]string {
 	return commands
 }
 
+// bash returns what commands print that somebody who may do anything types.
+func bash(ctx context.Context, commands string) (output string, err error) {
+	GinkgoHelper()
+	folder := GinkgoT().TempDir()
+	file := filepath.Join(folder, "kubeconfig")
+	Expect(os.WriteFile(file, kubeconfig, 0o600)).To(Succeed())
+	run := exec.CommandContext(ctx, "bash", "-c", commands)
+	run.Env = append(os.Environ(), "HOME="+folder, "KUBECONFIG="+file, "PATH="+filepath.Dir(binary("kubectl"))+":"+os.Getenv("PATH"))
+	text, err := run.CombinedOutput()
+	return string(text), err
+}
+
 var _ = Describe("The runbooks", func() {
 	It("have commands that work as they stand", func(ctx SpecContext) {
 		sharedOperator()
@@ -50,25 +63,21 @@ var _ = Describe("The runbooks", func() {
 		s.fail("db")
 		s.expectCondition(ctx, "payments", v1alpha1.ConditionStale, yes(v1alpha1.ReasonNameServerFailed))
 
-		folder := GinkgoT().TempDir()
-		Expect(os.WriteFile(filepath.Join(folder, "kubeconfig"), kubeconfig, 0o600)).To(Succeed())
 		values := map[string]string{"NAMESPACE": s.namespace, "NAME": eb.Name, "SERVICE": "payments", "IDENTITY": f.identity.Name}
 		places := regexp.MustCompile(`\b(NAMESPACE|NAME|SERVICE|IDENTITY)\b`)
 		printed := map[string]string{}
 		for page, commands := range runbookCommands() {
 			for _, command := range commands {
 				shell, _, _ := strings.Cut(places.ReplaceAllStringFunc(command, func(place string) string { return values[place] }), " | ") // what is cut off picks lines
-				run := exec.CommandContext(ctx, "bash", "-c", shell)
-				run.Env = append(os.Environ(), "HOME="+folder, "KUBECONFIG="+filepath.Join(folder, "kubeconfig"),
-					"PATH="+filepath.Dir(binary("kubectl"))+":"+os.Getenv("PATH"))
-				output, err := run.CombinedOutput()
+				output, err := bash(ctx, shell)
 				Expect(err).NotTo(HaveOccurred(), "%s: %s\n%s", page, shell, output)
-				printed[page] += string(output)
+				printed[page] += output
 			}
 		}
 		Expect(printed).To(HaveKeyWithValue("ExternalBackendStale.md", MatchRegexp(`(?m)^db\t\d{4}-`)))
 		Expect(printed).To(HaveKeyWithValue("ExternalBackendInstancesStale.md", ContainSubstring(s.namespace+"/payments\tNameServerFailed")))
-		Expect(printed).To(HaveKeyWithValue("ExternalBackendDown.md", ContainSubstring("192.0.2.10\t")))
+		Expect(printed).To(HaveKeyWithValue("ExternalBackendDown.md", And(ContainSubstring("192.0.2.10\t"), MatchRegexp(`(?m)^LAST SEEN`))))
+		Expect(printed).To(HaveKeyWithValue("ExternalBackendDNSFailing.md", ContainSubstring(s.namespace+"/payments\t1 target ")))
 		Expect(printed).To(HaveKeyWithValue("ExternalBackendNotReady.md", ContainSubstring("Ready: everything is published as specified")))
 		Expect(printed).To(HaveKeyWithValue("ExternalBackendAWSDenied.md", ContainSubstring(f.identity.Name+"\tAWS accepts the credentials")))
 	}, SpecTimeout(5*patience))

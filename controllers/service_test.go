@@ -37,6 +37,8 @@ var _ = Describe("A Service that cannot be served", func() {
 		Eventually(s.events).WithContext(ctx).WithArguments("payments").Should(
 			HaveKeyWithValue(v1alpha1.ReasonServiceNotFound, ConsistOf(ContainSubstring(`"checkout"`))))
 		Expect(s.slices(ctx)).To(BeEmpty())
+		// No outage, as ExternalBackendDown knows.
+		Expect(s.statusOf(ctx, "payments").Targets).To(And(HaveField("Unknown", BeEquivalentTo(2)), HaveField("Unhealthy", BeZero())))
 
 		svc := s.service(ctx, "checkout")
 		s.expect(ctx, "checkout", both)

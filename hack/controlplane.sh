@@ -2,17 +2,23 @@
 # Copyright 2026 The ExternalBackend Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# controlplane.sh [NAME...]
+# controlplane.sh [--build-only] [NAME...]
 #
 # Links the named programs of a cluster (default: a control plane, kube-proxy
 # and kubectl) into bin/. Those that the folder KUBEBUILDER_ASSETS has are taken
 # from there; the others are built once a machine (cached-build.sh), those of
 # Kubernetes as one binary and of the minor version KUBERNETES (default: the one
 # that test/controlplane/go.mod pins). The name gateway-api stands for the CRDs
-# of the Gateway API, in bin/gateway-api/.
+# of the Gateway API, in bin/gateway-api/. With --build-only nothing is linked, and
+# what bin/ has can be in use meanwhile.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+link=yes
+if [ "${1:-}" = --build-only ]; then
+  link=no
+  shift
+fi
 [ $# -gt 0 ] || set -- etcd kube-apiserver kube-controller-manager kube-proxy kubectl
 mkdir -p bin
 
@@ -100,6 +106,6 @@ for name in "$@"; do
     for file in "$crds"/*.yaml; do link "gateway-api/$(basename "$file")" "$file"; done
   else
     locate "$name"
-    link "$name" "$source"
+    [ $link = no ] || link "$name" "$source"
   fi
 done

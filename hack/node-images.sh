@@ -2,22 +2,37 @@
 # Copyright 2026 The ExternalBackend Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# node-images.sh VERSION PREVIOUS
+# node-images.sh VERSION [RELEASE]
 #
 # Makes the images that the node of make e2e-node runs, as tar files in
-# bin/images/: the operator's of the versions VERSION and PREVIOUS, as they are
-# released, CoreDNS, the client and pause. Needs bin/coredns.
+# bin/images/: the operator's, as it is released, CoreDNS, the client and pause.
+# In bin/previous/ are the chart and the image that are upgraded from: those of
+# the folder RELEASE, which `make release` made, or else the present ones under a
+# lower version. Needs bin/coredns and bin/helm.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-version=$1 previous=$2
+version=$1 release=${2:-}
 arch=$(go env GOARCH)
 
-mkdir -p bin/images
-builder=$(hack/cached-build.sh image hack/image .)/image
-for tag in "$previous" "$version"; do
-  OUTPUT=bin/images "${MAKE:-make}" --no-print-directory image "ARCH=$arch" "VERSION=$tag"
-done
+operator() { OUTPUT=$2 "${MAKE:-make}" --no-print-directory image "ARCH=$arch" "VERSION=$1"; }
 
+mkdir -p bin/images
+operator "$version" bin/images
+rm -rf bin/previous
+mkdir bin/previous
+if [ -n "$release" ]; then
+  cp "$release"/external-backend-operator-*.tgz "$release"/externalbackend-operator-*-linux-"$arch".tar bin/previous/
+  if [ -e "bin/previous/external-backend-operator-$version.tgz" ]; then
+    echo "node-images.sh: $release has the version $version, which is also that of this tree: name an earlier release" >&2
+    exit 1
+  fi
+else
+  lower=0.0.9
+  bin/helm package charts/external-backend-operator --version $lower --app-version $lower --destination bin/previous >/dev/null
+  operator $lower bin/previous
+fi
+
+builder=$(hack/cached-build.sh image hack/image .)/image
 # image BINARY puts a binary of bin/ into an image that is called like it.
 image() {
   "$builder" build -sbom=false -binary "bin/$1" -name "localhost/$1:1" -output "bin/images/$1.tar" >/dev/null

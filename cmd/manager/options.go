@@ -203,5 +203,5 @@ func (o observer) VerdictChanged(_ health.Subscriber, _ netip.Addr, _, to health
 
 func checkerStats(scheduler *probe.Scheduler) metrics.CheckerStats {
 	s := scheduler.Stats()
-	return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, OldestResult: s.OldestResult}
+	return metrics.CheckerStats{InFlight: s.InFlight, Checks: s.Probes, Waiting: s.Waiting, Overdue: s.Lag, OldestResult: s.OldestResult}
 }

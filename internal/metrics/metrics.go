@@ -19,6 +19,8 @@ type CheckerStats struct {
 	Checks int
 	// Waiting is the number of checks that are due and not started.
 	Waiting int
+	// Overdue is how long the check that waits longest has been due.
+	Overdue time.Duration
 	// OldestResult is the age of the oldest last result of any check.
 	OldestResult time.Duration
 }

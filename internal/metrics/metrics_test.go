@@ -83,7 +83,7 @@ func values(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 }
 
 func TestSeries(t *testing.T) {
-	m, registry := fixture(metrics.CheckerStats{InFlight: 4, Checks: 100, Waiting: 7, OldestResult: 90 * time.Second})
+	m, registry := fixture(metrics.CheckerStats{InFlight: 4, Checks: 100, Waiting: 7, Overdue: 12 * time.Second, OldestResult: 90 * time.Second})
 	useAll(m)
 	got := values(t, registry)
 	want := map[string]float64{
@@ -121,6 +121,7 @@ func TestSeries(t *testing.T) {
 		"checks_in_flight{}":                                                            4,
 		"checks_scheduled{}":                                                            100,
 		"checks_waiting{}":                                                              7,
+		"check_overdue_seconds{}":                                                       12,
 		"last_result_age_seconds{}":                                                     90,
 		"dns_questions{}":                                                               40,
 		"dns_questions_failing{}":                                                       30,

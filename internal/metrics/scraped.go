@@ -32,11 +32,13 @@ func ofChecker(stats func() CheckerStats) *scraped {
 		prometheus.NewDesc("externalbackend_checks_in_flight", "Health checks that are running.", nil, nil),
 		prometheus.NewDesc("externalbackend_checks_scheduled", "Distinct health checks: identical checks of one address count once.", nil, nil),
 		prometheus.NewDesc("externalbackend_checks_waiting", "Health checks that are due and wait for capacity.", nil, nil),
+		prometheus.NewDesc("externalbackend_check_overdue_seconds",
+			"How long the health check that waits longest has been due; it grows without bound while the checker is stuck.", nil, nil),
 		prometheus.NewDesc("externalbackend_last_result_age_seconds",
 			"Age of the oldest last result of any health check; it grows without bound while the checker is stuck.", nil, nil),
 	}, func(put func(int, float64, ...string)) {
 		s := stats()
-		for i, value := range []float64{float64(s.InFlight), float64(s.Checks), float64(s.Waiting), s.OldestResult.Seconds()} {
+		for i, value := range []float64{float64(s.InFlight), float64(s.Checks), float64(s.Waiting), s.Overdue.Seconds(), s.OldestResult.Seconds()} {
 			put(i, value)
 		}
 	}}

@@ -55,8 +55,11 @@ func lookAtMachine() (machine, error) {
 	}
 	mine := fmt.Sprintf("-%s-%d", suiteName, os.Getpid())
 	err = filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.IsDir() {
-			return nil // others come and go meanwhile
+		if entry == nil || err == nil && !entry.IsDir() {
+			return err
+		}
+		if err != nil {
+			return fs.SkipDir // others come and go meanwhile
 		}
 		if strings.HasPrefix(entry.Name(), "externalbackend-") && !strings.HasSuffix(entry.Name(), mine) {
 			return fs.SkipDir // another run's

@@ -49,7 +49,10 @@ const (
 	logLines = 40 // of each program that a failed case shows
 )
 
-const suiteName = "e2e-node"
+const (
+	suiteName = "e2e-node"
+	chartName = "external-backend-operator"
+)
 
 var (
 	box     *sandbox.Sandbox
@@ -58,11 +61,10 @@ var (
 	api     client.Client // acts as the administrator
 	harmed  []*rack.Host  // to be mended after the case
 
-	binDir     = flag.String("bin", "bin", "folder with all programs, and the images in a folder images")
+	binDir     = flag.String("bin", "bin", "folder with all programs, the images in a folder images, and the chart and the image that are upgraded from in a folder previous")
 	projectDir = flag.String("project", ".", "the project's folder, with README.md, config and charts")
 	version    = flag.String("version", "", "version of the operator: the tag of its image")
 	check      = flag.Bool("check", false, "only check whether it can run on this machine")
-	previous   = flag.String("previous", "", "version that is upgraded from: another tag of the image")
 )
 
 func TestMain(m *testing.M) {
@@ -86,14 +88,29 @@ func TestMain(m *testing.M) {
 // images returns the tar files with the images.
 func images() []string {
 	var files []string
-	names := []string{"pause", "coredns", "client"}
-	for _, tag := range []string{*version, *previous} {
-		names = append(names, fmt.Sprintf("externalbackend-operator-%s-linux-%s", tag, goruntime.GOARCH))
-	}
-	for _, name := range names {
+	for _, name := range []string{"pause", "coredns", "client", imageOf(*version)} {
 		files = append(files, filepath.Join(*binDir, "images", name+".tar"))
 	}
-	return files
+	return append(files, filepath.Join(*binDir, "previous", imageOf(previousVersion())+".tar"))
+}
+
+// imageOf names a release's image for this machine.
+func imageOf(version string) string {
+	return fmt.Sprintf("externalbackend-operator-%s-linux-%s", version, goruntime.GOARCH)
+}
+
+// previousChart returns the packaged chart that is upgraded from, "" if there is none.
+func previousChart() string {
+	charts, err := filepath.Glob(filepath.Join(*binDir, "previous", chartName+"-*.tgz"))
+	if err != nil || len(charts) != 1 {
+		return ""
+	}
+	return charts[0]
+}
+
+// previousVersion is that of previousChart, and of its image.
+func previousVersion() string {
+	return strings.TrimSuffix(strings.TrimPrefix(filepath.Base(previousChart()), chartName+"-"), ".tgz")
 }
 
 // runOutside checks what is there, runs the cases in a sandbox, and looks whether

@@ -8,22 +8,13 @@ package e2enode
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 )
 
-const chart = "charts/external-backend-operator"
-
-// previousChart packages the chart as the previous version and returns its file.
-func previousChart(ctx SpecContext) string {
-	GinkgoHelper()
-	dir := filepath.Join(box.StateDir, "charts")
-	shell(ctx, fmt.Sprintf("helm package %s --version %s --app-version %s --destination %s", chart, *previous, *previous, dir))
-	return filepath.Join(dir, "external-backend-operator-"+*previous+".tgz")
-}
+const chart = "charts/" + chartName
 
 // eventuallyRuns waits until all Pods of the operator run a version.
 func eventuallyRuns(ctx context.Context, version string) {
@@ -36,8 +27,8 @@ func eventuallyRuns(ctx context.Context, version string) {
 
 var _ = Describe("An upgrade", func() {
 	It("disturbs nobody, and nor does going back", func(ctx SpecContext) {
-		installBy(ctx, strings.Replace(readmeLine("helm install"), chart, previousChart(ctx), 1))
-		eventuallyRuns(ctx, *previous)
+		installBy(ctx, strings.Replace(readmeLine("helm install"), chart, previousChart(), 1))
+		eventuallyRuns(ctx, previousVersion())
 		s := newScene(ctx)
 		former := eventuallyLeads(ctx, "")
 
@@ -53,7 +44,7 @@ var _ = Describe("An upgrade", func() {
 		s.eventuallyServe(ctx, hosts...)
 		writes = s.watch(ctx)
 		shell(ctx, "helm rollback externalbackend --namespace "+operatorNamespace+" --wait")
-		eventuallyRuns(ctx, *previous)
+		eventuallyRuns(ctx, previousVersion())
 		eventuallyLeads(ctx, former)
 		writes.expectUndisturbed(ctx, hosts[1])
 		Expect(shell(ctx, "helm history externalbackend --namespace "+operatorNamespace)).To(ContainSubstring("Rollback to 1"))
