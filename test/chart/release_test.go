@@ -159,6 +159,8 @@ var _ = Describe("A release", func() {
 		}
 		mustHelm(ctx, "", "install", release, chart, "--create-namespace", "--values", "-")
 		some := "fullnameOverride: blue\ndenyCIDRs: [10.0.0.0/8]\nnamespaces: [" + shop.Name + "]\n"
+		_, err := helm(ctx, some+"crds: {enabled: false}", "install", "blue", chart, "--values", "-")
+		Expect(err).To(MatchError(ContainSubstring("install each release in a namespace of its own")))
 		blue(ctx, some+"crds: {enabled: false}", "install", "blue", chart, "--create-namespace", "--values", "-")
 		DeferCleanup(func(ctx SpecContext) { blue(ctx, "", "uninstall", "blue") })
 		Expect(admin.Create(ctx, backend())).To(Succeed())

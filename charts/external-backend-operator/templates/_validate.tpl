@@ -5,6 +5,14 @@ SPDX-License-Identifier: Apache-2.0
 
 {{- /* What the schema cannot say: values that do not go together. */ -}}
 {{- define "externalbackend.validate" -}}
+{{- $own := printf "%s-controller-manager" .Values.fullnameOverride -}}
+{{- range (lookup "apps/v1" "Deployment" .Release.Namespace "").items -}}
+{{- $operator := eq (dig "labels" "app.kubernetes.io/name" "" .metadata) "externalbackend-operator" -}}
+{{- $former := eq (dig "annotations" "meta.helm.sh/release-name" "" .metadata) $.Release.Name -}}
+{{- if and $operator (ne .metadata.name $own) (not $former) -}}
+{{- fail (printf "the namespace %s has an operator already (Deployment %s), and two in one would share a Lease: install each release in a namespace of its own" $.Release.Namespace .metadata.name) -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values -}}
 {{- if .namespaces -}}
 {{- if not .denyCIDRs -}}
