@@ -125,8 +125,10 @@ var _ = Describe("Traefik", func() {
 		DeferCleanup(func(ctx SpecContext) {
 			kubectl(ctx, "delete", "--ignore-not-found", "--wait", "-f", definitions)
 		}, NodeTimeout(cleanBound))
-		_, err := running.Cluster.Kubectl(ctx, strings.NewReader(fmt.Sprintf(routes, s.namespace)), "apply", "--server-side", "-f", "-")
-		Expect(err).NotTo(HaveOccurred())
+		Eventually(func() error { // until all of them are served
+			_, err := running.Cluster.Kubectl(ctx, strings.NewReader(fmt.Sprintf(routes, s.namespace)), "apply", "--server-side", "-f", "-")
+			return err
+		}).WithContext(ctx).Should(Succeed())
 		startTraefik(ctx)
 
 		all := []string{"rack-a", "rack-b", "rack-c", "rack-d"}
