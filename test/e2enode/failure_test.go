@@ -96,8 +96,10 @@ var _ = Describe("Nothing is withdrawn", func() {
 		s := newScene(ctx)
 		former := eventuallyLeads(ctx, "")
 		writes := s.watch(ctx)
-		pods := operators(ctx) // not the one that comes next: no budget protects what is not ready yet
-		Eventually(func() error { return evict(ctx, former) }).WithContext(ctx).Should(Succeed()) // once the budget has counted both
+		// Without the one that comes next: no budget protects what is not ready yet.
+		pods := operators(ctx)
+		// Once the budget has counted both.
+		Eventually(func() error { return evict(ctx, former) }).WithContext(ctx).Should(Succeed())
 		for _, p := range pods {
 			if p.Name == former {
 				continue
