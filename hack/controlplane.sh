@@ -32,6 +32,11 @@ if [ -n "$assets" ]; then
   if [ "$assets" = "$(cd bin && pwd -P)" ]; then assets=; fi
 fi
 
+if [ -n "$assets" ] && [ -n "${KUBERNETES:-}" ]; then
+  echo "controlplane.sh: KUBEBUILDER_ASSETS has a control plane of its own version: unset it, or KUBERNETES" >&2
+  exit 2
+fi
+
 version_in() { sed -n 's/^\tk8s\.io\/kubernetes //p' "$1"; }
 minor_of() { sed 's/^v\([0-9]*\.[0-9]*\)\..*/\1/' <<<"$1"; }
 
@@ -99,6 +104,7 @@ link() {
 
 for name in "$@"; do
   if [ "$name" = gateway-api ]; then
+    [ $link = yes ] || continue
     # They come with the module of the version that Traefik is built with.
     GOWORK=off go -C test/traefik mod download sigs.k8s.io/gateway-api
     crds=$(GOWORK=off go -C test/traefik list -m -f '{{.Dir}}' sigs.k8s.io/gateway-api)/config/crd/standard

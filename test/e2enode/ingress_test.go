@@ -18,6 +18,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"externalbackend.dev/operator/test/cluster"
+	podclient "externalbackend.dev/operator/test/node/client"
 	"externalbackend.dev/operator/test/rack"
 	"externalbackend.dev/operator/test/traffic"
 )
@@ -86,7 +87,9 @@ func askFor(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	req.Host = name
-	resp, err := traffic.NewClient(nil).Do(req)
+	requester := traffic.NewClient(nil)
+	requester.Timeout = podclient.Patience
+	resp, err := requester.Do(req)
 	if err != nil {
 		return "", err
 	}

@@ -29,7 +29,9 @@ func expectRestricted(ctx context.Context) {
 			Name: "client", Image: "localhost/client:1", SecurityContext: &corev1.SecurityContext{Privileged: new(true)},
 		}}},
 	}
-	Expect(api.Create(ctx, refused)).To(MatchError(ContainSubstring(`violates PodSecurity "restricted`)))
+	Eventually(func() error { // once the API server has noticed the label
+		return api.Create(ctx, refused.DeepCopy(), client.DryRunAll)
+	}).WithContext(ctx).Should(MatchError(ContainSubstring(`violates PodSecurity "restricted`)))
 }
 
 // expectSample applies the sample of an ExternalBackend, one of whose two

@@ -182,11 +182,12 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	tell := func(format string, args ...any) {
 		fmt.Printf("%6.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
-	DeferCleanup(func() {
-		if CurrentSpecReport().Failed() {
+	up := false
+	defer func() {
+		if !up {
 			showLogs()
 		}
-	})
+	}()
 	Expect(os.Mkdir(logDir(), 0o700)).To(Succeed())
 	Expect(rack.SetUpNode()).To(Succeed())
 	_, err := rack.SetUpClient() // which makes the node forward what Pods send
@@ -217,6 +218,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	startPod(ctx)
 	tell("the client's Pod answers")
+	up = true
 }, NodeTimeout(startBound))
 
 func logDir() string { return filepath.Join(box.StateDir, "logs") }

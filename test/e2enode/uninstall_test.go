@@ -8,10 +8,14 @@ package e2enode
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -27,6 +31,35 @@ func eventuallyNoOperator(ctx context.Context) {
 		err := api.List(ctx, &pods, client.InNamespace(operatorNamespace))
 		return pods.Items, err
 	}).WithContext(ctx).Should(BeEmpty())
+}
+
+// eventuallyCollected waits until the garbage collector has taken notice of the
+// CRDs, for which it looks every 30 s: what ExternalBackends own goes with them.
+func eventuallyCollected(ctx context.Context, s *scene) {
+	GinkgoHelper()
+	owner := s.backend()
+	owner.Name = "owner"
+	Expect(api.Create(ctx, owner)).To(Succeed())
+	owned := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "owned", OwnerReferences: []metav1.OwnerReference{{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "ExternalBackend", Name: owner.Name, UID: owner.UID,
+	}}}}
+	Expect(api.Create(ctx, owned)).To(Succeed())
+	Expect(api.Delete(ctx, owner)).To(Succeed())
+	Eventually(func() error { return api.Get(ctx, client.ObjectKeyFromObject(owned), owned) }).
+		WithContext(ctx).WithTimeout(2 * time.Minute).Should(MatchError(apierrors.IsNotFound, "that it is gone"))
+}
+
+// mayOperator says yes or no to whether the operator's account may do something.
+func mayOperator(ctx context.Context, act, namespace string) string {
+	GinkgoHelper()
+	arguments := append([]string{"auth", "can-i"}, strings.Fields(act)...)
+	answer, err := running.Cluster.Kubectl(ctx, nil, append(arguments, "-n", namespace,
+		"--as=system:serviceaccount:"+operatorNamespace+":"+deploymentName)...)
+	if err != nil {
+		Expect(err).To(MatchError(ContainSubstring("exit status 1")), "which stands for no")
+		return "no"
+	}
+	return strings.TrimSpace(answer)
 }
 
 var _ = Describe("Uninstalling", func() {
@@ -51,6 +84,7 @@ var _ = Describe("Uninstalling", func() {
 		By("deleting the CRDs")
 		shell(ctx, uninstallLine)
 		eventuallyNoOperator(ctx)
+		eventuallyCollected(ctx, s)
 		shell(ctx, "kubectl delete --wait -k config/crd")
 		Eventually(func() int { return len(s.slices(ctx)) }).WithContext(ctx).Should(BeZero())
 		Eventually(func() error {
@@ -78,14 +112,11 @@ var _ = Describe("An operator for some namespaces", func() {
 		Expect((&scene{namespace: others}).slices(ctx)).To(BeEmpty())
 
 		By("acting as the operator")
-		for namespace, may := range map[string]bool{let: true, others: false} {
-			_, err := running.Cluster.Kubectl(ctx, nil, "get", "services", "-n", namespace,
-				"--as=system:serviceaccount:"+operatorNamespace+":"+deploymentName)
-			if may {
-				Expect(err).NotTo(HaveOccurred())
-			} else {
-				Expect(err).To(MatchError(ContainSubstring("forbidden")))
+		for _, act := range []string{"update services", "create endpointslices.discovery.k8s.io", "list externalbackends.externalbackend.dev"} {
+			for namespace, may := range map[string]string{let: "yes", others: "no"} {
+				Expect(mayOperator(ctx, act, namespace)).To(Equal(may), "%s in %s", act, namespace)
 			}
 		}
+		Expect(mayOperator(ctx, "get secrets", others)).To(Equal("no"))
 	}, SpecTimeout(caseBound))
 })

@@ -113,7 +113,7 @@ func controllerProblems(all []hierarchy) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("there are no hierarchies of control groups, version 1, with the controllers %s: "+
-		"it cannot use version 2. Start the kernel with systemd.unified_cgroup_hierarchy=0, or mount them below /sys/fs/cgroup, and in a container, start that with --privileged",
+		"it cannot use version 2. Start the kernel with systemd.unified_cgroup_hierarchy=0 (with systemd 256 and 257 also SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1; later ones have no version 1), or mount them below /sys/fs/cgroup, and in a container, start that with --privileged",
 		strings.Join(missing, ", "))}
 }
 
@@ -135,7 +135,7 @@ func makeControlGroups(name string) (*controlGroups, error) {
 		return g, err
 	}
 	for _, h := range g.all {
-		removeAbandoned(h)
+		removeAbandoned(h, controlGroupPrefix+name+"-")
 		own := filepath.Join(h.dir, g.name)
 		if err := os.Mkdir(own, 0o755); err != nil {
 			return g, fmt.Errorf("make a control group: %w", err)
@@ -152,15 +152,19 @@ func makeControlGroups(name string) (*controlGroups, error) {
 	return g, nil
 }
 
-// removeAbandoned removes the groups of processes that are no more.
-func removeAbandoned(h hierarchy) {
-	found, err := filepath.Glob(filepath.Join(h.dir, controlGroupPrefix+"*"))
+// removeAbandoned removes the groups with the prefix of processes that are no more,
+// one with the number of this process among them, which has not made any yet.
+func removeAbandoned(h hierarchy, prefix string) {
+	found, err := filepath.Glob(filepath.Join(h.dir, prefix+"*"))
 	if err != nil {
 		return
 	}
 	for _, dir := range found {
-		owner := dir[strings.LastIndex(dir, "-")+1:]
-		if _, err := os.Stat("/proc/" + owner); errors.Is(err, fs.ErrNotExist) {
+		owner, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), prefix))
+		if err != nil {
+			continue
+		}
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", owner)); errors.Is(err, fs.ErrNotExist) || owner == os.Getpid() {
 			_ = removeTree(dir) // if it cannot be, it is in nobody's way
 		}
 	}

@@ -104,7 +104,7 @@ func Run(opts Options) int {
 	// this process alone has to be passed on. Handling it also keeps this
 	// process alive until the other has said its last.
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		for range signals {
 			_ = cmd.Process.Signal(syscall.SIGTERM) // it fails only when the program has ended

@@ -64,7 +64,9 @@ func (a *Agent) Handler() http.Handler {
 
 // fetch sends one request to a host, a name or an address, and a port.
 func fetch(w http.ResponseWriter, r *http.Request) {
-	answer, err := traffic.FetchFrom(r.Context(), traffic.NewClient(nil), r.FormValue("to"))
+	client := traffic.NewClient(nil)
+	client.Timeout = Patience
+	answer, err := traffic.FetchFrom(r.Context(), client, r.FormValue("to"))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
