@@ -70,5 +70,11 @@ var _ = Describe("The installation", func() {
 		installBy(ctx, readmeLine("kubectl apply --server-side -k config/default"))
 		expectRestricted(ctx)
 		expectSample(ctx)
+
+		By("deleting all of it at once")
+		s := newScene(ctx)
+		eventuallyCollected(ctx, s)
+		shell(ctx, "kubectl delete -k config/default")
+		s.eventuallyOut(ctx)
 	}, SpecTimeout(caseBound))
 })

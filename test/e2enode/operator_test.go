@@ -35,11 +35,17 @@ const leadBound = 40 * time.Second
 // readmeLine returns the one line of README.md's shell commands with this beginning.
 func readmeLine(beginning string) string {
 	GinkgoHelper()
-	readme, err := os.ReadFile(filepath.Join(*projectDir, "README.md"))
+	return documented("README.md", beginning)
+}
+
+// documented returns the one line of a page's shell commands with this beginning.
+func documented(page, beginning string) string {
+	GinkgoHelper()
+	text, err := os.ReadFile(filepath.Join(*projectDir, page))
 	Expect(err).NotTo(HaveOccurred())
 	var found []string
 	var inShell bool
-	for line := range strings.Lines(strings.ReplaceAll(string(readme), "\\\n", "")) {
+	for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", "")) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "```") {
 			inShell = line == "```shell"
@@ -47,7 +53,7 @@ func readmeLine(beginning string) string {
 			found = append(found, line)
 		}
 	}
-	Expect(found).To(HaveLen(1), "lines of README.md's commands that begin with %q", beginning)
+	Expect(found).To(HaveLen(1), "lines of %s's commands that begin with %q", page, beginning)
 	return found[0]
 }
 
