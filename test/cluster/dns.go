@@ -20,8 +20,8 @@ const DNSDomain = "cluster.local"
 
 const dnsReady = "127.0.0.1:8181"
 
-// dnsAccess is what CoreDNS may read.
-const dnsAccess = `apiVersion: v1
+// DNSAccess is the account of CoreDNS, in kube-system, and what it may read, as YAML.
+const DNSAccess = `apiVersion: v1
 kind: ServiceAccount
 metadata: {name: coredns, namespace: kube-system}
 ---
@@ -60,7 +60,7 @@ const corefile = DNSDomain + `:53 in-addr.arpa:53 ip6.arpa:53 {
 // StartDNS starts CoreDNS, which listens on port 53 of all addresses here, and
 // returns when it knows the cluster's Services.
 func (c *Cluster) StartDNS(ctx context.Context) error {
-	if _, err := c.Kubectl(ctx, strings.NewReader(dnsAccess), "apply", "--server-side", "-f", "-"); err != nil {
+	if _, err := c.Kubectl(ctx, strings.NewReader(DNSAccess), "apply", "--server-side", "-f", "-"); err != nil {
 		return err
 	}
 	kubeconfig, err := c.ServiceAccountKubeconfig(ctx, "kube-system", "coredns", DNSBinary)

@@ -25,23 +25,7 @@ const lookUpBound = time.Second
 
 // dnsManifest is CoreDNS. Answers hold for a second, so that nobody waits long for
 // a new one.
-const dnsManifest = `apiVersion: v1
-kind: ServiceAccount
-metadata: {name: coredns, namespace: kube-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: system:coredns}
-rules:
-- {apiGroups: [""], resources: [services, namespaces], verbs: [list, watch]}
-- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: system:coredns}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: system:coredns}
-subjects: [{kind: ServiceAccount, name: coredns, namespace: kube-system}]
----
+const dnsManifest = cluster.DNSAccess + `---
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: coredns, namespace: kube-system}
