@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -25,11 +26,15 @@ type machine struct {
 	links    []string
 }
 
-// lively are the settings, or folders of them, that change by themselves.
+// lively are the settings, or folders of them, that change by themselves or by
+// whatever else the machine does.
 var lively = []string{
 	"fs/aio-nr", "fs/binfmt_misc", "fs/dentry-state", "fs/file-nr", "fs/inode-nr", "fs/inode-state", "fs/quota",
-	"kernel/ns_last_pid", "kernel/pty/nr", "kernel/random", "net/netfilter/nf_conntrack_count", "vm/stat_refresh",
+	"kernel/ns_last_pid", "kernel/perf_event_max_sample_rate", "kernel/pty/nr", "kernel/random", "kernel/tainted", "net/netfilter/nf_conntrack_count", "vm/stat_refresh",
 }
+
+// ofPods says whether a control group is one that a kubelet makes.
+func ofPods(group string) bool { return strings.Contains(group, "kubepods") }
 
 // lookAtMachine returns what is there now.
 func lookAtMachine() (machine, error) {
@@ -64,7 +69,7 @@ func lookAtMachine() (machine, error) {
 		if strings.HasPrefix(entry.Name(), "externalbackend-") && !strings.HasSuffix(entry.Name(), mine) {
 			return fs.SkipDir // another run's
 		}
-		if strings.Contains(path, "kubepods") || strings.Contains(path, mine) {
+		if ofPods(path) || strings.Contains(path, mine) {
 			m.groups = append(m.groups, path)
 		}
 		return nil
@@ -84,13 +89,27 @@ func lookAtMachine() (machine, error) {
 	return m, err
 }
 
+// ofLink matches the settings of one network link. They come and go with it.
+var ofLink = regexp.MustCompile(`^net/ipv[46]/(conf|neigh)/`)
+
 // changes tells how another look differs.
 func (m machine) changes(after machine) []string {
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(m.settings)) {
-		if was, is := m.settings[name], after.settings[name]; was != is {
+	names := maps.Clone(m.settings)
+	maps.Copy(names, after.settings)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		was, before := m.settings[name]
+		is, now := after.settings[name]
+		switch {
+		case before && now && was != is:
 			all = append(all, fmt.Sprintf("the kernel's setting %s was %q and is %q", name, was, is))
+		case before != now && !ofLink.MatchString(name):
+			all = append(all, fmt.Sprintf("the kernel has the setting %s: it was %t, and is %t", name, before, now))
 		}
+	}
+	if slices.ContainsFunc(m.groups, ofPods) { // of a kubelet that the machine has
+		m.groups = slices.DeleteFunc(slices.Clone(m.groups), ofPods)
+		after.groups = slices.DeleteFunc(slices.Clone(after.groups), ofPods)
 	}
 	for what, lists := range map[string][2][]string{
 		"control group": {m.groups, after.groups}, "mount": {m.mounts, after.mounts}, "network link": {m.links, after.links},

@@ -14,6 +14,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +65,7 @@ var (
 	binDir     = flag.String("bin", "bin", "folder with all programs, the images in a folder images, and the chart and the image that are upgraded from in a folder previous")
 	projectDir = flag.String("project", ".", "the project's folder, with README.md, config and charts")
 	version    = flag.String("version", "", "version of the operator: the tag of its image")
+	kubernetes = flag.String("kubernetes", "", "minor version that the API server has to be of, such as 1.34; any if empty")
 	check      = flag.Bool("check", false, "only check whether it can run on this machine")
 )
 
@@ -133,9 +135,18 @@ func runOutside() int {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", suiteName, err)
 		return sandbox.ExitCannotRun
 	}
+	paths := []string{*projectDir}
+	for _, below := range []string{"", "*", "*/*"} { // bin and what it has links to
+		found, err := filepath.Glob(filepath.Join(*binDir, below))
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", suiteName, err)
+			return sandbox.ExitCannotRun
+		}
+		paths = append(paths, found...)
+	}
 	code := sandbox.Run(sandbox.Options{
 		Name: suiteName, Args: append(os.Args[1:], "--bin="+*binDir, "--project="+*projectDir), Containers: true,
-		Paths: []string{*binDir, *projectDir}, Tools: node.Tools,
+		Paths: paths, Tools: node.Tools,
 	})
 	after, err := lookAtMachine()
 	changes := before.changes(after)
@@ -143,7 +154,7 @@ func runOutside() int {
 		changes = append(changes, err.Error())
 	}
 	if len(changes) > 0 {
-		fmt.Fprintf(os.Stderr, "%s: it changed the machine:\n  - %s\n", suiteName, strings.Join(changes, "\n  - "))
+		fmt.Fprintf(os.Stderr, "%s: the machine is not as it was, by this or by another program:\n  - %s\n", suiteName, strings.Join(changes, "\n  - "))
 		return max(code, sandbox.ExitFailed)
 	}
 	return code
@@ -188,6 +199,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 			showLogs()
 		}
 	}()
+	Expect(os.WriteFile(filepath.Join(*projectDir, "written"), nil, 0o600)).To(MatchError(syscall.EROFS), "that the machine's files are out of reach")
 	Expect(os.Mkdir(logDir(), 0o700)).To(Succeed())
 	Expect(rack.SetUpNode()).To(Succeed())
 	_, err := rack.SetUpClient() // which makes the node forward what Pods send
@@ -216,6 +228,12 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	ctrl.SetLogger(GinkgoLogr)
 	api, err = client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
+	server, err := running.Cluster.Clientset().Discovery().ServerVersion()
+	Expect(err).NotTo(HaveOccurred())
+	if *kubernetes != "" {
+		Expect(server.GitVersion).To(HavePrefix("v"+*kubernetes+"."), "version of the API server")
+	}
+	tell("it is Kubernetes %s", server.GitVersion)
 	startPod(ctx)
 	tell("the client's Pod answers")
 	up = true

@@ -21,6 +21,9 @@ import (
 	"externalbackend.dev/operator/api/v1alpha1"
 )
 
+// collectBound is how long the garbage collector may take to notice new CRDs.
+const collectBound = 2 * time.Minute
+
 const uninstallLine = "helm uninstall externalbackend --namespace " + operatorNamespace + " --wait"
 
 // eventuallyNoOperator waits until no Pod of the operator is left.
@@ -33,20 +36,17 @@ func eventuallyNoOperator(ctx context.Context) {
 	}).WithContext(ctx).Should(BeEmpty())
 }
 
-// eventuallyCollected waits until the garbage collector has taken notice of the
-// CRDs, for which it looks every 30 s: what ExternalBackends own goes with them.
+// eventuallyCollected waits until the garbage collector sees ExternalBackends come
+// and go, without which nobody deletes what they own when the CRDs go: it looks
+// every 30 s for new CRDs. A deletion in the foreground ends only then.
 func eventuallyCollected(ctx context.Context, s *scene) {
 	GinkgoHelper()
-	owner := s.backend()
-	owner.Name = "owner"
-	Expect(api.Create(ctx, owner)).To(Succeed())
-	owned := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "owned", OwnerReferences: []metav1.OwnerReference{{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: "ExternalBackend", Name: owner.Name, UID: owner.UID,
-	}}}}
-	Expect(api.Create(ctx, owned)).To(Succeed())
-	Expect(api.Delete(ctx, owner)).To(Succeed())
-	Eventually(func() error { return api.Get(ctx, client.ObjectKeyFromObject(owned), owned) }).
-		WithContext(ctx).WithTimeout(2 * time.Minute).Should(MatchError(apierrors.IsNotFound, "that it is gone"))
+	seen := s.backend()
+	seen.Name = "seen"
+	Expect(api.Create(ctx, seen)).To(Succeed())
+	Expect(api.Delete(ctx, seen, client.PropagationPolicy(metav1.DeletePropagationForeground))).To(Succeed())
+	Eventually(func() error { return api.Get(ctx, client.ObjectKeyFromObject(seen), seen) }).
+		WithContext(ctx).WithTimeout(collectBound).Should(MatchError(apierrors.IsNotFound, "that it is gone"))
 }
 
 // eventuallyOut waits until nothing is published any more, and clients are refused.
@@ -75,7 +75,7 @@ func mayOperator(ctx context.Context, act, namespace string) string {
 }
 
 var _ = Describe("Uninstalling", func() {
-	It("leaves what is served until the CRDs are deleted", func(ctx SpecContext) {
+	It("leaves what is served until ExternalBackends and CRDs are deleted", func(ctx SpecContext) {
 		install(ctx)
 		s := newScene(ctx)
 		before := s.versions(ctx)
@@ -93,12 +93,15 @@ var _ = Describe("Uninstalling", func() {
 		eventuallyLeads(ctx, "")
 		writes.expectUndisturbed(ctx, hosts[0])
 
-		By("deleting the CRDs")
+		By("deleting the ExternalBackends")
 		shell(ctx, uninstallLine)
 		eventuallyNoOperator(ctx)
-		eventuallyCollected(ctx, s)
-		shell(ctx, documented("docs/install.md", "kubectl delete crd"))
+		shell(ctx, documented("docs/install.md", "kubectl delete externalbackends"))
 		s.eventuallyOut(ctx)
+
+		By("deleting the CRDs")
+		shell(ctx, documented("docs/install.md", "kubectl delete crd"))
+		Expect(kubectl(ctx, "get", "crds", "-o", "name")).NotTo(ContainSubstring("externalbackend.dev"))
 	}, SpecTimeout(caseBound))
 })
 

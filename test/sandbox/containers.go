@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,12 +27,46 @@ var kernelSettings = map[string]string{
 }
 
 // writtenFolders are where a kubelet and a container runtime write, whatever
-// they are told.
+// they are told. What is mounted below them cannot be seen inside.
 var writtenFolders = []string{"/etc", "/opt", "/var"}
+
+// makeReadOnly makes all that is mounted read-only, in this mount namespace only.
+// What is mounted later is not.
+func makeReadOnly() error {
+	attributes := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	if err := unix.MountSetattr(unix.AT_FDCWD, "/", unix.AT_RECURSIVE, attributes); err != nil {
+		return fmt.Errorf("make all mounts read-only: %w", err)
+	}
+	return nil
+}
+
+// hiddenProblems says which of the paths, or of what they are links to, the
+// overlays hide, because they are on mounts below the folders.
+func hiddenProblems(mounts string, paths []string) []string {
+	var problems []string
+	for line := range strings.Lines(mounts) {
+		fields := strings.Fields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		point := mountPath.Replace(fields[4])
+		for _, dir := range writtenFolders {
+			if point != dir && within(dir, point) && hides(point, paths) {
+				problems = append(problems, fmt.Sprintf("%s is a mount below %s, which cannot be seen inside, and something that is needed is there: "+
+					"have the project elsewhere, and what it builds (XDG_CACHE_HOME)", point, dir))
+			}
+		}
+	}
+	slices.Sort(problems)
+	return slices.Compact(problems)
+}
+
+// mountPath reads how /proc/self/mountinfo writes paths.
+var mountPath = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
 // enterForContainers does what Options.Containers says.
 func (s *Sandbox) enterForContainers() error {
-	for _, step := range []func() error{s.mountControlGroups, s.shieldKernelSettings, s.shieldFolders} {
+	for _, step := range []func() error{s.mountControlGroups, s.shieldKernelSettings, s.coverFolders} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -103,8 +138,8 @@ func (s *Sandbox) shieldKernelSettings() error {
 	return nil
 }
 
-// shieldFolders mounts overlays over the folders, which take what is written.
-func (s *Sandbox) shieldFolders() error {
+// coverFolders mounts overlays over the folders, which take what is written.
+func (s *Sandbox) coverFolders() error {
 	for _, dir := range writtenFolders {
 		upper, work := filepath.Join(s.StateDir, "sandbox/upper", dir), filepath.Join(s.StateDir, "sandbox/work", dir)
 		for _, made := range []string{upper, work} {

@@ -95,7 +95,12 @@ func containerProblems(opts Options) []string {
 	if err != nil {
 		return append(problems, err.Error())
 	}
-	return append(problems, controllerProblems(all)...)
+	problems = append(problems, controllerProblems(all)...)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return append(problems, err.Error())
+	}
+	return append(problems, hiddenProblems(string(mounts), opts.Paths)...)
 }
 
 // controllerProblems says which controllers are missing in the hierarchies.

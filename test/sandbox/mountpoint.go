@@ -34,11 +34,15 @@ func hides(dir string, paths []string) bool {
 		if err != nil {
 			resolved = path
 		}
-		for _, p := range []string{path, resolved} {
-			if rel, err := filepath.Rel(dir, p); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
-				return true
-			}
+		if within(dir, path) || within(dir, resolved) {
+			return true
 		}
 	}
 	return false
+}
+
+// within says whether a path is dir or lies below it.
+func within(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }

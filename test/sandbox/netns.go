@@ -79,9 +79,8 @@ func WithReadOnlyFiles(f func() error) error {
 		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 			return fmt.Errorf("make a mount namespace: %w", err)
 		}
-		all := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-		if err := unix.MountSetattr(unix.AT_FDCWD, "/", unix.AT_RECURSIVE, all); err != nil {
-			return fmt.Errorf("make all mounts read-only: %w", err)
+		if err := makeReadOnly(); err != nil {
+			return err
 		}
 		return f()
 	})

@@ -51,15 +51,17 @@ type Options struct {
 	Env []string
 	// Tools must be on the PATH.
 	Tools []Tool
-	// Paths stay visible inside: the tmpfs is mounted over none of them.
+	// Paths stay visible inside, and what they are links to: nothing is mounted
+	// over them.
 	Paths []string
 	// Userns makes a user namespace too, which users other than root need.
 	Userns bool
 	// Door opens a port on the loopback outside, see Sandbox.Door.
 	Door bool
 	// Containers makes the sandbox fit for a container runtime and a kubelet,
-	// which only root can: it has control groups of its own, and what they write
-	// to /var, /etc, /opt and to the machine's kernel settings stays inside.
+	// which only root can: it has control groups of its own, what they write to
+	// /var, /etc, /opt and to the machine's kernel settings stays inside, and all
+	// other files of the machine are read-only.
 	Containers bool
 }
 

@@ -65,6 +65,25 @@ func TestMountPointHidesNothingThatIsNeeded(t *testing.T) {
 	}
 }
 
+func TestWhatOverlaysHideIsNamed(t *testing.T) {
+	const mounts = `22 1 254:0 / / rw - ext4 /dev/vda rw
+23 22 0:30 / /var rw - ext4 /dev/vdb rw
+24 23 0:31 / /var/lib/jenkins\040home rw - ext4 /dev/vdc rw
+25 22 0:32 / /variety rw - ext4 /dev/vdd rw
+`
+	for path, want := range map[string]string{
+		"/var/project/bin":             "",
+		"/variety/project":             "",
+		"/srv":                         "",
+		"/var/lib/jenkins home/op/bin": "/var/lib/jenkins home is a mount",
+	} {
+		got := strings.Join(hiddenProblems(mounts, []string{path}), "\n")
+		if (got == "") != (want == "") || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 func TestOnlyRunMakesAProgramGoInside(t *testing.T) {
 	for _, args := range [][]string{nil, {"--bin=bin"}, {insideArgument}, {insideArgument, "here"}} {
 		if s, rest := Inside(args); s != nil || !slices.Equal(rest, args) {
