@@ -4,10 +4,7 @@
 package controllers_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +14,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
+
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 // documented returns the objects that a page of the documentation shows, in order.
@@ -97,7 +95,7 @@ func kubectlAs(ctx context.Context, group string, arguments ...string) string {
 	file := filepath.Join(folder, "kubeconfig")
 	Expect(os.WriteFile(file, kubeconfig, 0o600)).To(Succeed())
 	arguments = append([]string{"--kubeconfig", file, "--cache-dir", folder, "--as=somebody", "--as-group=" + group, "--as-group=system:authenticated"}, arguments...)
-	command := exec.CommandContext(ctx, binary("kubectl"), arguments...)
+	command := exec.CommandContext(ctx, apiserver.Binary("kubectl"), arguments...)
 	command.Env = append(os.Environ(), "HOME="+folder) // no preferences of whoever runs this
 	command.Stderr = GinkgoWriter
 	output, err := command.Output()
@@ -118,14 +116,7 @@ func flagsIn(ctx context.Context, kustomization *unstructured.Unstructured) (fla
 	text, err := yaml.Marshal(kustomization.Object)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(os.WriteFile(filepath.Join(folder, "kustomization.yaml"), text, 0o600)).To(Succeed())
-	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(kustomize(ctx, folder)), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			return flags
-		}
-		Expect(err).NotTo(HaveOccurred())
+	for _, object := range apiserver.Objects(kustomize(ctx, folder)) {
 		if object.GetKind() == "Deployment" {
 			containers, _, err := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
 			Expect(err).NotTo(HaveOccurred())
@@ -133,4 +124,5 @@ func flagsIn(ctx context.Context, kustomization *unstructured.Unstructured) (fla
 			Expect(err).NotTo(HaveOccurred())
 		}
 	}
+	return flags
 }

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"externalbackend.dev/operator/test/apiserver"
 	programs "externalbackend.dev/operator/test/cluster"
 )
 
@@ -120,7 +121,7 @@ func (c *controlPlane) file(name string) string { return filepath.Join(c.folder,
 
 func (c *controlPlane) start(name string, args ...string) *programs.Process {
 	GinkgoHelper()
-	p, err := programs.StartProcess(name, c.folder, binary(name), args...)
+	p, err := programs.StartProcess(name, c.folder, apiserver.Binary(name), args...)
 	Expect(err).NotTo(HaveOccurred())
 	return p
 }

@@ -4,10 +4,7 @@
 package controllers_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
 	"path/filepath"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -17,7 +14,8 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 // installation is what config/default ships, but for the Deployment: the
@@ -53,14 +51,7 @@ func readInstallation(ctx context.Context) *installation {
 // read adds what kustomize has rendered.
 func (i *installation) read(rendered []byte) {
 	GinkgoHelper()
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(rendered), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		Expect(err).NotTo(HaveOccurred())
+	for _, object := range apiserver.Objects(rendered) {
 		i.add(object)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 // beyond is what commands of runbooks need that the suite does not have: nodes, an
@@ -46,7 +47,7 @@ func bash(ctx context.Context, commands string) (output string, err error) {
 	file := filepath.Join(folder, "kubeconfig")
 	Expect(os.WriteFile(file, kubeconfig, 0o600)).To(Succeed())
 	run := exec.CommandContext(ctx, "bash", "-c", commands)
-	run.Env = append(os.Environ(), "HOME="+folder, "KUBECONFIG="+file, "PATH="+filepath.Dir(binary("kubectl"))+":"+os.Getenv("PATH"))
+	run.Env = append(os.Environ(), "HOME="+folder, "KUBECONFIG="+file, "PATH="+filepath.Dir(apiserver.Binary("kubectl"))+":"+os.Getenv("PATH"))
 	text, err := run.CombinedOutput()
 	return string(text), err
 }

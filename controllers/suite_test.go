@@ -5,27 +5,23 @@ package controllers_test
 
 import (
 	"context"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/gleak"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
-	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/apiserver"
 	"externalbackend.dev/operator/test/nameserver"
 	"externalbackend.dev/operator/test/targets"
 )
@@ -33,7 +29,7 @@ import (
 // What all specs share. The operator under test never gets the admin's
 // credentials.
 var (
-	scheme  = runtime.NewScheme()
+	scheme  *runtime.Scheme
 	cluster *rest.Config         // as admin
 	admin   client.Client        // uncached
 	kube    kubernetes.Interface // as admin
@@ -60,11 +56,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	SetDefaultConsistentlyDuration(2 * time.Second)
 	SetDefaultConsistentlyPollingInterval(50 * time.Millisecond)
 	EnforceDefaultTimeoutsWhenUsingContexts()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	scheme = apiserver.Scheme()
 
-	before := gleak.Goroutines()
-	DeferCleanup(func() { Eventually(gleak.Goroutines).ShouldNot(gleak.HaveLeaked(before)) })
+	apiserver.ExpectNoLeaks()
 	var err error
 	network, err = targets.New()
 	Expect(err).NotTo(HaveOccurred())
@@ -83,21 +77,11 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	DeferCleanup(func() { Expect(panics()).To(BeZero(), "passes that ended in a panic") })
 }, NodeTimeout(2*time.Minute))
 
-// binary returns the path of a component of the control plane.
-func binary(name string) string {
-	folder := os.Getenv("KUBEBUILDER_ASSETS")
-	Expect(folder).NotTo(BeEmpty(), "KUBEBUILDER_ASSETS is not set: run the suite with `make test`, which builds the control plane first")
-	path := filepath.Join(folder, name)
-	Expect(path).To(BeAnExistingFile(), "%s is missing in KUBEBUILDER_ASSETS: run `make test`, which builds it", name)
-	return path
-}
-
 func startControlPlane(shipped *installation) {
 	folder := GinkgoT().TempDir()
 	audit = newAuditLog(folder, shipped.user())
 	env := &envtest.Environment{
-		BinaryAssetsDirectory: filepath.Dir(binary("kube-apiserver")),
-		CRDInstallOptions:     envtest.CRDInstallOptions{CRDs: shipped.crds},
+		CRDInstallOptions: envtest.CRDInstallOptions{CRDs: shipped.crds},
 	}
 	env.ControlPlane.GetAPIServer().Configure().
 		Set("service-cluster-ip-range", "10.0.0.0/16,fd00:96::/112").
@@ -105,12 +89,9 @@ func startControlPlane(shipped *installation) {
 		Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement").
 		Set("audit-policy-file", audit.policyFile).
 		Set("audit-log-path", audit.file)
-	var err error
-	cluster, err = env.Start()
-	DeferCleanup(func() error { return env.Stop() })
-	Expect(err).NotTo(HaveOccurred(), "the control plane did not start")
+	cluster = apiserver.Start(env)
 	kubeconfig = env.KubeConfig
-	cluster.QPS = -1 // no limit: the specs poll
+	var err error
 	admin, err = client.New(cluster, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	kube, err = kubernetes.NewForConfig(cluster)
@@ -120,7 +101,7 @@ func startControlPlane(shipped *installation) {
 // kustomize renders a folder of the repository as a user would.
 func kustomize(ctx context.Context, folder string) []byte {
 	GinkgoHelper()
-	command := exec.CommandContext(ctx, binary("kubectl"), "kustomize", folder)
+	command := exec.CommandContext(ctx, apiserver.Binary("kubectl"), "kustomize", folder)
 	command.Stderr = GinkgoWriter
 	out, err := command.Output()
 	Expect(err).NotTo(HaveOccurred(), "kubectl kustomize %s", folder)

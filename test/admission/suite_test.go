@@ -4,11 +4,8 @@
 package admission_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,29 +15,26 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/gleak"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
-	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 const namespace = "default"
 
 // What all specs share.
 var (
-	scheme  = runtime.NewScheme()
+	scheme  *runtime.Scheme
 	cluster *rest.Config // as admin
 	admin   client.Client
 	// kubeconfig is that of the admin.
@@ -60,18 +54,12 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	EnforceDefaultTimeoutsWhenUsingContexts()
-	before := gleak.Goroutines()
-	DeferCleanup(func() { Eventually(gleak.Goroutines).ShouldNot(gleak.HaveLeaked(before)) })
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	apiserver.ExpectNoLeaks()
 
-	env := &envtest.Environment{BinaryAssetsDirectory: filepath.Dir(binary("kube-apiserver"))}
+	env := &envtest.Environment{}
 	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/112")
+	cluster, scheme = apiserver.Start(env), apiserver.Scheme()
 	var err error
-	cluster, err = env.Start()
-	DeferCleanup(func() error { return env.Stop() })
-	Expect(err).NotTo(HaveOccurred(), "the control plane did not start")
-	cluster.QPS = -1 // no limit: the specs poll
 	admin, err = client.New(cluster, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 
@@ -91,19 +79,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}
 }, NodeTimeout(2*time.Minute))
 
-// binary returns the path of a program of the control plane.
-func binary(name string) string {
-	GinkgoHelper()
-	folder := os.Getenv("KUBEBUILDER_ASSETS")
-	Expect(folder).NotTo(BeEmpty(), "KUBEBUILDER_ASSETS is not set: run the suite with `make test`, which builds the control plane first")
-	path := filepath.Join(folder, name)
-	Expect(path).To(BeAnExistingFile(), "%s is missing in KUBEBUILDER_ASSETS: run `make test`, which builds it", name)
-	return path
-}
-
 func kubectl(ctx context.Context, input []byte, arguments ...string) []byte {
 	GinkgoHelper()
-	command := exec.CommandContext(ctx, binary("kubectl"), arguments...)
+	command := exec.CommandContext(ctx, apiserver.Binary("kubectl"), arguments...)
 	command.Env = append(os.Environ(), "HOME="+GinkgoT().TempDir()) // no preferences of whoever runs this
 	command.Stdin, command.Stderr = bytes.NewReader(input), GinkgoWriter
 	output, err := command.Output()
@@ -112,19 +90,9 @@ func kubectl(ctx context.Context, input []byte, arguments ...string) []byte {
 }
 
 // render returns what a kustomize folder holds.
-func render(ctx context.Context, folder string) (objects []*unstructured.Unstructured) {
+func render(ctx context.Context, folder string) []*unstructured.Unstructured {
 	GinkgoHelper()
-	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(kubectl(ctx, nil, "kustomize", folder))))
-	for {
-		document, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return objects
-		}
-		Expect(err).NotTo(HaveOccurred())
-		object := &unstructured.Unstructured{}
-		Expect(yaml.Unmarshal(document, &object.Object)).To(Succeed())
-		objects = append(objects, object)
-	}
+	return apiserver.Objects(kubectl(ctx, nil, "kustomize", folder))
 }
 
 // install applies objects as the documentation says, but for what runs as a Pod.

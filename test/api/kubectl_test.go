@@ -15,13 +15,14 @@ import (
 	. "github.com/onsi/gomega"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 // kubectl returns what kubectl prints.
 func kubectl(ctx context.Context, arguments ...string) string {
 	GinkgoHelper()
 	arguments = append([]string{"--kubeconfig", kubeconfig, "--cache-dir", filepath.Join(filepath.Dir(kubeconfig), "cache")}, arguments...)
-	command := exec.CommandContext(ctx, binary("kubectl"), arguments...)
+	command := exec.CommandContext(ctx, apiserver.Binary("kubectl"), arguments...)
 	command.Env = append(os.Environ(), "HOME="+filepath.Dir(kubeconfig)) // no preferences of whoever runs this
 	var errors bytes.Buffer
 	command.Stderr = &errors

@@ -12,16 +12,14 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/gleak"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 const (
@@ -45,29 +43,22 @@ func TestAPI(t *testing.T) {
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	ctrl.SetLogger(GinkgoLogr)
-	before := gleak.Goroutines()
-	DeferCleanup(func() { Eventually(gleak.Goroutines, 20*time.Second).ShouldNot(gleak.HaveLeaked(before)) })
+	SetDefaultEventuallyTimeout(20 * time.Second)
+	apiserver.ExpectNoLeaks()
 
 	for _, k := range kinds {
 		k.schema = readSchema(filepath.Join(crdFolder, k.file))
 	}
 	env := &envtest.Environment{
-		BinaryAssetsDirectory: filepath.Dir(binary("kube-apiserver")),
 		CRDDirectoryPaths:     []string{crdFolder},
 		ErrorIfCRDPathMissing: true,
 	}
 	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16,fd00:10::/112") // dual-stack
-	config, err := env.Start()
-	DeferCleanup(func() error { return env.Stop() })
-	Expect(err).NotTo(HaveOccurred(), "the control plane did not start with the CRD installed")
-	config.QPS = -1 // no limit
+	config := apiserver.Start(env)
 	kubeconfig = filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(os.WriteFile(kubeconfig, env.KubeConfig, 0o600)).To(Succeed())
 
-	scheme := runtime.NewScheme()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	direct, err := client.New(config, client.Options{Scheme: scheme})
+	direct, err := client.New(config, client.Options{Scheme: apiserver.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	api = client.WithFieldValidation(direct, metav1.FieldValidationStrict)
 
@@ -82,16 +73,6 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		ContainSubstring("/namespaces/{namespace}/externalbackends/{name}"), ContainSubstring("/externalbackendpolicies/{name}"),
 		ContainSubstring("/awsidentities/{name}")))
 }, NodeTimeout(2*time.Minute))
-
-// binary returns the path of a program of the control plane.
-func binary(name string) string {
-	GinkgoHelper()
-	folder := os.Getenv("KUBEBUILDER_ASSETS")
-	Expect(folder).NotTo(BeEmpty(), "KUBEBUILDER_ASSETS is not set: run the suite with `make test`, which builds the control plane first")
-	path := filepath.Join(folder, name)
-	Expect(path).To(BeAnExistingFile(), "%s is missing in KUBEBUILDER_ASSETS: run `make test`, which builds it", name)
-	return path
-}
 
 // removeLater deletes an object, if it exists, when the spec is over.
 func removeLater(object client.Object) {

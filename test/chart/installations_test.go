@@ -14,6 +14,8 @@ import (
 	. "github.com/onsi/gomega"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 var _ = Describe("What is shipped", func() {
@@ -47,7 +49,7 @@ var _ = Describe("What is shipped", func() {
 		script.Stderr = GinkgoWriter
 		manifest, err := script.Output()
 		Expect(err).NotTo(HaveOccurred())
-		objects := parse(manifest)
+		objects := apiserver.Objects(manifest)
 		Expect(yaml.Marshal(find(objects, "Deployment", manager).Object)).To(ContainSubstring("image: " + image + "\n"))
 		DeferCleanup(func(ctx SpecContext) {
 			for _, object := range objects {

@@ -16,6 +16,8 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 // helms are the labels and annotations that helm and this chart add.
@@ -66,7 +68,7 @@ func withoutHelms(keys map[string]string) map[string]string {
 // kustomize renders a folder of config/.
 func kustomize(ctx context.Context, folder string) []*unstructured.Unstructured {
 	GinkgoHelper()
-	return parse(kubectl(ctx, nil, "kustomize", filepath.Join("../../config", folder)))
+	return apiserver.Objects(kubectl(ctx, nil, "kustomize", filepath.Join("../../config", folder)))
 }
 
 var _ = Describe("The chart gives the same objects as kustomize", func() {

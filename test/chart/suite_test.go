@@ -4,10 +4,8 @@
 package chart_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,17 +17,12 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/gleak"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/yaml"
 
-	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/apiserver"
 )
 
 const (
@@ -55,39 +48,22 @@ var _ = BeforeSuite(func(SpecContext) {
 	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	EnforceDefaultTimeoutsWhenUsingContexts()
-	before := gleak.Goroutines()
-	DeferCleanup(func() { Eventually(gleak.Goroutines).ShouldNot(gleak.HaveLeaked(before)) })
+	apiserver.ExpectNoLeaks()
 
-	env := &envtest.Environment{BinaryAssetsDirectory: filepath.Dir(binary("kube-apiserver"))}
-	cluster, err := env.Start()
-	DeferCleanup(func() error { return env.Stop() })
-	Expect(err).NotTo(HaveOccurred(), "the control plane did not start")
-	cluster.QPS = -1 // no limit: the specs poll
-	scheme := runtime.NewScheme()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	admin, err = client.New(cluster, client.Options{Scheme: scheme})
+	env := &envtest.Environment{}
+	var err error
+	admin, err = client.New(apiserver.Start(env), client.Options{Scheme: apiserver.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 
 	home = GinkgoT().TempDir()
 	Expect(os.WriteFile(filepath.Join(home, "kubeconfig"), env.KubeConfig, 0o600)).To(Succeed())
 }, NodeTimeout(2*time.Minute))
 
-// binary returns the path of a program that the Makefile provides.
-func binary(name string) string {
-	GinkgoHelper()
-	folder := os.Getenv("KUBEBUILDER_ASSETS")
-	Expect(folder).NotTo(BeEmpty(), "KUBEBUILDER_ASSETS is not set: run the suite with `make test`, which builds what it needs first")
-	path := filepath.Join(folder, name)
-	Expect(path).To(BeAnExistingFile(), "%s is missing in KUBEBUILDER_ASSETS: run `make test`, which builds it", name)
-	return path
-}
-
 // run runs a program with an input and returns what it prints, on both outputs if
 // it fails.
 func run(ctx context.Context, input []byte, name string, arguments ...string) ([]byte, error) {
 	GinkgoHelper()
-	command := exec.CommandContext(ctx, binary(name), arguments...)
+	command := exec.CommandContext(ctx, apiserver.Binary(name), arguments...)
 	command.Env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME=", "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "KUBECONFIG="+filepath.Join(home, "kubeconfig"))
 	var problems bytes.Buffer
 	command.Stdin, command.Stderr = bytes.NewReader(input), io.MultiWriter(&problems, GinkgoWriter)
@@ -118,24 +94,7 @@ func template(ctx context.Context, values string, arguments ...string) ([]*unstr
 	if err != nil {
 		return nil, err
 	}
-	return parse(output), nil
-}
-
-func parse(manifest []byte) (objects []*unstructured.Unstructured) {
-	GinkgoHelper()
-	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(manifest)))
-	for {
-		document, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return objects
-		}
-		Expect(err).NotTo(HaveOccurred())
-		object := &unstructured.Unstructured{}
-		Expect(yaml.UnmarshalStrict(document, &object.Object)).To(Succeed(), string(document))
-		if len(object.Object) > 0 {
-			objects = append(objects, object)
-		}
-	}
+	return apiserver.Objects(output), nil
 }
 
 // find returns the one object of a kind and name, nil if there is none.

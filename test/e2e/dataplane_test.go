@@ -62,7 +62,7 @@ func describeSpread() {
 		service := s.service(ctx, "web")
 		four, six := installed.Hosts[0], installed.Hosts[1]
 		s.backend(ctx, "web", nil, func(b *v1alpha1.ExternalBackend) {
-			b.Spec.Targets = []v1alpha1.Target{entry("four", four.IP4), entry("six", six.IP6)}
+			b.Spec.Targets = []v1alpha1.Target{rack.NewTarget("four", four.IP4), rack.NewTarget("six", six.IP6)}
 		})
 		served := func() {
 			GinkgoHelper()

@@ -39,7 +39,7 @@ func describeDrain() {
 		}
 		edit(ctx, backend, func(b *v1alpha1.ExternalBackend) {
 			for _, h := range staying {
-				b.Spec.Targets = append(b.Spec.Targets, entry(h.Name, h.Addresses()...))
+				b.Spec.Targets = append(b.Spec.Targets, rack.NewTarget(h.Name, h.Addresses()...))
 			}
 		})
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)

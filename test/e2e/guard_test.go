@@ -28,8 +28,8 @@ var _ = Describe("What may be targeted", func() {
 		Expect(api.Get(ctx, client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: "kubernetes"}, &apiService)).To(Succeed())
 		s.backend(ctx, "web", installed.Hosts[:1], func(b *v1alpha1.ExternalBackend) {
 			b.Spec.Targets = append(b.Spec.Targets,
-				entry("node", rack.NodeIPs...),
-				entry("service", netip.MustParseAddr(apiService.Spec.ClusterIP), netip.MustParseAddr(service.Spec.ClusterIP)))
+				rack.NewTarget("node", rack.NodeIPs...),
+				rack.NewTarget("service", netip.MustParseAddr(apiService.Spec.ClusterIP), netip.MustParseAddr(service.Spec.ClusterIP)))
 		})
 		s.eventuallyPublished(ctx, "web", map[string][]*rack.Host{healthy: {host}})
 		s.eventuallyCondition(ctx, "web", v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonAddressDenied)

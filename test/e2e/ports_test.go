@@ -150,7 +150,7 @@ func describePorts() {
 		s := newScene(ctx)
 		service := s.service(ctx, "web")
 		s.backend(ctx, "web", nil, func(b *v1alpha1.ExternalBackend) {
-			b.Spec.Targets = []v1alpha1.Target{entry("all", addresses(installed.Hosts...)...)}
+			b.Spec.Targets = []v1alpha1.Target{rack.NewTarget("all", addresses(installed.Hosts...)...)}
 		})
 		s.eventuallyRouted(ctx, "web", "http", addresses(installed.Hosts...)...)
 		for _, slice := range s.ours(ctx, "web") {

@@ -17,7 +17,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -69,13 +68,7 @@ func (s *scene) show(ctx context.Context) {
 // http (80) leads to 8080.
 func (s *scene) service(ctx context.Context, name string, edits ...func(*corev1.Service)) *corev1.Service {
 	GinkgoHelper()
-	service := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name},
-		Spec: corev1.ServiceSpec{
-			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
-			Ports:          []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}},
-		},
-	}
+	service := rack.NewService(s.namespace, name)
 	for _, edit := range edits {
 		edit(service)
 	}
@@ -87,32 +80,12 @@ func (s *scene) service(ctx context.Context, name string, edits ...func(*corev1.
 // it, of both its addresses, which are checked every second.
 func (s *scene) backend(ctx context.Context, name string, hosts []*rack.Host, edits ...func(*v1alpha1.ExternalBackend)) *v1alpha1.ExternalBackend {
 	GinkgoHelper()
-	backend := &v1alpha1.ExternalBackend{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name},
-		Spec: v1alpha1.ExternalBackendSpec{HealthCheck: v1alpha1.HealthCheck{
-			Interval: "1s", Timeout: new(v1alpha1.Duration("1s")), EdgeInterval: "1s", HealthyThreshold: 1, UnhealthyThreshold: 2,
-			Checks: []v1alpha1.Check{{
-				Name: "http", Port: new(intstr.FromInt32(8080)), HTTP: &v1alpha1.HTTPCheck{Path: "/healthz"},
-			}},
-		}},
-	}
-	for _, h := range hosts {
-		backend.Spec.Targets = append(backend.Spec.Targets, entry(h.Name, h.Addresses()...))
-	}
+	backend := rack.NewBackend(s.namespace, name, hosts...)
 	for _, edit := range edits {
 		edit(backend)
 	}
 	Expect(api.Create(ctx, backend)).To(Succeed())
 	return backend
-}
-
-// entry is an entry of spec.targets.
-func entry(name string, addrs ...netip.Addr) v1alpha1.Target {
-	t := v1alpha1.Target{Name: name, IP: &v1alpha1.IPTarget{}}
-	for _, addr := range addrs {
-		t.IP.Addresses = append(t.IP.Addresses, v1alpha1.IPAddress(addr.String()))
-	}
-	return t
 }
 
 // behind lets an ExternalBackend serve a Service with another name.

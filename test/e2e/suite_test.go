@@ -16,13 +16,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/apiserver"
 	"externalbackend.dev/operator/test/cluster"
 	"externalbackend.dev/operator/test/lab"
 	"externalbackend.dev/operator/test/rack"
@@ -109,14 +107,11 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}
 	Expect(err).NotTo(HaveOccurred())
 
-	scheme := runtime.NewScheme()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 	config, err := clientcmd.BuildConfigFromFlags("", installed.Cluster.AdminKubeconfig())
 	Expect(err).NotTo(HaveOccurred())
 	config.QPS, config.Burst = 200, 400
 	ctrl.SetLogger(GinkgoLogr)
-	api, err = client.New(config, client.Options{Scheme: scheme})
+	api, err = client.New(config, client.Options{Scheme: apiserver.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(startBound))
 

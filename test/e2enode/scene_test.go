@@ -16,7 +16,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -54,7 +53,7 @@ func newNamespace(ctx context.Context) string {
 func newScene(ctx context.Context) *scene {
 	GinkgoHelper()
 	s := &scene{namespace: newNamespace(ctx)}
-	s.service = newService(s.namespace)
+	s.service = rack.NewService(s.namespace, serviceName)
 	Expect(api.Create(ctx, s.service)).To(Succeed())
 	Expect(api.Create(ctx, s.backend())).To(Succeed())
 	DeferCleanup(mend, NodeTimeout(cleanBound))
@@ -63,36 +62,9 @@ func newScene(ctx context.Context) *scene {
 	return s
 }
 
-// newService returns a Service without a selector, of both families.
-func newService(namespace string) *corev1.Service {
-	return &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: serviceName},
-		Spec: corev1.ServiceSpec{
-			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
-			Ports:          []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}},
-		},
-	}
-}
-
 // backend returns an ExternalBackend with all hosts, which are checked every second.
 func (s *scene) backend() *v1alpha1.ExternalBackend {
-	backend := &v1alpha1.ExternalBackend{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: serviceName},
-		Spec: v1alpha1.ExternalBackendSpec{HealthCheck: v1alpha1.HealthCheck{
-			Interval: "1s", Timeout: new(v1alpha1.Duration("1s")), EdgeInterval: "1s", HealthyThreshold: 1, UnhealthyThreshold: 2,
-			Checks: []v1alpha1.Check{{
-				Name: "http", Port: new(intstr.FromInt32(8080)), HTTP: &v1alpha1.HTTPCheck{Path: "/healthz"},
-			}},
-		}},
-	}
-	for _, h := range hosts {
-		target := v1alpha1.Target{Name: h.Name, IP: &v1alpha1.IPTarget{}}
-		for _, addr := range h.Addresses() {
-			target.IP.Addresses = append(target.IP.Addresses, v1alpha1.IPAddress(addr.String()))
-		}
-		backend.Spec.Targets = append(backend.Spec.Targets, target)
-	}
-	return backend
+	return rack.NewBackend(s.namespace, serviceName, hosts...)
 }
 
 // slices returns the operator's EndpointSlices of the Service.

@@ -20,13 +20,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/apiserver"
 	"externalbackend.dev/operator/test/cluster"
 	"externalbackend.dev/operator/test/node"
 	"externalbackend.dev/operator/test/rack"
@@ -219,14 +217,11 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	// For what cases start, as users and as parts of the cluster.
 	Expect(os.Setenv("KUBECONFIG", running.Cluster.AdminKubeconfig())).To(Succeed())
 	Expect(os.Setenv("PATH", *binDir+":"+os.Getenv("PATH"))).To(Succeed())
-	scheme := runtime.NewScheme()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 	config, err := clientcmd.BuildConfigFromFlags("", running.Cluster.AdminKubeconfig())
 	Expect(err).NotTo(HaveOccurred())
 	config.QPS, config.Burst = 200, 400
 	ctrl.SetLogger(GinkgoLogr)
-	api, err = client.New(config, client.Options{Scheme: scheme})
+	api, err = client.New(config, client.Options{Scheme: apiserver.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	server, err := running.Cluster.Clientset().Discovery().ServerVersion()
 	Expect(err).NotTo(HaveOccurred())

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/test/rack"
 )
 
 // collectBound is how long the garbage collector may take to notice new CRDs.
@@ -115,7 +116,7 @@ var _ = Describe("An operator for some namespaces", func() {
 		others := newNamespace(ctx)
 		for _, namespace := range []string{others, let} {
 			s := &scene{namespace: namespace}
-			Expect(api.Create(ctx, newService(namespace))).To(Succeed())
+			Expect(api.Create(ctx, rack.NewService(namespace, serviceName))).To(Succeed())
 			Expect(api.Create(ctx, s.backend())).To(Succeed())
 		}
 		served := &scene{namespace: let}
