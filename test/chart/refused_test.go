@@ -39,6 +39,8 @@ var _ = Describe("Values that are refused, with what is said about them", func()
 		Entry("an affinity to something else", "affinity: {nodeAfinity: {}}", "/affinity", "'nodeAfinity' not allowed"),
 		Entry("another policy mode", "policyMode: deny", "/policyMode", "'baseline', 'require'"),
 		Entry("an address in place of a network", "denyCIDRs: [10.0.0.1]", "/denyCIDRs/0", "'10.0.0.1' does not match pattern"),
+		Entry("a network of more than an address can be", "denyCIDRs: [10.256.0.0/16]", "/denyCIDRs/0", "'10.256.0.0/16' does not match pattern"),
+		Entry("a network of more bits than an address has", "denyCIDRs: [10.0.0.0/33]", "/denyCIDRs/0", "'10.0.0.0/33' does not match pattern"),
 		Entry("networks in one text", "denyCIDRs: 10.0.0.0/8", "/denyCIDRs", "got string, want array"),
 		Entry("an address in place of a network of the cluster", "allowClusterCIDRs: [10.0.0.1]", "/allowClusterCIDRs/0", "'10.0.0.1'"),
 		Entry("a cluster domain that is none", "clusterDomain: cluster local", "/clusterDomain", "'cluster local'"),
