@@ -9,8 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-files() { git ls-files --cached --others --exclude-standard -z | while IFS= read -r -d '' f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done; }
-files | tar --null --files-from=- -cf - | tar -xf - -C "$copy"
+hack/copy-tree.sh "$copy"
 
 # Start without them, so that one which nothing generates any more is missed.
 generated() { (cd "$1" && find api config/crd/bases config/rbac/role.yaml docs/api-reference.md charts \

@@ -13,8 +13,7 @@ hack/tool.sh golangci-lint
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-files() { git ls-files --cached --others --exclude-standard -z | while IFS= read -r -d '' f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done; }
-files | tar --null --files-from=- -cf - | tar -xf - -C "$copy"
+hack/copy-tree.sh "$copy"
 "${MAKE:-make}" --no-print-directory -C "$copy" build "VERSION=$VERSION" "REVISION=$REVISION" >/dev/null
 here=$(sha256sum <bin/manager) there=$(sha256sum <"$copy/bin/manager")
 if [ "$here" != "$there" ]; then

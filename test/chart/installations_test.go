@@ -4,6 +4,7 @@
 package chart_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,19 +19,30 @@ import (
 	"externalbackend.dev/operator/test/apiserver"
 )
 
+// versionPattern is how versions look, as hack/release.sh wants them.
+const versionPattern = `[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?`
+
+// shippedVersion returns the one of Chart.yaml, of the chart and of the operator.
+func shippedVersion() string {
+	text, err := os.ReadFile(filepath.Join(chart, "Chart.yaml"))
+	if err != nil {
+		panic(err) // tables call it before any spec runs
+	}
+	var about struct{ Version, AppVersion string }
+	if err := yaml.Unmarshal(text, &about); err != nil || about.AppVersion != about.Version {
+		panic(fmt.Sprintf("version %q, appVersion %q: %v", about.Version, about.AppVersion, err))
+	}
+	return about.Version
+}
+
 var _ = Describe("What is shipped", func() {
 	It("says one version in the chart, in kustomize and in its pages", func(ctx SpecContext) {
-		text, err := os.ReadFile(filepath.Join(chart, "Chart.yaml"))
-		Expect(err).NotTo(HaveOccurred())
-		var about struct{ Version, AppVersion string }
-		Expect(yaml.Unmarshal(text, &about)).To(Succeed())
-		Expect(about.Version).To(MatchRegexp(`^[0-9]+\.[0-9]+\.[0-9]+$`))
-		Expect(about.AppVersion).To(Equal(about.Version))
-
-		image := "externalbackend-operator:" + about.Version
+		version := shippedVersion()
+		Expect(version).To(MatchRegexp("^" + versionPattern + "$"))
+		image := "externalbackend-operator:" + version
 		deployment := find(kustomize(ctx, "default"), "Deployment", manager)
 		Expect(yaml.Marshal(deployment.Object)).To(ContainSubstring("image: " + image + "\n"))
-		named := regexp.MustCompile(`externalbackend-operator:v?[0-9]+\.[0-9]+\.[0-9]+`)
+		named := regexp.MustCompile("externalbackend-operator:v?" + versionPattern)
 		for _, page := range []string{"README.md", "docs/install.md"} {
 			text, err := os.ReadFile(filepath.Join("../..", page))
 			Expect(err).NotTo(HaveOccurred())

@@ -53,6 +53,8 @@ var _ = Describe("Values that are refused, with what is said about them", func()
 		Entry("namespaces with an AWSIdentity", "namespaces: [shop]\ndenyCIDRs: [10.0.0.0/8]\nawsIdentity: {create: true, regions: [eu-west-1]}", "awsIdentity.create does not go with namespaces"),
 		Entry("an argument that is no flag", "extraArgs: [debug]", "/extraArgs/0", "'debug' does not match pattern"),
 		Entry("a variable without a name", "extraEnv: [{value: x}]", "/extraEnv/0", "missing property 'name'"),
+		Entry("the volume that the chart makes", "extraVolumes: [{name: metrics-cert}]", "/extraVolumes/0/name"),
+		Entry("a volume at no path", "extraVolumeMounts: [{name: proxy}]", "/extraVolumeMounts/0", "missing property 'mountPath'"),
 		Entry("the variable that the chart sets", "extraEnv: [{name: MEMORY_LIMIT, value: '1'}]", "/extraEnv/0/name"),
 		Entry("no account", "serviceAccount: {create: false}", "serviceAccount.name: name the ServiceAccount that the operator shall run as"),
 		Entry("an annotation that is no text", "serviceAccount: {annotations: {a: true}}", "/serviceAccount/annotations/a", "got boolean, want string"),

@@ -131,7 +131,7 @@ var _ = Describe("What a value does", Ordered, func() {
 		}
 		accepted(ctx, objects)
 	},
-		Entry("as it is", "", pod("automountServiceAccountToken: true, containers: [{image: 'externalbackend-operator:0.1.0'}]"),
+		Entry("as it is", "", pod("automountServiceAccountToken: true, containers: [{image: 'externalbackend-operator:"+shippedVersion()+"'}]"),
 			flags(), expected{"AWSIdentity", "default", ""}, expected{"ServiceMonitor", monitor, ""}),
 		Entry("another image", "image: {repository: 'registry.example.com:5000/platform/externalbackend-operator', tag: 0.2.0, pullPolicy: Always}",
 			pod("containers: [{image: 'registry.example.com:5000/platform/externalbackend-operator:0.2.0', imagePullPolicy: Always}]"),
@@ -147,7 +147,7 @@ var _ = Describe("What a value does", Ordered, func() {
 		Entry("labels for all", "commonLabels: {team: network}", expected{"ClusterRole", "externalbackend-viewer-role", "metadata: {labels: {team: network, rbac.authorization.k8s.io/aggregate-to-view: 'true'}}"},
 			expected{"CustomResourceDefinition", "externalbackends.externalbackend.dev", "metadata: {labels: {team: network}}"},
 			expected{"Deployment", manager, "{metadata: {labels: {team: network}}, spec: {template: {metadata: {labels: {team: network, control-plane: controller-manager}}}}}"}),
-		Entry("lists and maps that are left blank", "commonLabels:\npodLabels:\npodAnnotations:\nnodeSelector:\ntolerations:\nextraArgs:\nextraEnv:\nimagePullSecrets:\nnamespaces:\ndenyCIDRs:\naffinity:\n"+
+		Entry("lists and maps that are left blank", "commonLabels:\npodLabels:\npodAnnotations:\nnodeSelector:\ntolerations:\nextraArgs:\nextraEnv:\nextraVolumes:\nextraVolumeMounts:\nimagePullSecrets:\nnamespaces:\ndenyCIDRs:\naffinity:\n"+
 			"networkPolicy: {egress: {enabled: true, extra: null, cidrs: null}}\ncrds: {annotations: null}\nmetrics: {dashboard: {enabled: true, labels: null}, serviceMonitor: {enabled: true, labels: null}, prometheusRule: {enabled: true, labels: null}}",
 			pod("affinity: null, tolerations: null"), flags(), expected{"ConfigMap", dashboard, "metadata: {labels: {app.kubernetes.io/name: externalbackend-operator}}"}),
 		Entry("names that look like numbers and such", "namespaces: ['777']\ndenyCIDRs: [10.0.0.0/8]\nserviceAccount: {name: '1234'}\nmetrics: {certSecret: '1e3'}",
@@ -172,6 +172,10 @@ var _ = Describe("What a value does", Ordered, func() {
 			flags("--dns-servers=192.0.2.53,192.0.2.54:5353,2001:db8::53,[2001:db8::54]:5353")),
 		Entry("more flags and variables", "extraArgs: [--zap-log-level=debug]\nextraEnv: [{name: AWS_REGION, value: eu-west-1}]",
 			flags("--zap-log-level=debug"), pod("containers: [{env: [{name: MEMORY_LIMIT}, {name: AWS_REGION, value: eu-west-1}]}]")),
+		Entry("a file for a variable", "extraEnv: [{name: AWS_CA_BUNDLE, value: /etc/proxy/ca.crt}]\nextraVolumes: [{name: proxy, configMap: {name: authorities}}]\nextraVolumeMounts: [{name: proxy, mountPath: /etc/proxy, readOnly: true}]",
+			pod("{volumes: [{name: proxy, configMap: {name: authorities}}], containers: [{volumeMounts: [{name: proxy, mountPath: /etc/proxy, readOnly: true}]}]}")),
+		Entry("a file beside the metrics' certificate", "metrics: {certSecret: tls}\nextraVolumes: [{name: proxy, emptyDir: {}}]\nextraVolumeMounts: [{name: proxy, mountPath: /etc/proxy}]",
+			pod("{volumes: [{name: metrics-cert}, {name: proxy}], containers: [{volumeMounts: [{name: metrics-cert}, {name: proxy}]}]}")),
 		Entry("an account with a role in AWS", "serviceAccount: {name: aws, annotations: {eks.amazonaws.com/role-arn: 'arn:aws:iam::123456789012:role/externalbackend'}}",
 			expected{"ServiceAccount", "aws", "{automountServiceAccountToken: false, metadata: {annotations: {eks.amazonaws.com/role-arn: 'arn:aws:iam::123456789012:role/externalbackend'}}}"},
 			pod("serviceAccountName: aws"), expected{"ValidatingAdmissionPolicyBinding", "externalbackend-endpointslice-fence", "spec: {paramRef: {name: aws, namespace: externalbackend-system}}"}),

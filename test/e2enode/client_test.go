@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	podclient "externalbackend.dev/operator/test/node/client"
+	"externalbackend.dev/operator/test/traffic"
 )
 
 const (
@@ -81,14 +82,23 @@ func clusterIPs(service *corev1.Service, port uint16) []netip.AddrPort {
 // returns who did.
 func answerers(ctx context.Context, to string) []string {
 	GinkgoHelper()
+	by, err := collect(func() (traffic.Answer, error) { return pod.Fetch(ctx, to) })
+	Expect(err).NotTo(HaveOccurred(), "a request to %s", to)
+	return by
+}
+
+// collect sends enough requests and returns who answered.
+func collect(fetch func() (traffic.Answer, error)) ([]string, error) {
 	var by []string
 	for range enough {
-		answer, err := pod.Fetch(ctx, to)
-		Expect(err).NotTo(HaveOccurred(), "a request to %s", to)
+		answer, err := fetch()
+		if err != nil {
+			return nil, err
+		}
 		by = append(by, answer.Host)
 	}
 	slices.Sort(by)
-	return slices.Compact(by)
+	return slices.Compact(by), nil
 }
 
 // flow is what the Pod sends all the while.

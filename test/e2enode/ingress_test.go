@@ -8,10 +8,9 @@ package e2enode
 import (
 	"context"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -80,43 +79,13 @@ func startTraefik(ctx context.Context) {
 	Expect(cluster.AwaitOK(ctx, "traefik", http.DefaultTransport, "http://127.0.0.1:9099/ping", process)).To(Succeed())
 }
 
-// askFor sends a request to the entrance for a host name and returns who answered.
-func askFor(ctx context.Context, name string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+entrance+"/", nil)
-	if err != nil {
-		return "", err
-	}
-	req.Host = name
-	requester := traffic.NewClient(nil)
-	requester.Timeout = podclient.Patience
-	resp, err := requester.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s", resp.Status)
-	}
-	if err != nil {
-		return "", err
-	}
-	answer, err := traffic.ParseAnswer(string(body))
-	return answer.Host, err
-}
-
-// allWhoAnswer sends enough requests for a host name and returns who answered.
-func allWhoAnswer(ctx context.Context, name string) ([]string, error) {
-	var by []string
-	for range enough {
-		host, err := askFor(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		by = append(by, host)
-	}
-	slices.Sort(by)
-	return slices.Compact(by), nil
+// answerersFor returns who answers enough requests to the entrance for a host name.
+func answerersFor(ctx context.Context, name string) ([]string, error) {
+	client := traffic.NewClient(func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, entrance)
+	})
+	client.Timeout = podclient.Patience
+	return collect(func() (traffic.Answer, error) { return traffic.FetchFrom(ctx, client, name) })
 }
 
 var _ = Describe("Traefik", func() {
@@ -137,14 +106,14 @@ var _ = Describe("Traefik", func() {
 		all := []string{"rack-a", "rack-b", "rack-c", "rack-d"}
 		entrances := []string{"ingress.example", "gateway.example"}
 		for _, name := range entrances {
-			Eventually(allWhoAnswer).WithContext(ctx).WithArguments(name).Should(Equal(all), name)
+			Eventually(answerersFor).WithContext(ctx).WithArguments(name).Should(Equal(all), name)
 		}
 
 		harm(hosts[0], (*rack.Host).Kill)
 		s.eventuallyServe(ctx, hosts[1:]...)
 		for _, name := range entrances {
-			Eventually(allWhoAnswer).WithContext(ctx).WithArguments(name).Should(Equal(all[1:]), name)
-			Expect(allWhoAnswer(ctx, name)).To(Equal(all[1:]), name)
+			Eventually(answerersFor).WithContext(ctx).WithArguments(name).Should(Equal(all[1:]), name)
+			Expect(answerersFor(ctx, name)).To(Equal(all[1:]), name)
 		}
 	}, SpecTimeout(caseBound))
 })

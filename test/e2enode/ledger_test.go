@@ -57,8 +57,8 @@ func (s *scene) watch(ctx context.Context) *ledger {
 }
 
 // expectUndisturbed checks that no request failed since the ledger was begun and
-// that the operator works: it takes out a host that is killed now. The writes for
-// that must be the first ones.
+// that the operator works: it takes out a host that is killed now. All writes must
+// be for that.
 func (l *ledger) expectUndisturbed(ctx context.Context, victim *rack.Host) {
 	GinkgoHelper()
 	l.scene.flow.expectNoFailure(ctx, l.began)

@@ -98,11 +98,16 @@ var _ = Describe("Uninstalling", func() {
 		shell(ctx, uninstallLine)
 		eventuallyNoOperator(ctx)
 		shell(ctx, documented("docs/install.md", "kubectl delete externalbackends"))
+		shell(ctx, documented("docs/install.md", "kubectl wait --for=delete endpointslices"))
+		Expect(s.slices(ctx)).To(BeEmpty())
 		s.eventuallyOut(ctx)
 
 		By("deleting the CRDs")
 		shell(ctx, documented("docs/install.md", "kubectl delete crd"))
-		Expect(kubectl(ctx, "get", "crds", "-o", "name")).NotTo(ContainSubstring("externalbackend.dev"))
+		shell(ctx, documented("docs/install.md", "kubectl delete namespace"))
+		for _, kinds := range []string{"crds,namespaces", "clusterroles,clusterrolebindings", "validatingadmissionpolicies,validatingadmissionpolicybindings"} {
+			Expect(kubectl(ctx, "get", kinds, "-o", "name")).NotTo(ContainSubstring("externalbackend"), kinds)
+		}
 	}, SpecTimeout(caseBound))
 })
 

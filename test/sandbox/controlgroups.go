@@ -131,10 +131,15 @@ type controlGroups struct {
 
 const controlGroupPrefix = "externalbackend-"
 
+// controlGroupName is that of the groups of a sandbox which this process makes.
+func controlGroupName(name string) string {
+	return fmt.Sprintf("%s%s-%d", controlGroupPrefix, name, os.Getpid())
+}
+
 // makeControlGroups makes the groups, and removes those that a process left which
 // was killed. What it returns is to be removed even if it fails.
 func makeControlGroups(name string) (*controlGroups, error) {
-	g := &controlGroups{name: fmt.Sprintf("%s%s-%d", controlGroupPrefix, name, os.Getpid())}
+	g := &controlGroups{name: controlGroupName(name)}
 	var err error
 	if g.all, err = hierarchies(); err != nil {
 		return g, err

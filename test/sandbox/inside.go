@@ -36,7 +36,7 @@ func Inside(args []string) (*Sandbox, []string) {
 func (s *Sandbox) Enter() error {
 	err := s.enter()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: cannot use the namespaces it made: %v\n  %s\n", s.Name, err, hint(s.Userns))
+		fmt.Fprintf(os.Stderr, "%s: cannot use the namespaces it made: %v\n  %s\n", s.Name, err, hint(s.Userns, s.Containers))
 	}
 	return err
 }

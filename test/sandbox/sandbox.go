@@ -100,7 +100,7 @@ func Run(opts Options) int {
 		}
 	}
 	if err != nil {
-		return complain("cannot make the namespaces it runs in: %v\n  %s", err, hint(opts.Userns))
+		return complain("cannot make the namespaces it runs in: %v\n  %s", err, hint(opts.Userns, opts.Containers))
 	}
 	// The terminal's Ctrl-C reaches the program inside by itself; a signal to
 	// this process alone has to be passed on. Handling it also keeps this
@@ -133,8 +133,11 @@ func start(cmd *exec.Cmd, opts Options) (func(), error) {
 	return groups.remove, groups.start(cmd)
 }
 
-func hint(userns bool) string {
-	if !userns {
+func hint(userns, containers bool) string {
+	switch {
+	case containers:
+		return "root needs CAP_SYS_ADMIN for it, and Linux 5.12: in a container, start that with --privileged"
+	case !userns:
 		return "root needs CAP_SYS_ADMIN for it: in a container, start that with --privileged, or try --userns"
 	}
 	return "run it as root, or allow unprivileged user namespaces; in a container, start that with --privileged"
