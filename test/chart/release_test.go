@@ -44,15 +44,18 @@ func identityUID(ctx context.Context) types.UID {
 }
 
 // served waits until objects of all kinds can be listed: the API server is slow to
-// delete a CRD that it has hardly begun to serve.
+// delete a CRD that it has hardly begun to serve. One that is being deleted may go.
 func served(ctx context.Context) {
 	GinkgoHelper()
-	for crd := range strings.FieldsSeq(string(kubectl(ctx, nil, "get", "crd", "--output=jsonpath={.items[*].metadata.name}"))) {
-		Eventually(func(ctx context.Context) error {
-			_, err := run(ctx, nil, "kubectl", "get", crd, "--all-namespaces")
-			return err
-		}).WithContext(ctx).Should(Succeed())
-	}
+	const staying = "--output=go-template={{range .items}}{{if not .metadata.deletionTimestamp}}{{.metadata.name}} {{end}}{{end}}"
+	Eventually(func(ctx context.Context) error {
+		for crd := range strings.FieldsSeq(string(kubectl(ctx, nil, "get", "crd", staying))) {
+			if _, err := run(ctx, nil, "kubectl", "get", crd, "--all-namespaces"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}).WithContext(ctx).Should(Succeed())
 }
 
 // withoutCRDs takes the CRDs away, and with them what is of their kinds.
