@@ -27,7 +27,7 @@ if [ -n "$release" ]; then
     echo "node-images.sh: $release has charts of several versions: name a folder with one release" >&2
     exit 1
   fi
-  cp "$release"/external-backend-operator-*.tgz "$release"/externalbackend-operator-*-linux-"$arch".tar bin/previous/
+  cp "${charts[@]}" "$release"/externalbackend-operator-*-linux-"$arch".tar bin/previous/
   if [ -e "bin/previous/external-backend-operator-$version.tgz" ]; then
     echo "node-images.sh: $release has the version $version, which is also that of this tree: name an earlier release" >&2
     exit 1
