@@ -101,6 +101,27 @@ func (d *desk) evictAll(fatalf func(string, ...any)) (ended int) {
 	return ended
 }
 
+// settle ends checks for others, and starts those that come to their turn by it,
+// until none is to be ended any more. It returns how many were ended.
+func (d *desk) settle(fatalf func(string, ...any)) (ended int) {
+	for range d.limit[live] {
+		d.start(fatalf)
+		d.check(fatalf)
+		n := d.evictAll(fatalf)
+		if n == 0 {
+			return ended
+		}
+		ended += n
+		for i, p := range slices.Backward(slices.Clone(d.running)) {
+			if p.place == nowhere {
+				d.end(i, 0)
+			}
+		}
+	}
+	fatalf("checks are ended for others without an end")
+	return ended
+}
+
 // drop makes a probe unwanted.
 func (d *desk) drop(i int) {
 	for _, c := range d.probes[i].claims {
