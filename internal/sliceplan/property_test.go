@@ -96,7 +96,7 @@ func (m *machine) flip(t *rapid.T) {
 type place struct{ backend, endpoint int }
 
 // flipsAlone plans the flips with all else on hold, which a caller may do who
-// knows that nothing else has changed.
+// knows that nothing else has changed, and looks at the slices of the Service only.
 func (m *machine) flipsAlone(flips []place) sliceplan.Plan {
 	in := m.in
 	in.Existing = m.cluster.list()
@@ -112,7 +112,9 @@ func (m *machine) flipsAlone(flips []place) sliceplan.Plan {
 			}
 		}
 	}
-	return sliceplan.Compute(in)
+	plan := sliceplan.Compute(in)
+	plan.Update = slices.DeleteFunc(plan.Update, func(s *discoveryv1.EndpointSlice) bool { return !m.reads(s) && !m.isHeld(s) })
+	return plan
 }
 
 // updatesByName leaves out when drains end, which may be news without being
