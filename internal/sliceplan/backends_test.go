@@ -83,6 +83,23 @@ func TestHoldFollowsHealth(t *testing.T) {
 	}
 }
 
+// TestHoldFollowsHealthWhereItIsRead: a slice that was left behind on another
+// Service does not stand for one that consumers read.
+func TestHoldFollowsHealthWhereItIsRead(t *testing.T) {
+	c, in := newCluster(), input(backend("10.0.0.1"))
+	c.settle(t, in)
+	c.edit(v4Slice+"0", func(s *discoveryv1.EndpointSlice) {
+		s.Labels[discoveryv1.LabelServiceName] = "other"
+		s.Annotations[sliceplan.ServiceUIDAnnotation] = "svc-0"
+	})
+	c.settle(t, in)
+	in.Backends[0].Hold, in.Backends[0].Endpoints = true, endpoints("10.0.0.1!")
+	plan := c.settle(t, in)
+	if diff := gocmp.Diff([]string{"update " + v4Slice + "1: 10.0.0.1!"}, describe(plan)); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+}
+
 // TestHoldLetsGo: what is gone goes also while nothing else can be said, after
 // those who take it over have it.
 func TestHoldLetsGo(t *testing.T) {

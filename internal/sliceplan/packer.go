@@ -4,6 +4,7 @@
 package sliceplan
 
 import (
+	"cmp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -66,6 +67,11 @@ func newPacker(pl *planner, backend *Backend, live []*discoveryv1.EndpointSlice)
 			p.names[slice.Name] = true
 		}
 	}
+	// An endpoint stays rather where it is read: those without label are read
+	// by nobody, and those of another Service not for this one.
+	slices.SortStableFunc(live, func(a, b *discoveryv1.EndpointSlice) int {
+		return cmp.Or(compareBool(!p.usable(a), !p.usable(b)), compareBool(!labelled(a), !labelled(b)))
+	})
 	return p
 }
 
@@ -92,24 +98,18 @@ func (p *packer) sift() {
 			p.groups = append(p.groups, group{family: family, set: set})
 		}
 	}
-	var usable []*discoveryv1.EndpointSlice
 	for _, slice := range p.live {
 		switch {
 		case slice.DeletionTimestamp != nil:
 		case p.misplaced(slice):
 			p.plan.Misplaced = append(p.plan.Misplaced, slice)
-		case p.usable(slice):
-			usable = append(usable, slice)
-		}
-	}
-	// Nobody reads what is in a slice without label, so an endpoint stays rather
-	// in another.
-	slices.SortStableFunc(usable, func(a, b *discoveryv1.EndpointSlice) int { return compareBool(!labelled(a), !labelled(b)) })
-	for _, slice := range usable {
-		if g := p.groupOf(slice); g != nil {
-			g.drafts = append(g.drafts, p.keep(slice, g))
-		} else {
-			p.plan.Delete = append(p.plan.Delete, slice)
+		case !p.usable(slice):
+		default:
+			if g := p.groupOf(slice); g != nil {
+				g.drafts = append(g.drafts, p.keep(slice, g))
+			} else {
+				p.plan.Delete = append(p.plan.Delete, slice)
+			}
 		}
 	}
 }

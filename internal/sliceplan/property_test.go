@@ -134,11 +134,13 @@ type home struct {
 }
 
 // homes finds where the wanted endpoints of a backend are: the first place in
-// the order of names.
+// the order of names, one that the Service reads before all others.
 func (m *machine) homes(b *sliceplan.Backend) map[string]home {
 	found := make(map[string]home)
-	for _, slice := range m.slicesOf(b) {
-		if !b.Hold && slice.Labels[discoveryv1.LabelServiceName] != m.in.Service.Name {
+	list := m.slicesOf(b)
+	slices.SortStableFunc(list, func(x, y *discoveryv1.EndpointSlice) int { return cmp.Compare(m.distance(x), m.distance(y)) })
+	for _, slice := range list {
+		if !b.Hold && m.distance(slice) > 0 {
 			continue
 		}
 		for i := range slice.Endpoints {
@@ -150,6 +152,18 @@ func (m *machine) homes(b *sliceplan.Backend) map[string]home {
 		}
 	}
 	return found
+}
+
+// distance is 0 for slices that consumers of the Service read, 1 for those that
+// nobody reads, and 2 for those of another.
+func (m *machine) distance(s *discoveryv1.EndpointSlice) int {
+	switch s.Labels[discoveryv1.LabelServiceName] {
+	case m.in.Service.Name:
+		return 0
+	case "":
+		return 1
+	}
+	return 2
 }
 
 func addressesOf(slice *discoveryv1.EndpointSlice) []string {
