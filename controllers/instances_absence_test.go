@@ -75,6 +75,18 @@ var _ = Describe("An instance that is not found", func() {
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
 	})
 
+	It("is told, too, where others are not running", func(ctx SpecContext) {
+		running, stopped := two()
+		f.Stop(stopped)
+		eb := s.backend(ctx, "payments", f.selected("fleet", byID(running, stopped, unknown)))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+		ticks.advance(6 * time.Minute)
+		s.nudge(ctx, eb)
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, yes(v1alpha1.ReasonInstanceNotFound, unknown, "correct the id"))
+		s.expectCondition(ctx, "payments", v1alpha1.ConditionTargetsResolved, yes(v1alpha1.ReasonInstanceNotFound, stopped))
+		s.expect(ctx, "payments", endpoints{"192.0.2.10": in})
+	})
+
 	It("by any filter is reported at once", func(ctx SpecContext) {
 		f.Run(fake.Instance{PrivateIP: "192.0.2.10", Tags: map[string]string{"app": "search"}})
 		s.backend(ctx, "payments", f.selected("fleet"))

@@ -128,10 +128,23 @@ func (f *fleet) staleSince() time.Time {
 	return before // what was known before the operator started counts until it knows better
 }
 
-// shortfall tells which instances get no traffic, and why.
+// shortfall tells which instances get no traffic, and why. What only an edit helps
+// comes first.
 func (f *fleet) shortfall(note func(reason, problem string)) {
 	if len(f.addressless) > 0 {
 		note(v1alpha1.ReasonAddressKindMissing, fmt.Sprintf("%s: no %s: give them one, or correct addresses and networkInterface", named(f.addressless), f.wanted()))
+	}
+	unfound := f.unfound()
+	remaining := unfoundAfter - f.now.Sub(f.snapshot.Listed)
+	patient := remaining > 0 && !f.wasUnfound()
+	switch {
+	case len(unfound) > 0 && !patient:
+		note(v1alpha1.ReasonInstanceNotFound, fmt.Sprintf(
+			"%s: no such instance in %s with AWSIdentity %q, or it does not match the filters, or the policies of the namespace do not allow it: correct the id",
+			named(unfound), f.entry.EC2.Region, f.entry.EC2.Identity))
+	case len(unfound) == 0 && len(f.accepted) == 0:
+		note(v1alpha1.ReasonInstanceNotFound, fmt.Sprintf(
+			"no instance in %s matches with AWSIdentity %q that the policies of the namespace allow: correct the selector, or start one", f.entry.EC2.Region, f.entry.EC2.Identity))
 	}
 	if len(f.unserved) > 0 {
 		reason := v1alpha1.ReasonInstancesNotRunning
@@ -144,24 +157,20 @@ func (f *fleet) shortfall(note func(reason, problem string)) {
 		}
 		note(reason, "without traffic: "+named(texts))
 	}
+	if len(unfound) > 0 && patient {
+		f.p.ending = true
+		f.w.again(remaining)
+		note(v1alpha1.ReasonInstancesPending, fmt.Sprintf("%s: not found yet", named(unfound)))
+	}
+}
+
+// unfound are the ids that the entry lists and no instance has that it may use.
+func (f *fleet) unfound() []string {
 	found := make(map[string]bool, len(f.accepted))
 	for _, i := range f.accepted {
 		found[i.ID] = true
 	}
-	unfound := slices.DeleteFunc(slices.Sorted(slices.Values(f.entry.EC2.IDs)), func(id string) bool { return found[id] || slices.Contains(f.nodes, id) })
-	switch waited := f.now.Sub(f.snapshot.Listed); {
-	case len(unfound) > 0 && waited < unfoundAfter && !f.wasUnfound():
-		f.p.ending = true
-		f.w.again(unfoundAfter - waited)
-		note(v1alpha1.ReasonInstancesPending, fmt.Sprintf("%s: not found yet", named(unfound)))
-	case len(unfound) > 0:
-		note(v1alpha1.ReasonInstanceNotFound, fmt.Sprintf(
-			"%s: no such instance in %s with AWSIdentity %q, or it does not match the filters, or the policies of the namespace do not allow it: correct the id",
-			named(unfound), f.entry.EC2.Region, f.entry.EC2.Identity))
-	case len(f.accepted) == 0:
-		note(v1alpha1.ReasonInstanceNotFound, fmt.Sprintf(
-			"no instance in %s matches with AWSIdentity %q that the policies of the namespace allow: correct the selector, or start one", f.entry.EC2.Region, f.entry.EC2.Identity))
-	}
+	return slices.DeleteFunc(slices.Sorted(slices.Values(f.entry.EC2.IDs)), func(id string) bool { return found[id] || slices.Contains(f.nodes, id) })
 }
 
 // wasUnfound says whether the status has it already that instances were not found,
