@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"externalbackend.dev/operator/api/v1alpha1"
@@ -113,21 +112,15 @@ func (f *fleet) accepts(i *ec2.Instance) bool {
 	return true
 }
 
-// States of an instance in its Auto Scaling group, as the API has them.
-const (
-	inService     = "InService"
-	pendingPrefix = "Pending"
-)
-
 // eligible says whether an instance is to get traffic, and notes why not.
 func (f *fleet) eligible(i *ec2.Instance) bool {
 	state := string(i.State)
 	waits := i.State == ec2.Pending
 	switch {
 	case i.State != ec2.Running:
-	case i.Lifecycle != "" && i.Lifecycle != inService:
+	case i.Lifecycle != "" && i.Lifecycle != ec2.InService:
 		state = i.Lifecycle + " in its Auto Scaling group"
-		waits = strings.HasPrefix(i.Lifecycle, pendingPrefix)
+		waits = ec2.IsPendingInGroup(i.Lifecycle)
 	case f.drains(i):
 		state = "taken out by drainOn"
 	case f.isUndecided(i) && !f.isServed(i.ID):

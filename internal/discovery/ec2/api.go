@@ -63,7 +63,7 @@ type API interface {
 	// after the last page.
 	Instances(ctx context.Context, request InstancesRequest) (page []Instance, next string, err error)
 	// InterfaceTags lists a page of the tags of the attached network interfaces that
-	// have one of the keys (ec2:DescribeNetworkInterfaces), by the interface's id.
+	// have one of up to MaxFilterValues keys (ec2:DescribeNetworkInterfaces), by the interface's id.
 	InterfaceTags(ctx context.Context, keys []string, token string) (page map[string]map[string]string, next string, err error)
 	// Statuses lists a page of the instances whose status is impaired or that have
 	// scheduled events (ec2:DescribeInstanceStatus), among them maybe others. It is
@@ -111,7 +111,7 @@ type Message struct{ Body, Receipt string }
 
 // Limits of requests.
 const (
-	// MaxFilterValues is how many ids a request by the filter instance-id has.
+	// MaxFilterValues is how many values the filters of a request have.
 	MaxFilterValues = 200
 	// MaxLifecycles is how many ids API.Lifecycles takes.
 	MaxLifecycles = 50

@@ -128,7 +128,7 @@ func (m *machine) addOthers(s *Snapshot, q *query) {
 	for _, id := range q.Known {
 		r := m.records[id]
 		switch {
-		case r == nil && m.strays[id] < confirmations:
+		case r == nil && !m.strays[id].believed():
 			s.Missing = append(s.Missing, id)
 		case r != nil && !has(q.matching, id) && !has(q.former, id):
 			others = append(others, r)

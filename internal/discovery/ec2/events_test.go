@@ -190,6 +190,40 @@ func TestAutoScaling(t *testing.T) {
 	})
 }
 
+// TestStatesThatAreNotReturned: what the tag of its group says is in one is not left
+// out for good after one answer without it.
+func TestStatesThatAreNotReturned(t *testing.T) {
+	s := observing(grouped("i-1"), grouped("i-2"), grouped("i-3"))
+	s.states["i-1"], s.states["i-2"] = "Terminating:Wait", "InService"
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.expect(t, "a", "i-1(Terminating:Wait) i-2(InService) i-3(group?)")
+	clear(s.states)
+	s.list(t)
+	s.expect(t, "a", "i-1(Terminating:Wait) i-2 i-3(group?)")
+	s.states["i-1"] = "Terminating:Wait"
+	s.list(t)
+	s.expect(t, "a", "i-1(Terminating:Wait) i-2 i-3")
+	clear(s.states)
+	s.list(t)
+	s.list(t)
+	s.expect(t, "a", "i-1(Terminating:Wait) i-2 i-3")
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2 i-3")
+}
+
+// TestNobodyIsPendingForEver: without the permission, nobody is told that a hook has
+// ended.
+func TestNobodyIsPendingForEver(t *testing.T) {
+	s := observing(grouped("i-1"), grouped("i-2"))
+	s.states["i-1"], s.states["i-2"] = "Pending:Wait", "Standby"
+	s.ask("a", "tag:app=web")
+	s.list(t)
+	s.failing("groups", &Failure{Kind: AccessDenied})
+	s.list(t)
+	s.expect(t, "a", "i-1 i-2(Standby)")
+}
+
 func TestStatuses(t *testing.T) {
 	inWorld(t, Identity{InstanceStatus: true}, []Instance{instance("i-1", "app=web"), instance("i-2", "app=web")}, func(t *testing.T, w *world) {
 		w.statuses[SystemImpaired] = []Status{{ID: "i-1", Impaired: true}, {ID: "i-2"}}
@@ -235,6 +269,67 @@ func TestInterfaceTags(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
+}
+
+// TestTagsThatAreNotReturned: an interface has lost the tag that it is selected by
+// once three answers in a row say so.
+func TestTagsThatAreNotReturned(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"))
+	s.tags["eni-i-1"] = map[string]string{"role": "front"}
+	s.ask("a", "tag:app=web tag role")
+	s.list(t)
+	choice := Choice{IPv4: Private, Interface: InterfaceSelector{TagKey: "role"}}
+	expect := func(addresses int) {
+		t.Helper()
+		if got := choice.Addresses(s.Lookup("a", "q").Matching[0]); len(got) != addresses {
+			t.Errorf("got %s, want %d", got, addresses)
+		}
+	}
+	expect(1)
+	without := func(times int) {
+		tags := s.tags
+		s.tags = nil
+		s.list(t)
+		for range times - 1 {
+			s.clock.Step(recheck)
+			s.options(t)
+		}
+		s.tags = tags
+	}
+	without(confirmations - 1)
+	expect(1)
+	s.clock.Step(recheck)
+	s.options(t)
+	without(confirmations - 1)
+	expect(1)
+	s.clock.Step(recheck)
+	s.options(t)
+	s.took()
+	without(confirmations)
+	expect(0)
+	s.clock.Step(recheck)
+	s.options(t)
+	s.expectCalls(t, "list tag:app=web", "tags role", "tags role", "tags role")
+}
+
+func TestManyTagKeys(t *testing.T) {
+	s := newSteps(instance("i-1", "app=web"))
+	for n := range MaxFilterValues + 1 {
+		s.ask(fmt.Sprint(n), fmt.Sprintf("tag:app=web tag key-%d", n))
+	}
+	s.list(t)
+	requests := 0
+	for _, call := range s.took("list") {
+		if keys, ok := strings.CutPrefix(call, here.Region+" tags "); ok {
+			requests++
+			if n := len(strings.Split(keys, ",")); n > MaxFilterValues {
+				t.Errorf("%d keys in a request", n)
+			}
+		}
+	}
+	if requests != 2 {
+		t.Errorf("%d requests", requests)
+	}
 }
 
 func TestAQueueOfASourceThatIsAnotherOne(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 )
 
 const (
@@ -120,14 +121,19 @@ func rescue(ctx context.Context, api API, chunks [][]string, answered bool) (fou
 func listTags(ctx context.Context, api API, keys []string) (map[string]map[string]string, *Failure) {
 	const action = "ec2:DescribeNetworkInterfaces"
 	found := map[string]map[string]string{}
-	failure := pages(ctx, action, func(token string) (string, error) {
-		page, next, err := api.InterfaceTags(ctx, keys, token)
-		if err == nil {
-			maps.Copy(found, page)
+	for some := range slices.Chunk(keys, MaxFilterValues) {
+		failure := pages(ctx, action, func(token string) (string, error) {
+			page, next, err := api.InterfaceTags(ctx, some, token)
+			if err == nil {
+				maps.Copy(found, page)
+			}
+			return next, err
+		})
+		if failure != nil {
+			return nil, failure
 		}
-		return next, err
-	})
-	return found, failure
+	}
+	return found, nil
 }
 
 // listLifecycles returns the states of up to MaxLifecycles instances in their groups.

@@ -20,6 +20,14 @@ const (
 	maxUnanswered = 3
 )
 
+// InService is the state in its Auto Scaling group of an instance that is to get
+// traffic.
+const InService = "InService"
+
+// IsPendingInGroup says whether an instance is not in service yet, as in
+// Pending:Wait.
+func IsPendingInGroup(lifecycle string) bool { return strings.HasPrefix(lifecycle, "Pending") }
+
 // groups is of which instances the states in their Auto Scaling groups are asked for.
 type groups struct {
 	// queue has the ids that are next, unless it is stale.
@@ -105,8 +113,9 @@ func (m *machine) waiting() bool {
 	return false
 }
 
-// takeLifecycles keeps the states of some instances in their groups; of those that
-// were not returned, none.
+// takeLifecycles keeps the states of some instances in their groups. Of those that
+// were not returned, which have the tag of their group all the same, only that they
+// are in service is forgotten before it is confirmed.
 func (m *machine) takeLifecycles(ids []string, states map[string]string, f *Failure, now time.Time) {
 	if f != nil || !m.groups.failed { // one of several that succeeds ends no failure
 		m.asked(lifecycles, f, now)
@@ -129,10 +138,14 @@ func (m *machine) takeLifecycles(ids []string, states map[string]string, f *Fail
 		if r == nil {
 			continue
 		}
+		state, ok := states[id]
+		if ok {
+			r.ungrouped = absence{}
+		} else if r.ungrouped.count(now, m.spacing()); !r.ungrouped.believed() && m.lifecycles[id] != InService {
+			continue
+		}
 		delete(m.fresh, id)
-		if state, ok := states[id]; ok {
-			m.lifecycles[id] = state
-		} else {
+		if m.lifecycles[id] = state; !ok {
 			delete(m.lifecycles, id)
 		}
 		m.show(r, m.put(r.Instance))
@@ -140,9 +153,15 @@ func (m *machine) takeLifecycles(ids []string, states map[string]string, f *Fail
 }
 
 // unanswered counts a failure for those that were asked about and wait. Without
-// permission, nobody does.
+// permission, nobody does: those that were pending neither, or it would be for ever.
 func (m *machine) unanswered(ids []string, denied bool) {
 	if denied {
+		for id, state := range m.lifecycles {
+			if IsPendingInGroup(state) {
+				delete(m.lifecycles, id)
+				m.fresh[id] = 0
+			}
+		}
 		ids = slices.Collect(maps.Keys(m.fresh))
 	}
 	for _, id := range ids {

@@ -148,6 +148,7 @@ func TestManyGroupedInstances(t *testing.T) {
 	for refresh := range 3 {
 		if refresh == 1 {
 			s.set(grouped("i-9999"))
+			s.states["i-9999"] = "InService"
 		}
 		s.list(t)
 		calls := slices.DeleteFunc(s.took("list"), func(call string) bool { return !strings.Contains(call, "groups") })
@@ -252,13 +253,15 @@ func TestGroupsOfOthersAreNotAskedFor(t *testing.T) {
 	s := observing(grouped("i-1"), instance("i-2", "app=none", groupTag+"=g"))
 	s.ask("a", "tag:app=web")
 	s.ask("b", "vpc-id=x")
+	s.states["i-1"] = "InService"
 	s.list(t)
 	s.expectCalls(t, "list", "groups i-1")
 	s.ask("b", "tag:app=none") // the listing has it already
 	s.expect(t, "b", "i-2(group?)")
+	s.states["i-2"] = "InService"
 	s.options(t)
 	s.expectCalls(t, "groups i-2")
-	s.expect(t, "b", "i-2")
+	s.expect(t, "b", "i-2(InService)")
 }
 
 func TestHintsAreAboutGroupsToo(t *testing.T) {

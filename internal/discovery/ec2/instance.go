@@ -37,8 +37,8 @@ type Instance struct {
 	// state there, such as InService; empty if that is not known or not asked for.
 	Group, Lifecycle string
 	// LifecycleUnknown is true of an instance that is new, in a Group whose states are
-	// observed, as long as its Lifecycle has not been asked for: until there was an
-	// answer or there is no permission, or after three failures in a row.
+	// observed, as long as its Lifecycle has not been asked for: until an answer had
+	// it or there is no permission, or three in a row had not or failed.
 	LifecycleUnknown bool
 	// Impaired is true if a status check says so. StatusUnknown is true if statuses
 	// are observed, as long as the first attempt to list those of the source goes on.

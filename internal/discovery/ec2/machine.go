@@ -11,13 +11,8 @@ import (
 	"time"
 )
 
-const (
-	// confirmations is how many times in a row an instance is missing before it is
-	// believed to be gone.
-	confirmations = 3
-	// maxInstances is how many instances of a source are kept.
-	maxInstances = 100_000
-)
+// maxInstances is how many instances of a source are kept.
+const maxInstances = 100_000
 
 // machine is the state of one source. It reads no clock and asks nobody: it says
 // what to ask, and is told what came of it.
@@ -28,7 +23,7 @@ type machine struct {
 	known    bool
 	records  map[string]*record
 	sorted   []*record           // records by id; nil: to be made
-	strays   map[string]int      // ids in use without a record: how many times in a row they were missing
+	strays   map[string]absence  // ids in use without a record
 	inUse    map[string]int      // ids in Query.Known: in how many
 	queries  map[*query]struct{} // that are asked
 	dirty    map[string]struct{} // ids about which something changed since the last evaluation
@@ -53,7 +48,8 @@ type machine struct {
 	refusedAt time.Time
 	options   [optionCount]permission
 	groups    groups
-	tagsDue   bool // tags of interfaces are to be asked for
+	tagsDue   bool               // tags of interfaces are to be asked for
+	untagged  map[string]absence // of tags of interfaces, by interface
 }
 
 // record is what is kept of an instance.
@@ -61,10 +57,10 @@ type record struct {
 	*Instance
 	// asOf is when it was last asked for with success.
 	asOf time.Time
-	// absent is how many times in a row it was missing, and missing whether the last
-	// listing lacks it, which need not be confirmed.
-	absent  int
-	missing bool
+	// absent is confirmed, and missing whether the last listing lacks it, which need
+	// not be. ungrouped is the absence of its state in its group.
+	absent, ungrouped absence
+	missing           bool
 	// users is how many queries it matches or has matched.
 	users int
 	// round is the last one in which its state in its group was asked for; zero: never,
@@ -86,7 +82,7 @@ type query struct {
 func newMachine(refresh time.Duration) *machine {
 	return &machine{
 		marks: newMarks(), pace: pace{period: refresh}, most: maxInstances,
-		records: map[string]*record{}, strays: map[string]int{}, inUse: map[string]int{},
+		records: map[string]*record{}, strays: map[string]absence{}, inUse: map[string]int{},
 		queries: map[*query]struct{}{}, dirty: map[string]struct{}{},
 	}
 }
@@ -214,7 +210,7 @@ func (m *machine) take(i *Instance, asOf time.Time) {
 	}
 	r.asOf = asOf
 	if r.missing {
-		r.absent, r.missing = 0, false
+		r.absent, r.missing = absence{}, false
 		m.dirty[i.ID] = struct{}{}
 	}
 	if i.State == Terminated {

@@ -84,15 +84,40 @@ func (m *machine) failing() (failures []*Failure) {
 	return failures
 }
 
-// takeTags replaces the tags of all interfaces, asked for by keys.
+// takeTags replaces the tags of all interfaces, asked for by keys. Those that one
+// answer lacks are kept, and asked for again quickly.
 func (m *machine) takeTags(keys []string, tags map[string]map[string]string, f *Failure, now time.Time) {
 	if m.asked(interfaceTags, f, now); f != nil {
 		m.tagsDue = true
 		return
 	}
+	if m.keepTags(keys, tags, now) {
+		m.tagsDue, m.options[interfaceTags].until = true, now.Add(m.spacing())
+	}
 	m.tags, m.lastKeys = tags, keys
 	m.remark()
 	m.answer(now)
+}
+
+// keepTags adds the tags of interfaces that an answer lacks, as long as that is not
+// confirmed, and says whether there are any.
+func (m *machine) keepTags(keys []string, tags map[string]map[string]string, now time.Time) (kept bool) {
+	before := m.untagged
+	m.untagged = map[string]absence{}
+	for _, r := range m.records {
+		for _, n := range r.Interfaces {
+			asked := slices.ContainsFunc(keys, func(key string) bool { _, has := m.tags[n.ID][key]; return has })
+			if _, found := tags[n.ID]; found || !asked {
+				continue
+			}
+			absent := before[n.ID]
+			if absent.count(now, m.spacing()); !absent.believed() {
+				m.untagged[n.ID], tags[n.ID] = absent, m.tags[n.ID]
+				kept = true
+			}
+		}
+	}
+	return kept
 }
 
 // takeStatuses replaces the statuses of all instances.
@@ -115,7 +140,7 @@ func (m *machine) members() [][]string {
 		}
 	}
 	for id := range m.inUse {
-		if m.records[id] == nil && m.strays[id] < confirmations {
+		if m.records[id] == nil && !m.strays[id].believed() {
 			zones["?"] = append(zones["?"], id)
 		}
 	}

@@ -82,7 +82,7 @@ func (s *source) tagTurn(ctx context.Context) time.Duration {
 	if len(keys) == 0 {
 		return forever
 	}
-	ctx, done := s.bounded(ctx, a, optionLimit)
+	ctx, done := s.bounded(ctx, a, refreshLimit) // they may be as many as instances
 	defer done()
 	tags, failure := listTags(ctx, a.api(s.Region), keys)
 	s.take(ctx, a, func(now time.Time) { s.m.takeTags(keys, tags, failure, now) })

@@ -8,7 +8,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 )
+
+// maxByID is how many instances are asked for by their ids beside a listing that
+// does not have them. More would take as many requests as a whole region does.
+const maxByID = 20 * MaxFilterValues
 
 // plan says what a refresh lists.
 type plan struct {
@@ -41,7 +46,7 @@ func newPlan(selectors []*Selector, wide bool) plan {
 	}
 	p := plan{listing: true, filters: narrowing(others)}
 	byID = slices.DeleteFunc(byID, p.covers)
-	if p.ids = union(byID); len(p.ids) > MaxFilterValues {
+	if p.ids = union(byID); len(p.ids) > maxByID {
 		return plan{listing: true, filters: narrowing(append(byID, others...))}
 	}
 	return p
@@ -105,7 +110,7 @@ func inCommon(name string, selectors []*Selector) []string {
 			return nil
 		}
 		for _, value := range s.Filters[n].Values {
-			if value == "" {
+			if value == "" || strings.ContainsFunc(value, unicode.IsControl) {
 				return nil
 			}
 			values[value] = struct{}{}

@@ -66,17 +66,25 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-func TestManyIDs(t *testing.T) {
-	many := Selector{}
-	for n := range 450 {
-		many.IDs = append(many.IDs, fmt.Sprintf("i-%08x", n))
+func ids(n int) (s Selector) {
+	for i := range n {
+		s.IDs = append(s.IDs, fmt.Sprintf("i-%08x", i))
 	}
+	return s
+}
+
+func TestManyIDs(t *testing.T) {
+	many := ids(450)
 	p := newPlan([]*Selector{&many}, false)
 	if got := p.requests(); len(got) != 3 || len(got[2][0].Values) != 50 {
 		t.Errorf("got %d requests", len(got))
 	}
 	tag := selects("tag:app=web")
-	if p = newPlan([]*Selector{&many, &tag}, false); p.String() != "list" {
+	if p = newPlan([]*Selector{&many, &tag}, false); len(p.requests()) != 4 || p.filters[0].Name != "tag:app" {
+		t.Errorf("got %s", &p)
+	}
+	whole := ids(maxByID + 1)
+	if p = newPlan([]*Selector{&whole, &tag}, false); p.String() != "list" {
 		t.Errorf("got %s", &p)
 	}
 	tagged := Selector{many.IDs, tag.Filters}

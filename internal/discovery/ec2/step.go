@@ -42,7 +42,7 @@ func (m *machine) lacking(r *refresh) (ids []string) {
 		}
 	}
 	for id := range m.inUse {
-		if m.records[id] == nil && r.get(id) == nil && m.strays[id] < confirmations {
+		if m.records[id] == nil && r.get(id) == nil && !m.strays[id].believed() {
 			ids = append(ids, id)
 		}
 	}
@@ -101,17 +101,8 @@ func (m *machine) followUp() {
 }
 
 // widens says whether a failure may be due to the filters that narrow a listing.
-func (m *machine) widens(f *Failure) bool {
-	if f.Kind != Refused {
-		return false
-	}
-	switch f.Code {
-	case "InvalidParameterValue", "InvalidParameter", "InvalidParameterCombination", "InvalidFilter",
-		"FilterLimitExceeded", "UnknownParameter":
-		return true
-	}
-	return false
-}
+// AWS has many codes for what it does not like about them.
+func (m *machine) widens(f *Failure) bool { return f.Kind == Refused && f.Code != "" }
 
 // prune drops what is not there and nobody has to do with.
 func (m *machine) prune(r *refresh) {
@@ -125,7 +116,7 @@ func (m *machine) prune(r *refresh) {
 // count counts what is missing, and says whether it is to be looked for again
 // quickly.
 func (m *machine) count(lacking []string, r *refresh) (again bool) {
-	maps.DeleteFunc(m.strays, func(id string, _ int) bool { return m.inUse[id] == 0 })
+	maps.DeleteFunc(m.strays, func(id string, _ absence) bool { return m.inUse[id] == 0 })
 	for _, id := range lacking {
 		known := m.records[id]
 		if known != nil && !known.missing {
@@ -137,19 +128,21 @@ func (m *machine) count(lacking []string, r *refresh) (again bool) {
 			continue
 		}
 		if known == nil {
-			if m.strays[id]++; m.strays[id] == confirmations {
+			stray := m.strays[id]
+			stray.count(r.begun, m.spacing())
+			if m.strays[id] = stray; stray.believed() {
 				m.dirty[id] = struct{}{}
 			}
-			again = again || m.strays[id] < confirmations
+			again = again || !stray.believed()
 			continue
 		}
-		if known.absent++; known.absent < confirmations {
+		if known.absent.count(r.begun, m.spacing()); !known.absent.believed() {
 			again = true
 			continue
 		}
 		used := m.matters(id) // whoever serves it may say so only when told that it is gone
 		if m.drop(id); used {
-			m.strays[id] = confirmations
+			m.strays[id] = absence{times: confirmations}
 		}
 	}
 	return again
