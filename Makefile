@@ -211,7 +211,7 @@ install-yaml: ## Write dist/install.yaml: config/default with the image of this 
 api-docs: ## Generate docs/api-reference.md from the API types.
 	@hack/tool.sh crd-ref-docs
 	@mkdir -p docs && touch docs/api-reference.md
-	bin/crd-ref-docs --log-level=ERROR --source-path=api --config=hack/api-reference/config.yaml \
+	bin/crd-ref-docs --log-level=ERROR --max-depth=20 --source-path=api --config=hack/api-reference/config.yaml \
 		--templates-dir=hack/api-reference/templates --renderer=markdown --output-path=docs/api-reference.md
 
 .PHONY: fmt

@@ -54,7 +54,8 @@ const (
 	// ReasonAWSCredentialsInvalid: AWS does not accept the credentials, or they have
 	// run out.
 	ReasonAWSCredentialsInvalid = "AWSCredentialsInvalid"
-	// ReasonAWSThrottled: AWS answers that there are too many calls in the account.
+	// ReasonAWSThrottled: AWS answers that there are too many calls in the account,
+	// or the operator's own limit on requests has left no time for a call.
 	ReasonAWSThrottled = "AWSThrottled"
 	// ReasonAWSRegionUnknown: the region does not exist, or is not enabled in the
 	// account.

@@ -12,6 +12,9 @@
 {{- end }}
 {{- end }}
 
+{{- /* LabelValue is another name for string, which has no section to link to. */}}
+{{- define "typeOf" }}{{ markdownRenderType . | replace "[LabelValue](#labelvalue)" "string" }}{{ end }}
+
 {{- define "type" -}}
 {{- $type := . }}
 {{- if markdownShouldRenderType $type }}
@@ -42,7 +45,7 @@ _Rules:_
 | `kind` _string_ | `{{ $type.GVK.Kind }}` | | |
 {{- end }}
 {{- range $type.Members }}
-| `{{ .Name }}` _{{ markdownRenderType .Type }}_{{ if has "Required: {}" .Validation }} **required**{{ end }} | {{ template "type_members" . }} | {{ markdownRenderDefault .Default }} | {{ template "bounds" .Validation }} |
+| `{{ .Name }}` _{{ template "typeOf" .Type }}_{{ if has "Required: {}" .Validation }} **required**{{ end }} | {{ template "type_members" . }} | {{ markdownRenderDefault .Default }} | {{ template "bounds" .Validation }} |
 {{- end }}
 {{ end }}
 {{- if $type.EnumValues }}

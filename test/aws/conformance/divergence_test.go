@@ -45,6 +45,17 @@ var divergences = []divergence{
 		},
 	},
 	{
+		// Nor can an instance of it be made to fail a status check, or get an event: what
+		// AWS tells of those is tried with the fake alone, in TestProblemsAreTold.
+		"statuses are filtered by what they say", "0 instances", "1 instances",
+		func(t *testing.T, w world) string {
+			w.fleet(home, region).run(1, spec{})
+			answer, outcome := asked(t, w, "DescribeInstanceStatus", "Filter.1.Name", "instance-status.status", "Filter.1.Value.1", "impaired")
+			same(t, "outcome", "200", outcome)
+			return fmt.Sprintf("%d instances", strings.Count(answer, "<instanceId>"))
+		},
+	},
+	{
 		"an id must be well-formed", "400 InvalidInstanceID.Malformed", "400 InvalidInstanceID.NotFound",
 		func(t *testing.T, w world) string {
 			_, outcome := asked(t, w, "DescribeInstances", "InstanceId.1", "i-nonsense")

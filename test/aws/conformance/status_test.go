@@ -11,7 +11,8 @@ import (
 	"externalbackend.dev/operator/test/aws/fake"
 )
 
-// In moto every instance is well: only the fake shows what is not.
+// In moto every instance is well, and filters do not hold (divergences says so): only
+// the fake shows what is not.
 func TestProblemsAreTold(t *testing.T) {
 	w := newFake(t).(*fakeWorld)
 	fleet := w.server.Account(home).Region(region)
