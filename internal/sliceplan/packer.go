@@ -99,17 +99,15 @@ func (p *packer) sift() {
 		}
 	}
 	for _, slice := range p.live {
-		switch {
+		switch g := p.groupOf(slice); {
 		case slice.DeletionTimestamp != nil:
 		case p.misplaced(slice):
 			p.plan.Misplaced = append(p.plan.Misplaced, slice)
 		case !p.usable(slice):
+		case g == nil:
+			p.plan.Delete = append(p.plan.Delete, slice)
 		default:
-			if g := p.groupOf(slice); g != nil {
-				g.drafts = append(g.drafts, p.keep(slice, g))
-			} else {
-				p.plan.Delete = append(p.plan.Delete, slice)
-			}
+			g.drafts = append(g.drafts, p.keep(slice, g))
 		}
 	}
 }
