@@ -19,13 +19,9 @@ import (
 	"externalbackend.dev/operator/internal/translate"
 )
 
-const (
-	// unfoundAfter is how long an instance that is named by its id is waited for: a
-	// new one may be unknown to some servers of AWS for a while.
-	unfoundAfter = 5 * time.Minute
-	// maxListed bounds how many instances a problem names.
-	maxListed = 5
-)
+// unfoundAfter is how long an instance that is named by its id is waited for: a new
+// one may be unknown to some servers of AWS for a while.
+const unfoundAfter = 5 * time.Minute
 
 func (f *fleet) subject() string { return "instances in " + f.entry.EC2.Region }
 
@@ -132,7 +128,7 @@ func (f *fleet) staleSince() time.Time {
 // comes first.
 func (f *fleet) shortfall(note func(reason, problem string)) {
 	if len(f.addressless) > 0 {
-		note(v1alpha1.ReasonAddressKindMissing, fmt.Sprintf("%s: no %s: give them one, or correct addresses and networkInterface", named(f.addressless), f.wanted()))
+		note(v1alpha1.ReasonAddressKindMissing, fmt.Sprintf("%s: no %s: give them one, or correct addresses and networkInterface", status.Few(f.addressless, ", "), f.wanted()))
 	}
 	unfound := f.unfound()
 	remaining := unfoundAfter - f.now.Sub(f.snapshot.Listed)
@@ -141,7 +137,7 @@ func (f *fleet) shortfall(note func(reason, problem string)) {
 	case len(unfound) > 0 && !patient:
 		note(v1alpha1.ReasonInstanceNotFound, fmt.Sprintf(
 			"%s: no such instance in %s with AWSIdentity %q, or it does not match the filters, or the policies of the namespace do not allow it: correct the id",
-			named(unfound), f.entry.EC2.Region, f.entry.EC2.Identity))
+			status.Few(unfound, ", "), f.entry.EC2.Region, f.entry.EC2.Identity))
 	case len(unfound) == 0 && len(f.accepted) == 0:
 		note(v1alpha1.ReasonInstanceNotFound, fmt.Sprintf(
 			"no instance in %s matches with AWSIdentity %q that the policies of the namespace allow: correct the selector, or start one", f.entry.EC2.Region, f.entry.EC2.Identity))
@@ -155,12 +151,12 @@ func (f *fleet) shortfall(note func(reason, problem string)) {
 		for _, id := range slices.Sorted(maps.Keys(f.unserved)) {
 			texts = append(texts, fmt.Sprintf("%s (%s)", id, f.unserved[id]))
 		}
-		note(reason, "without traffic: "+named(texts))
+		note(reason, "without traffic: "+status.Few(texts, ", "))
 	}
 	if len(unfound) > 0 && patient {
 		f.p.ending = true
 		f.w.again(remaining)
-		note(v1alpha1.ReasonInstancesPending, fmt.Sprintf("%s: not found yet", named(unfound)))
+		note(v1alpha1.ReasonInstancesPending, fmt.Sprintf("%s: not found yet", status.Few(unfound, ", ")))
 	}
 }
 
@@ -243,12 +239,4 @@ func (f *fleet) impairments() {
 			note(v1alpha1.ReasonScheduledEvent, e.DrainOnEvent, fmt.Sprintf("%s not before %s", event.Code, event.NotBefore.UTC().Format(time.RFC3339)))
 		}
 	}
-}
-
-// named lists the first few of many.
-func named(items []string) string {
-	if len(items) <= maxListed {
-		return strings.Join(items, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(items[:maxListed], ", "), len(items)-maxListed)
 }

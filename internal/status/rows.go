@@ -156,12 +156,14 @@ func (f *Facts) code(t target.Target, h *health.Status) int32 {
 
 func (f *Facts) tellsCode(t target.Target) bool { return f.TellsCode != nil && f.TellsCode(t) }
 
-// naming lists the first few of many.
-func naming(items []string) string {
+func naming(items []string) string { return Few(items, "; ") }
+
+// Few names the first five of many, with a separator between them.
+func Few(items []string, separator string) string {
 	if len(items) <= maxNamed {
-		return strings.Join(items, "; ")
+		return strings.Join(items, separator)
 	}
-	return fmt.Sprintf("%s; and %d more", strings.Join(items[:maxNamed], "; "), len(items)-maxNamed)
+	return fmt.Sprintf("%s%sand %d more", strings.Join(items[:maxNamed], separator), separator, len(items)-maxNamed)
 }
 
 func plural(n int, one, many string) string {
