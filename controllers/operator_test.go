@@ -44,6 +44,7 @@ type operator struct {
 	metrics  prometheus.Gatherer
 	// metricsURL is empty unless the metrics are served.
 	metricsURL string
+	reach      *controllers.Reach
 	asked      *subscriptions
 	instances  *ec2.Discoverer[health.Subscriber]
 	aws        *sdk.Connector
@@ -181,7 +182,7 @@ func (o *operator) wire(ctx context.Context, registry *revocable, ticks clock.Pa
 	}, func() metrics.ResolverStats { return metrics.ResolverStats(names.Stats()) }, o.sources)
 	context.AfterFunc(ctx, registry.revoke)
 	reach := &controllers.Reach{Discover: len(options.namespaces) == 0, Delay: options.denyDelay, Clock: clock.RealClock{}}
-	o.recordAWS = recorder.AWSRequestDone
+	o.recordAWS, o.reach = recorder.AWSRequestDone, reach
 	reach.Fixed.RequirePolicy, reach.Fixed.Networks, reach.Fixed.Exempt = options.requirePolicy, options.deny, options.exempt
 	credentials := &controllers.Credentials{
 		Live: o.manager.GetAPIReader(), Guard: reach, Period: options.secretPeriod,

@@ -15,12 +15,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"externalbackend.dev/operator/api/v1alpha1"
+	"externalbackend.dev/operator/internal/guard"
 	"externalbackend.dev/operator/internal/health"
 	"externalbackend.dev/operator/test/targets"
 )
 
-// policy makes an ExternalBackendPolicy for the namespace of the scene, as long
-// as the spec lasts.
+// policy makes an ExternalBackendPolicy for the namespace of the scene, as long as
+// the spec lasts. The shared operator goes by it from then on.
 func (s *scene) policy(ctx context.Context, name string, edits ...func(*v1alpha1.ExternalBackendPolicySpec)) *v1alpha1.ExternalBackendPolicy {
 	GinkgoHelper()
 	policy := &v1alpha1.ExternalBackendPolicy{ObjectMeta: metav1.ObjectMeta{Name: s.namespace + "-" + name}}
@@ -28,9 +29,23 @@ func (s *scene) policy(ctx context.Context, name string, edits ...func(*v1alpha1
 	for _, edit := range edits {
 		edit(&policy.Spec)
 	}
+	before := s.scopeBefore(ctx)
 	Expect(admin.Create(ctx, policy)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(admin.Delete(ctx, policy))).To(Succeed()) })
+	if before != nil && policy.Spec.NamespaceSelector.MatchLabels[corev1.LabelMetadataName] != "" {
+		Eventually(shared.reach.Scope).WithContext(ctx).WithArguments(s.namespace).ShouldNot(BeIdenticalTo(before), "the policy is not in force")
+	}
 	return policy
+}
+
+// scopeBefore returns what the shared operator knows that the namespace may target,
+// which it finds out once a second at most; nil if none runs.
+func (s *scene) scopeBefore(ctx context.Context) (scope *guard.Scope) {
+	GinkgoHelper()
+	if shared != nil {
+		Eventually(func() *guard.Scope { scope = shared.reach.Scope(s.namespace); return scope }).WithContext(ctx).ShouldNot(BeNil(), "the namespace is not known")
+	}
+	return scope
 }
 
 // allowing grants networks, on any port.
