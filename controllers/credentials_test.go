@@ -219,8 +219,9 @@ var _ = Describe("Credentials of checks", func() {
 		s.credentials(ctx, "checks", map[string]string{"token": "Bearer one"})
 		without := v1alpha1.PolicyChecks{}
 		policy := s.policy(ctx, "narrow", allowing("192.0.2.0/24"), withChecks(without))
+		s.enforced(ctx)
 		s.backend(ctx, "plain", of("payments"), entry("rack", "192.0.2.10"))
-		s.expect(ctx, "payments", served) // the policy is known
+		s.expect(ctx, "payments", served)
 		mark := audit.mark()
 		s.backend(ctx, "payments", sending("Authorization", "token"), entry("rack", "192.0.2.20"))
 		refused := no(v1alpha1.ReasonPolicyDenied, "secrets", policy.Name)

@@ -47,7 +47,7 @@ var _ = Describe("While the API server is away", func() {
 
 	It("a leader ends when it cannot renew its lease, the replica that stands by stays and takes over, and no slice is written", func(ctx SpecContext) {
 		s, away := newScene(ctx), newOutage(all)
-		hasty := operatorOptions{leaderElection: true, lease: 3 * time.Second, fault: away.fault}
+		hasty := operatorOptions{leaderElection: true, lease: 9 * time.Second, fault: away.fault}
 		leader := ownOperator(hasty)
 		Eventually(leader.manager.Elected()).Should(BeClosed())
 		standby := ownOperator(hasty)
@@ -59,7 +59,7 @@ var _ = Describe("While the API server is away", func() {
 		versions := s.versions(ctx)
 
 		away.begin()
-		Eventually(leader.ended).Should(Receive(MatchError(ContainSubstring("leader election lost"))))
+		Eventually(leader.ended).WithTimeout(2 * patience).Should(Receive(MatchError(ContainSubstring("leader election lost"))))
 		leader.ended = nil
 		again := ownOperator(hasty) // as the kubelet does
 		refused := away.attempts()
@@ -68,7 +68,7 @@ var _ = Describe("While the API server is away", func() {
 		Expect(again.ended).NotTo(Receive())
 		away.end()
 		Eventually(func() bool { return isClosed(standby.manager.Elected()) != isClosed(again.manager.Elected()) }).
-			Should(BeTrue(), "one of them leads")
+			WithTimeout(2*patience).Should(BeTrue(), "one of them leads")
 		checked := host.Attempts()
 		Eventually(host.Attempts).Should(BeNumerically(">=", checked+3))
 		Expect(s.versions(ctx)).To(Equal(versions))

@@ -106,9 +106,14 @@ var _ = Describe("AWSIdentities", func() {
 	})
 
 	It("say that the role does not let them, and that it does", func(ctx SpecContext) {
-		f := s.fleet(ctx)
+		f, gate := s.fleetWithoutIdentity(), fake.NewGate()
+		DeferCleanup(gate.Open)
+		f.fault(fake.Fault{Operation: "GetCallerIdentity", Effect: gate.Effect()})
+		f.restore(ctx)
+		f.says(ctx, v1alpha1.ConditionReady, says(metav1.ConditionUnknown, v1alpha1.ReasonAuthenticationPending))
+		gate.Open()
 		f.ready(ctx)
-		before := len(f.told(ctx, v1alpha1.ReasonAuthenticated)) // maybe one, if the first status was early
+		Eventually(f.told).WithContext(ctx).WithArguments(v1alpha1.ReasonAuthenticated).Should(HaveLen(1))
 		f.account.Role(fake.Role{Name: "externalbackend", ExternalID: "of somebody else"})
 		edit(ctx, f.identity, func(identity *v1alpha1.AWSIdentity) {
 			identity.Spec.Role.SessionTags = v1alpha1.SessionTags{"team": "payments"} // which needs another session
@@ -117,7 +122,7 @@ var _ = Describe("AWSIdentities", func() {
 		Eventually(f.told).WithContext(ctx).WithArguments(v1alpha1.ReasonAWSCredentialsInvalid).Should(HaveLen(1))
 		f.account.Role(fake.Role{Name: "externalbackend", ExternalID: statusOfIdentity(ctx, f.identity.Name).ExternalID})
 		f.ready(ctx)
-		Eventually(f.told).WithContext(ctx).WithArguments(v1alpha1.ReasonAuthenticated).Should(HaveLen(before + 1))
+		Eventually(f.told).WithContext(ctx).WithArguments(v1alpha1.ReasonAuthenticated).Should(HaveLen(2))
 	})
 
 	It("do not share sessions, though they have the role in common", func(ctx SpecContext) {

@@ -57,9 +57,7 @@ var _ = Describe("Policies about instances", func() {
 	enforce := func(ctx context.Context, tags v1alpha1.InstanceTags) *v1alpha1.ExternalBackendPolicy {
 		GinkgoHelper()
 		policy := s.policy(ctx, "ec2", grantingEC2(f, tags))
-		witness := s.backend(ctx, "witness", of("payments"), entry("rack", "198.51.100.99"))
-		s.expectCondition(ctx, "witness", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied))
-		Expect(admin.Delete(ctx, witness)).To(Succeed())
+		s.enforced(ctx)
 		return policy
 	}
 	tags := v1alpha1.InstanceTags{owner: "$(namespace)"}

@@ -56,7 +56,7 @@ var _ = Describe("Of two operators", func() {
 	It("the one that loses the API server ends, and the other takes over without a write", func(ctx SpecContext) {
 		s := newScene(ctx)
 		host := s.host("192.0.2.10")
-		hasty := operatorOptions{leaderElection: true, lease: 3 * time.Second}
+		hasty := operatorOptions{leaderElection: true, lease: 9 * time.Second}
 		leader := ownOperator(hasty)
 		Eventually(leader.manager.Elected()).Should(BeClosed())
 		standby := ownOperator(hasty)
@@ -67,9 +67,9 @@ var _ = Describe("Of two operators", func() {
 		versions := s.versions(ctx)
 
 		leader.requests.holdWrites("/")
-		Eventually(leader.ended).Should(Receive(MatchError(ContainSubstring("leader election lost"))))
+		Eventually(leader.ended).WithTimeout(2 * patience).Should(Receive(MatchError(ContainSubstring("leader election lost"))))
 		leader.ended = nil
-		Eventually(standby.manager.Elected()).Should(BeClosed())
+		Eventually(standby.manager.Elected()).WithTimeout(2 * patience).Should(BeClosed())
 		Eventually(host.Attempts).Should(BeNumerically(">=", host.Attempts()+3))
 		Expect(s.versions(ctx)).To(Equal(versions))
 	})

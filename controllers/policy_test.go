@@ -38,6 +38,15 @@ func (s *scene) policy(ctx context.Context, name string, edits ...func(*v1alpha1
 	return policy
 }
 
+// enforced waits until an operator of the spec's own goes by a policy that does not
+// allow 198.51.100.99.
+func (s *scene) enforced(ctx context.Context) {
+	GinkgoHelper()
+	witness := s.backend(ctx, "witness", of("payments"), entry("rack", "198.51.100.99"))
+	s.expectCondition(ctx, "witness", v1alpha1.ConditionAccepted, no(v1alpha1.ReasonPolicyDenied))
+	Expect(admin.Delete(ctx, witness)).To(Succeed())
+}
+
 // scopeBefore returns what the shared operator knows that the namespace may target,
 // which it finds out once a second at most; nil if none runs.
 func (s *scene) scopeBefore(ctx context.Context) (scope *guard.Scope) {

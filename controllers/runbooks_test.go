@@ -81,5 +81,5 @@ var _ = Describe("The runbooks", func() {
 		Expect(printed).To(HaveKeyWithValue("ExternalBackendDNSFailing.md", ContainSubstring(s.namespace+"/payments\t1 target ")))
 		Expect(printed).To(HaveKeyWithValue("ExternalBackendNotReady.md", ContainSubstring("Ready: everything is published as specified")))
 		Expect(printed).To(HaveKeyWithValue("ExternalBackendAWSDenied.md", ContainSubstring(f.identity.Name+"\tAWS accepts the credentials")))
-	}, SpecTimeout(5*patience))
+	}, SpecTimeout(15*patience))
 })

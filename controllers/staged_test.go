@@ -76,9 +76,9 @@ var _ = Describe("A network of the cluster that would take out many addresses", 
 	})
 
 	It("takes them out when its time has come", func(ctx SpecContext) {
-		begins(ctx, 3*time.Second)
+		begins(ctx, 10*time.Second)
 		announced(ctx)
-		s.expect(ctx, "payments", onlyElsewhere)
+		Eventually(s.endpointsOf).WithContext(ctx).WithArguments("payments").WithTimeout(2 * patience).Should(Equal(onlyElsewhere))
 		refused(ctx)
 	})
 

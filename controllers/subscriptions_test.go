@@ -65,7 +65,9 @@ var _ = Describe("First checks", func() {
 		s.host("192.0.2.10")
 		s.host("192.0.2.11").Set(targets.Vanish)
 		s.service(ctx, "payments")
-		s.backend(ctx, "payments", entry("rack", "192.0.2.11"), entry("cage", "192.0.2.10", "192.0.2.11"))
+		s.backend(ctx, "payments", entry("rack", "192.0.2.11"), entry("cage", "192.0.2.10", "192.0.2.11"), func(eb *v1alpha1.ExternalBackend) {
+			eb.Spec.HealthCheck.Interval, eb.Spec.HealthCheck.EdgeInterval = "5s", "5s" // so that they take some time
+		})
 		Eventually(s.condition).WithContext(ctx).WithArguments("payments", v1alpha1.ConditionPublished).Should(
 			HaveField("Reason", v1alpha1.ReasonAwaitingFirstChecks))
 		s.expect(ctx, "payments", endpoints{"192.0.2.10": in, "192.0.2.11": out})

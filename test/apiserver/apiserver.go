@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -42,6 +43,8 @@ func Binary(name string) string {
 func Start(env *envtest.Environment) *rest.Config {
 	GinkgoHelper()
 	env.BinaryAssetsDirectory = filepath.Dir(Binary("kube-apiserver"))
+	// Several start at a time, on a machine that compiles besides.
+	env.ControlPlaneStartTimeout, env.ControlPlaneStopTimeout, env.CRDInstallOptions.MaxTime = time.Minute, time.Minute, time.Minute
 	config, err := env.Start()
 	DeferCleanup(func() error { return env.Stop() })
 	Expect(err).NotTo(HaveOccurred(), "the control plane did not start")

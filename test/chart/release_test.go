@@ -58,6 +58,14 @@ func served(ctx context.Context) {
 	}).WithContext(ctx).Should(Succeed())
 }
 
+// create makes an ExternalBackend once its CRD is served, which Helm does not wait
+// for.
+func create(ctx context.Context, eb *v1alpha1.ExternalBackend) {
+	GinkgoHelper()
+	served(ctx)
+	Expect(admin.Create(ctx, eb)).To(Succeed())
+}
+
 // withoutCRDs takes the CRDs away, and with them what is of their kinds.
 func withoutCRDs(ctx context.Context) {
 	GinkgoHelper()
@@ -91,7 +99,7 @@ var _ = Describe("A release", func() {
 		mustHelm(ctx, withIdentity, install...)
 		uid := identityUID(ctx)
 		payments := backend()
-		Expect(admin.Create(ctx, payments)).To(Succeed())
+		create(ctx, payments)
 
 		By("upgrading twice")
 		mustHelm(ctx, withIdentity, upgrade...)
@@ -134,7 +142,7 @@ var _ = Describe("A release", func() {
 
 		mustHelm(ctx, "", "install", release, old, "--create-namespace", "--values", "-")
 		payments := backend()
-		Expect(admin.Create(ctx, payments)).To(Succeed())
+		create(ctx, payments)
 		name := "--output=jsonpath={.spec.names.shortNames}"
 		Expect(kubectl(ctx, nil, "get", "crd", "externalbackends.externalbackend.dev", name)).To(BeEquivalentTo(`["older"]`))
 		mustHelm(ctx, "", "upgrade", release, chart, "--values", "-")
@@ -146,8 +154,7 @@ var _ = Describe("A release", func() {
 
 	It("takes the CRDs along where it shall, and everything with them", func(ctx SpecContext) {
 		mustHelm(ctx, "crds: {keep: false}", "install", release, chart, "--create-namespace", "--values", "-")
-		Expect(admin.Create(ctx, backend())).To(Succeed())
-		served(ctx)
+		create(ctx, backend())
 		mustHelm(ctx, "", "uninstall", release)
 		Eventually(func(ctx context.Context) string {
 			return string(kubectl(ctx, nil, "get", "crd", "--output=name"))
@@ -166,7 +173,7 @@ var _ = Describe("A release", func() {
 		Expect(err).To(MatchError(ContainSubstring("install each release in a namespace of its own")))
 		blue(ctx, some+"crds: {enabled: false}", "install", "blue", chart, "--create-namespace", "--values", "-")
 		DeferCleanup(func(ctx SpecContext) { blue(ctx, "", "uninstall", "blue") })
-		Expect(admin.Create(ctx, backend())).To(Succeed())
+		create(ctx, backend())
 
 		mustHelm(ctx, "", "uninstall", release)
 		Expect(admin.Get(ctx, client.ObjectKey{Namespace: "blue", Name: "blue-controller-manager"}, &appsv1.Deployment{})).To(Succeed())
@@ -189,7 +196,7 @@ var _ = Describe("A release", func() {
 	It("leaves newer CRDs as they are when the operator goes back alone", func(ctx SpecContext) {
 		mustHelm(ctx, "", "install", release, chart, "--create-namespace", "--values", "-")
 		payments := backend()
-		Expect(admin.Create(ctx, payments)).To(Succeed())
+		create(ctx, payments)
 		mustHelm(ctx, "", "upgrade", release, chart, "--reset-then-reuse-values", "--set", "crds.enabled=false")
 		mustHelm(ctx, "", "upgrade", release, chart, "--reset-then-reuse-values", "--set", "crds.enabled=true")
 		kept := backend()

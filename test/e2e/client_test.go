@@ -83,6 +83,7 @@ func answerers(ctx context.Context, dial traffic.DialFunc, to netip.AddrPort) []
 func answers(ctx context.Context, dial traffic.DialFunc, to netip.AddrPort) []traffic.Answer {
 	GinkgoHelper()
 	client := traffic.NewClient(dial)
+	client.Timeout = patience
 	seen := map[traffic.Answer]bool{}
 	for range enough {
 		a, err := traffic.Fetch(ctx, client, to)
@@ -207,7 +208,7 @@ func openSession(ctx context.Context, to netip.AddrPort) *session {
 	GinkgoHelper()
 	transport := &http.Transport{MaxConnsPerHost: 1}
 	DeferCleanup(transport.CloseIdleConnections)
-	s := &session{client: &http.Client{Timeout: traffic.Timeout, Transport: transport}, to: to}
+	s := &session{client: &http.Client{Timeout: patience, Transport: transport}, to: to}
 	answer, err := traffic.Fetch(ctx, s.client, to)
 	Expect(err).NotTo(HaveOccurred())
 	s.host = answer.Host

@@ -89,7 +89,7 @@ var _ = Describe("DNS", func() {
 		s.backend(ctx, "web", installed.Hosts)
 		Eventually(resolve).WithContext(ctx).WithArguments("ip4", s.dnsName("web")).Should(Equal(service.Spec.ClusterIPs[:1]))
 		Eventually(resolve).WithContext(ctx).WithArguments("ip6", s.dnsName("web")).Should(Equal(service.Spec.ClusterIPs[1:]))
-		Expect(resolveSRV(ctx, "http", s.dnsName("web"))).To(Equal([]string{s.dnsName("web") + ". 80"}))
+		Eventually(resolveSRV).WithContext(ctx).WithArguments("http", s.dnsName("web")).Should(Equal([]string{s.dnsName("web") + ". 80"}))
 	})
 
 	It("gives the healthy hosts of a headless Service to clients, each also under the name of its entry", func(ctx SpecContext) {

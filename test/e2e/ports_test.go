@@ -94,7 +94,7 @@ func describePorts() {
 		s.eventuallyRouted(ctx, "unnamed", "", h.Addresses()...)
 		for i, to := range clusterIPs(service, 53) {
 			Expect(answers(ctx, nil, to)).To(Equal([]traffic.Answer{{Host: h.Name, Port: 8080}}))
-			Expect(askUDP(ctx, to, 0)).To(Equal(traffic.Answer{Host: h.Name, Port: 9090}))
+			Eventually(func() (traffic.Answer, error) { return askUDP(ctx, to, 0) }).WithContext(ctx).Should(Equal(traffic.Answer{Host: h.Name, Port: 9090}))
 			Expect(answers(ctx, nil, clusterIPs(unnamed, 80)[i])).To(Equal([]traffic.Answer{{Host: h.Name, Port: 9090}}))
 		}
 	})

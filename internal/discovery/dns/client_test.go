@@ -21,7 +21,7 @@ const (
 	// never is longer than any test waits.
 	never = time.Hour
 	// soon is how long tests wait for a reply that does not come.
-	soon = time.Second
+	soon = 2 * time.Second
 )
 
 func startServer(t testing.TB) *nameserver.Server {
