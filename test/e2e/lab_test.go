@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -127,4 +128,17 @@ var _ = Describe("The lab", func() {
 			Eventually(findTraces).WithContext(ctx).Should(Equal(before))
 		})
 	}
+
+	It("keeps its network namespaces for as long as it is up, for the commands that it has printed", func() {
+		enter := func() string {
+			ns, err := sandbox.NewNetns()
+			Expect(err).NotTo(HaveOccurred())
+			return box.EnterCommand(ns)
+		}()
+		collected := make(chan struct{})
+		runtime.SetFinalizer(new([64]byte), func(*[64]byte) { close(collected) })
+		Eventually(func() <-chan struct{} { runtime.GC(); return collected }).Should(BeClosed())
+		runtime.GC()
+		Expect(os.Readlink(filepath.Join("/proc/self/fd", filepath.Base(enter)))).To(HavePrefix("net:["))
+	})
 })

@@ -91,7 +91,7 @@ func (s *Sandbox) EnterCommand(ns *Netns) string {
 	if ns == nil {
 		return command + " -n"
 	}
-	return fmt.Sprintf("%s --net=/proc/%s/fd/%d", command, s.outsidePID, ns.file.Fd())
+	return fmt.Sprintf("%s --net=/proc/%s/fd/%d", command, s.outsidePID, ns.fd)
 }
 
 // Door returns the listener on the loopback outside. Options.Door must be set.

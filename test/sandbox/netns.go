@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -19,7 +18,9 @@ import (
 
 // Netns is a network namespace. It exists as long as this program does,
 // whether or not a process is in it.
-type Netns struct{ file *os.File }
+type Netns struct {
+	fd int // nobody closes it, and no collection of garbage does
+}
 
 // NewNetns makes a network namespace, with its loopback up.
 func NewNetns() (*Netns, error) {
@@ -28,8 +29,8 @@ func NewNetns() (*Netns, error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
-		if ns.file, err = os.Open("/proc/thread-self/ns/net"); err != nil {
-			return err
+		if ns.fd, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			return fmt.Errorf("open the network namespace: %w", err)
 		}
 		return IP("link set lo up")
 	})
@@ -40,7 +41,7 @@ func NewNetns() (*Netns, error) {
 // in it too, and so are sockets that f makes.
 func (n *Netns) Do(f func() error) error {
 	return onThreadOfItsOwn(func() error {
-		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
+		if err := unix.Setns(n.fd, unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("enter the network namespace: %w", err)
 		}
 		return f()
