@@ -76,9 +76,6 @@ func count(requests []traffic.Request, outages []outage) *tally {
 		t.outages = append(t.outages, outageTally{outage: o})
 	}
 	for _, r := range requests {
-		if r.StoodStill(traffic.Timeout) {
-			continue // it tells of this machine only
-		}
 		t.requests++
 		if r.IPv6 {
 			t.ipv6++

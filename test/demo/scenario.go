@@ -25,7 +25,7 @@ const (
 	flipBound   = 15 * time.Second // from the harm until the host is published as not ready
 	returnBound = 15 * time.Second // from the mending until it is published as ready
 	useBound    = 10 * time.Second // from there until the client is answered by it
-	proxyBound  = 5 * time.Second  // from a flip until kube-proxy has followed
+	proxyBound  = 2 * time.Second  // from a flip until kube-proxy has followed
 	watchFor    = 3 * time.Second  // of traffic after each flip
 	quietFor    = 5 * time.Second  // without any slice write
 
